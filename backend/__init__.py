@@ -1,0 +1,1 @@
+"""The back end: shared customer database, market, grid validation, activation, settlement, evidence."""

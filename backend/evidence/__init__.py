@@ -1,0 +1,1 @@
+"""Rules of proof: nothing here trusts a source."""

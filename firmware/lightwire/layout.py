@@ -1,0 +1,283 @@
+"""The fixed byte layout of every kind: which fields, in which form, at which offset. FORMAT.md is normative.
+
+1. A payload is one CBOR array: kind, version, then the fields of the kind in order.
+2. Each form has one head whatever the value, so every payload of a kind has one length and fixed offsets.
+3. Forms: B H I Q unsigned of 1 2 4 8 bytes, i signed of 4, V three unsigned of 4, a number: that many bytes.
+"""
+
+from .choice import (
+    CHECKPOINT,
+    CLOCK_LINK,
+    DECISION,
+    DELIVERY,
+    ENROLMENT,
+    EVIDENCE,
+    EXECUTION,
+    GAP,
+    READING,
+    REGISTRY_ENTRY,
+    SET_POINT,
+    STATEMENT,
+    TIME_ANSWER,
+    TOMBSTONE,
+    VERSION,
+)
+from .errors import OutOfRange, Truncated, UnknownVersion
+
+_DEVICE = (("device", 8), ("generation", "H"), ("boot", "I"), ("seq", "I"))
+
+_FIELDS = {
+    READING: _DEVICE
+    + (
+        ("time_ms", "Q"),
+        ("flags", "H"),
+        ("power_w", "i"),
+        ("reactive_var", "i"),
+        ("import_wh", "Q"),
+        ("export_wh", "Q"),
+        ("voltage_mv", "V"),
+        ("frequency_mhz", "H"),
+    ),
+    STATEMENT: _DEVICE
+    + (
+        ("previous", 32),
+        ("first_seq", "I"),
+        ("last_seq", "I"),
+        ("count", "H"),
+        ("missing", "H"),
+        ("causes", "B"),
+        ("start_ms", "Q"),
+        ("end_ms", "Q"),
+        ("import_start_wh", "Q"),
+        ("import_end_wh", "Q"),
+        ("export_start_wh", "Q"),
+        ("export_end_wh", "Q"),
+        ("root", 32),
+    ),
+    GAP: _DEVICE
+    + (
+        ("cause", "B"),
+        ("start_ms", "Q"),
+        ("end_ms", "Q"),
+        ("slots", "I"),
+        ("first_seq", "I"),
+        ("last_seq", "I"),
+    ),
+    CLOCK_LINK: _DEVICE + (("monotonic_ms", "Q"), ("utc_ms", "Q"), ("error_ms", "I")),
+    TIME_ANSWER: (("operator", 8), ("device", 8), ("nonce", 16), ("utc_ms", "Q")),
+    SET_POINT: (
+        ("id", 16),
+        ("device", 8),
+        ("issuer", 8),
+        ("role", "B"),
+        ("command", "I"),
+        ("not_before_ms", "Q"),
+        ("not_after_ms", "Q"),
+        ("resource", "B"),
+        ("control", "B"),
+        ("value", "i"),
+        ("ramp_w_per_s", "I"),
+        ("fallback", "B"),
+        ("fallback_value", "i"),
+        ("reason", "B"),
+        ("order", 16),
+        ("nonce", 16),
+        ("salt", 16),
+    ),
+    DECISION: _DEVICE
+    + (
+        ("setpoint", 16),
+        ("digest", 32),
+        ("command", "I"),
+        ("outcome", "B"),
+        ("reason", "B"),
+        ("time_ms", "Q"),
+    ),
+    EXECUTION: (
+        ("agent", 8),
+        ("generation", "H"),
+        ("boot", "I"),
+        ("seq", "I"),
+        ("device", 8),
+        ("setpoint", 16),
+        ("digest", 32),
+        ("state", "B"),
+        ("reason", "B"),
+        ("time_ms", "Q"),
+        ("commanded_w", "i"),
+        ("readback_w", "i"),
+    ),
+    DELIVERY: (
+        ("operator", 8),
+        ("incarnation", 8),
+        ("device", 8),
+        ("boot", "I"),
+        ("seq", "I"),
+        ("digest", 32),
+        ("time_ms", "Q"),
+    ),
+    CHECKPOINT: (
+        ("operator", 8),
+        ("tree", "B"),
+        ("epoch", "I"),
+        ("size", "Q"),
+        ("root", 32),
+    ),
+    ENROLMENT: (
+        ("device", 8),
+        ("generation", "H"),
+        ("algorithm", "B"),
+        ("public_key", 33),
+        ("tls_fingerprint", 32),
+        ("nonce", 16),
+        ("time_ms", "Q"),
+    ),
+    REGISTRY_ENTRY: (
+        ("operator", 8),
+        ("salt", 16),
+        ("action", "B"),
+        ("device", 8),
+        ("generation", "H"),
+        ("algorithm", "B"),
+        ("public_key", 33),
+        ("tls_fingerprint", 32),
+        ("valid_from_ms", "Q"),
+        ("valid_to_ms", "Q"),
+        ("enrolment", 32),
+        ("time_ms", "Q"),
+    ),
+    EVIDENCE: (
+        ("operator", 8),
+        ("salt", 16),
+        ("tree", "B"),
+        ("subject", 16),
+        ("version", "H"),
+        ("digest", 32),
+        ("time_ms", "Q"),
+    ),
+    TOMBSTONE: (
+        ("operator", 8),
+        ("salt", 16),
+        ("tree", "B"),
+        ("index", "Q"),
+        ("leaf", 32),
+        ("time_ms", "Q"),
+    ),
+}
+
+CLOSED = {  # fields that are a choice, by kind: (field, lowest, highest)
+    GAP: (("cause", 1, 8),),
+    SET_POINT: (("role", 1, 3), ("control", 1, 4), ("fallback", 1, 3)),
+    DECISION: (("outcome", 1, 2),),
+    EXECUTION: (("state", 1, 4),),
+    CHECKPOINT: (("tree", 1, 5),),
+    ENROLMENT: (("algorithm", 1, 2),),
+    REGISTRY_ENTRY: (("action", 1, 3), ("algorithm", 1, 2)),
+    EVIDENCE: (("tree", 1, 5),),
+    TOMBSTONE: (("tree", 1, 5),),
+}
+
+INTERVALS = {
+    GAP: ("start_ms", "end_ms"),
+    STATEMENT: ("start_ms", "end_ms"),
+    SET_POINT: ("not_before_ms", "not_after_ms"),
+    REGISTRY_ENTRY: ("valid_from_ms", "valid_to_ms"),
+}
+
+_UNSIGNED = {"B": (0x18, 1), "H": (0x19, 2), "I": (0x1A, 4), "Q": (0x1B, 8)}
+
+
+def names(kind: int) -> tuple[str, ...]:
+    return tuple([name for name, _ in _FIELDS[kind]])
+
+
+def check_field(name: str, form: object, value: object) -> None:
+    if isinstance(form, int):
+        good = isinstance(value, bytes) and len(value) == form
+    elif form == "V":
+        good = isinstance(value, tuple) and len(value) == 3 and all(_fits("I", v) for v in value)
+    else:
+        good = _fits(form, value)
+    if not good:
+        raise OutOfRange(f"{name} is {repr(value)[:60]}, its form is {form}")
+
+
+def _fits(form: object, value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return False
+    if form == "i":
+        return -0x80000000 <= value < 0x80000000
+    return 0 <= value < 1 << (8 * _UNSIGNED[str(form)][1])
+
+
+def fields(kind: int) -> tuple[tuple[str, object], ...]:
+    """(name, form) of each field of a kind, in order; form B H I Q i V or a number of bytes. FORMAT.md's table."""
+    return _FIELDS[kind]
+
+
+def field_bytes(form: object, value: object) -> bytes:
+    if isinstance(value, bytes):
+        return (bytes((0x40 | len(value),)) if len(value) < 24 else bytes((0x58, len(value)))) + value
+    if isinstance(value, tuple):
+        return b"\x83" + b"".join([field_bytes("I", v) for v in value])
+    if not isinstance(value, int):
+        raise OutOfRange(f"{value!r} has no form {form}")
+    if form == "i":
+        return b"\x1a" + value.to_bytes(4, "big") if value >= 0 else b"\x3a" + (-1 - value).to_bytes(4, "big")
+    mark, width = _UNSIGNED[str(form)]
+    return bytes((mark,)) + value.to_bytes(width, "big")
+
+
+def start(kind: int) -> bytes:
+    count = len(_FIELDS[kind]) + 2
+    array = bytes((0x80 | count,)) if count < 24 else bytes((0x98, count))
+    return array + bytes((0x18, kind, 0x18, VERSION))
+
+
+def kind_of(payload: bytes) -> int:
+    """The kind of a payload, from its first bytes; UnknownVersion if it is none of ours."""
+    at = 2 if payload[:1] == b"\x98" else 1
+    if len(payload) < at + 4:
+        raise Truncated(f"{len(payload)} bytes")
+    kind = payload[at + 1]
+    if payload[at] != 0x18 or kind not in _FIELDS:
+        raise UnknownVersion(f"kind {kind}")
+    return kind
+
+
+def read_field(payload: bytes, at: int, name: str, form: object) -> tuple[object, int]:
+    if isinstance(form, int):
+        mark = bytes((0x40 | form,)) if form < 24 else bytes((0x58, form))
+        end = at + len(mark) + form
+        _expect(payload, at, mark, name, end)
+        return payload[at + len(mark) : end], end
+    if form == "V":
+        _expect(payload, at, b"\x83", name, at + 16)
+        volts = [read_field(payload, at + 1 + 5 * i, name, "I")[0] for i in range(3)]
+        return tuple(volts), at + 16
+    if form == "i" and payload[at : at + 1] == b"\x3a":
+        _expect(payload, at, b"\x3a", name, at + 5)
+        return -1 - int.from_bytes(payload[at + 1 : at + 5], "big"), at + 5
+    number, width = (0x1A, 4) if form == "i" else _UNSIGNED[str(form)]
+    _expect(payload, at, bytes((number,)), name, at + 1 + width)
+    return int.from_bytes(payload[at + 1 : at + 1 + width], "big"), at + 1 + width
+
+
+def _expect(payload: bytes, at: int, mark: bytes, name: str, end: int) -> None:
+    if end > len(payload):
+        raise Truncated(f"{name} ends at {end}, the payload at {len(payload)}")
+    if payload[at : at + len(mark)] != mark:
+        raise OutOfRange(f"{name} at byte {at} is not in its fixed-width form")
+
+
+def payload_length(kind: int) -> int:
+    """Bytes of every payload of this kind."""
+    total = len(start(kind))
+    for _, form in _FIELDS[kind]:
+        if isinstance(form, int):
+            total += form + (1 if form < 24 else 2)
+        elif form == "V":
+            total += 16
+        else:
+            total += 1 + (4 if form == "i" else _UNSIGNED[str(form)][1])
+    return total

@@ -1,0 +1,152 @@
+"""Merkle trees of RFC 6962 / RFC 9162: leaf and node hashes, a frontier, inclusion and consistency proofs.
+
+1. leaf = SHA-256(00 || data), node = SHA-256(01 || left || right); an empty tree's root is SHA-256 of nothing.
+2. Trees are given by their leaf hashes in order. Checks are total: hostile numbers and paths give False.
+"""
+
+import hashlib
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Hash of a leaf's data (32 bytes)."""
+    h = hashlib.sha256(b"\x00")
+    h.update(data)
+    return h.digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of an inner node (32 bytes)."""
+    h = hashlib.sha256(b"\x01")
+    h.update(left)
+    h.update(right)
+    return h.digest()
+
+
+class Frontier:
+    """A tree that only grows and keeps log2(size) hashes: for a device that never needs old leaves."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Appends a leaf hash; one hash per trailing one bit of the size."""
+        n = self.size
+        while n & 1:
+            leaf = node_hash(self._peaks.pop(), leaf)
+            n >>= 1
+        self._peaks.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Root over all leaves so far."""
+        if not self._peaks:
+            return hashlib.sha256(b"").digest()
+        result = self._peaks[-1]
+        for i in range(len(self._peaks) - 2, -1, -1):
+            result = node_hash(self._peaks[i], result)
+        return result
+
+
+def root(leaves: list[bytes]) -> bytes:
+    """Root over leaf hashes."""
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier.add(leaf)
+    return frontier.root()
+
+
+def _split(size: int) -> int:
+    """The largest power of two below size (RFC 9162, 2.1.1)."""
+    k = 1
+    while k * 2 < size:
+        k *= 2
+    return k
+
+
+def inclusion_path(leaves: list[bytes], index: int) -> list[bytes]:
+    """The audit path of a leaf (RFC 9162, 2.1.3.1), from the leaf upwards."""
+    if not 0 <= index < len(leaves):
+        raise IndexError(f"leaf {index} of {len(leaves)}")
+    if len(leaves) == 1:
+        return []
+    k = _split(len(leaves))
+    if index < k:
+        return inclusion_path(leaves[:k], index) + [root(leaves[k:])]
+    return inclusion_path(leaves[k:], index - k) + [root(leaves[:k])]
+
+
+def consistency_path(leaves: list[bytes], first: int) -> list[bytes]:
+    """Proof that the tree over the first `first` leaves is the start of the tree over all (RFC 9162, 2.1.4.1)."""
+    if not 0 < first <= len(leaves):
+        raise IndexError(f"size {first} of {len(leaves)}")
+    return _subproof(leaves, first, True)
+
+
+def _subproof(leaves: list[bytes], first: int, whole: bool) -> list[bytes]:
+    if first == len(leaves):
+        return [] if whole else [root(leaves)]
+    k = _split(len(leaves))
+    if first <= k:
+        return _subproof(leaves[:k], first, whole) + [root(leaves[k:])]
+    return _subproof(leaves[k:], first - k, False) + [root(leaves[:k])]
+
+
+def root_of_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    """The root an inclusion path leads to (RFC 9162, 2.1.3.2); b"" if index, size and path do not fit together."""
+    if not 0 <= index < size:
+        return b""
+    fn = index
+    sn = size - 1
+    result = leaf
+    for step in path:
+        if sn == 0 or len(step) != 32:
+            return b""
+        if fn & 1 or fn == sn:
+            result = node_hash(step, result)
+            while fn and not fn & 1:
+                fn >>= 1
+                sn >>= 1
+        else:
+            result = node_hash(result, step)
+        fn >>= 1
+        sn >>= 1
+    return result if sn == 0 else b""
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, path: list[bytes], expected: bytes) -> bool:
+    """Whether the leaf hash stands at index in the tree of this size and root."""
+    return len(expected) == 32 and root_of_path(leaf, index, size, path) == expected
+
+
+def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, path: list[bytes]) -> bool:
+    """Whether the tree (first, first_root) is the start of (second, second_root) (RFC 9162, 2.1.4.2)."""
+    if not 0 < first <= second or any([len(step) != 32 for step in path]):
+        return False
+    if first == second:
+        return not path and first_root == second_root
+    steps = list(path)
+    if first & (first - 1) == 0:
+        steps.insert(0, first_root)
+    if not steps:
+        return False
+    fn = first - 1
+    sn = second - 1
+    while fn & 1:
+        fn >>= 1
+        sn >>= 1
+    old = new = steps[0]
+    for step in steps[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            old = node_hash(step, old)
+            new = node_hash(step, new)
+            while fn and not fn & 1:
+                fn >>= 1
+                sn >>= 1
+        else:
+            new = node_hash(new, step)
+        fn >>= 1
+        sn >>= 1
+    return sn == 0 and old == first_root and new == second_root

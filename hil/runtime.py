@@ -1,0 +1,186 @@
+"""Finds the MicroPython VM and mosquitto, or fetches the distribution's packages without root.
+
+1. What is on PATH (or in /usr/sbin) is used first.
+2. Else, on Debian and its kin, the packages of a release that has both are downloaded with a private apt state, unpacked
+   into a cache folder and run through their own dynamic linker. Nothing on the system changes. About 20 MB, once.
+3. Else RuntimePartMissing says in one line what to type.
+
+The mirror is the one the machine's own apt uses. The cache is $LIGHTNODE_CACHE, else $XDG_CACHE_HOME/lightnode, else
+~/.cache/lightnode.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+SUITE = "trixie"
+_PARTS = {"micropython": "usr/bin/micropython", "mosquitto": "usr/sbin/mosquitto"}
+_CURES = {
+    "micropython": "'apt install micropython' (Debian 13, Ubuntu) or 'brew install micropython'",
+    "mosquitto": "'apt install mosquitto' or 'brew install mosquitto'",
+}
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_NOT_NEEDED = (
+    "-common",
+    "libpam",
+    "libsemanage",
+    "libsepol",
+    "libaudit",
+    "libnewt",
+    "libslang",
+    "libdebian",
+    "libtextwrap",
+)
+
+
+class RuntimePartMissing(RuntimeError):
+    """A system part that is neither there nor could be fetched; the message names the cure."""
+
+    def __init__(self, part: str, reason: str) -> None:
+        super().__init__(f"{part} is not here and could not be fetched ({reason}): {_CURES[part]}")
+
+
+def micropython_command() -> list[str]:
+    """The command that starts the MicroPython VM (unix port), 1.22 or later."""
+    return _command("micropython")
+
+
+def mosquitto_command() -> list[str]:
+    """The command that starts mosquitto, 2.0 or later."""
+    return _command("mosquitto")
+
+
+@cache
+def _locate(part: str) -> tuple[str, ...]:
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+    if found := shutil.which(part, path=path):
+        return (found,)
+    root = _runtime(part)
+    binary = root / _PARTS[part]
+    linkers = sorted(root.glob("usr/lib/*/ld-linux*.so*")) + sorted(root.glob("usr/lib/ld-linux*.so*"))
+    if not binary.exists() or not linkers:
+        raise RuntimePartMissing(part, f"{root} is incomplete; delete it and try again")
+    libraries = sorted({str(p.parent) for p in root.glob("usr/lib/*/libc.so.6")})
+    return (str(linkers[0]), "--library-path", os.pathsep.join(libraries), str(binary))
+
+
+def _command(part: str) -> list[str]:
+    return list(_locate(part))
+
+
+def cache_folder() -> Path:
+    """Where fetched parts are kept; made if it is not there."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lightnode"
+    folder = Path(os.environ.get("LIGHTNODE_CACHE") or default)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _runtime(part: str) -> Path:
+    """The folder of the unpacked packages; fetched once, atomically, one process at a time."""
+    if sys.platform != "linux" or not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise RuntimePartMissing(part, "this system has no apt")
+    folder = cache_folder()
+    target = folder / f"runtime-{SUITE}"
+    with _locked(folder):
+        if not target.exists():
+            print(f"fetching micropython and mosquitto from the distribution into {target} (once)", file=sys.stderr)
+            with tempfile.TemporaryDirectory(dir=folder) as work:
+                try:
+                    _fetch(Path(work))
+                except (subprocess.CalledProcessError, OSError) as error:
+                    raise RuntimePartMissing(part, _reason(error)) from error
+                (Path(work) / "root").rename(target)
+    return target
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        lines = str(error.stderr or "").strip().splitlines()
+        return f"{error.cmd[0]}: {lines[-1] if lines else error.returncode}"
+    return str(error)
+
+
+def _mirror() -> str:
+    """The address of the machine's own Debian mirror, from apt itself."""
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian", "Created-By: Packages"],
+        capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    if not listed:  # never updated: the same without the origin, which only the lists know
+        listed = subprocess.run(
+            ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
+            capture_output=True, text=True, check=True,
+        ).stdout.splitlines()  # fmt: skip
+    usable = [uri for uri in listed if "security" not in uri]
+    if not usable:
+        raise OSError("apt names no Debian mirror")
+    return usable[0]
+
+
+def _fetch(work: Path) -> None:
+    apt = work / "apt"
+    for folder in ("lists/partial", "cache/archives/partial", "parts", "debs"):
+        (apt / folder).mkdir(parents=True)
+    (apt / "parts" / "mirror.sources").write_text(
+        f"Types: deb\nURIs: {_mirror()}\nSuites: {SUITE}\nComponents: main\nSigned-By: {_KEYRING}\n"
+    )
+    options = {
+        "Dir::Etc::SourceList": "/dev/null",
+        "Dir::Etc::SourceParts": apt / "parts",
+        "Dir::State::Lists": apt / "lists",
+        "Dir::Cache": apt / "cache",
+        "Dir::State::status": "/dev/null",
+        "APT::Sandbox::User": "",
+        "Acquire::Languages": "none",
+    }
+    flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+
+    def run(tool: str, *words: str) -> str:
+        done = subprocess.run(
+            [tool, "-qq", *flags, *words], cwd=apt / "debs", capture_output=True, text=True, check=True, timeout=300
+        )
+        return done.stdout
+
+    run("apt-get", "update")
+    run("apt-get", "download", *_packages(run("apt-cache", *_DEPENDS, *_PARTS)))
+    (work / "root").mkdir()
+    for package in sorted((apt / "debs").glob("*.deb")):
+        subprocess.run(["dpkg-deb", "-x", str(package), str(work / "root")], capture_output=True, text=True, check=True)
+
+
+_DEPENDS = (
+    "depends",
+    "--recurse",
+    *(f"--no-{w}" for w in ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"]),
+)
+
+
+def _packages(listed: str) -> list[str]:
+    names = {line for line in listed.splitlines() if line[:1].isalpha()}
+    needed = {n for n in names if n.startswith("lib") or n in _PARTS}
+    return sorted(n for n in needed if not any(n.startswith(w) or n.endswith(w) for w in _NOT_NEEDED))
+
+
+def main() -> None:
+    """Prints the two commands as one JSON object."""
+    print(json.dumps({"micropython": micropython_command(), "mosquitto": mosquitto_command()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Fixtures every test may use: the MicroPython VM, and what a missing system part means."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from hil.runtime import RuntimePartMissing, micropython_command, mosquitto_command
+
+ROOT = Path(__file__).parents[1]
+
+settings.register_profile("lightnode", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("lightnode")
+
+
+def part_or_skip(find: Callable[[], list[str]]) -> list[str]:
+    """The command of a system part; without it a skip with its reason, in CI a failure."""
+    try:
+        return find()
+    except RuntimePartMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def micropython() -> Callable[[str], str]:
+    """Runs a script in the VM with the firmware on its path and gives back what it printed."""
+    command = part_or_skip(micropython_command)
+    environment = {**os.environ, "MICROPYPATH": str(ROOT / "firmware")}
+
+    def run(script: str, heap: str = "8M") -> str:
+        done = subprocess.run(
+            [*command, "-X", f"heapsize={heap}", "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, f"the script ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> list[str]:
+    """The command that starts the broker."""
+    return part_or_skip(mosquitto_command)
