@@ -1,0 +1,1 @@
+"""The outside world; each module implements one port, none holds a rule."""
