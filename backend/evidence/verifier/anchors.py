@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backend.evidence.verifier.finding import AnchorsUnavailable
 
-COMMITMENT_SELECTOR = "b1f0a463"
+COMMITMENT_SELECTOR = "87d9f43b"
 MAX_BYTES = 16 * 1024 * 1024
 _TIMEOUT_S = 10
 

@@ -1,0 +1,56 @@
+"""Fast keys of the host: coincurve for ES256K, the same bytes as lightwire.ecdsa."""
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import coincurve
+from coincurve.ecdsa import cdata_to_der, deserialize_compact
+
+from backend.errors import BackendError
+
+HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 >> 1
+
+
+class SigningKey:
+    """A key of the back end, kept in a file that only its owner reads; `public` is 33 bytes."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = coincurve.PrivateKey(secret)
+        self.public = self._key.public_key.format()
+
+    def sign(self, digest: bytes) -> bytes:
+        """r || s (64 bytes), RFC 6979, low s."""
+        return self._key.sign_recoverable(digest, hasher=None)[:64]
+
+
+def open_key(path: Path) -> SigningKey:
+    """The key in the file, made if there is none; BackendError if it is not 32 bytes or others may read it."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(coincurve.PrivateKey().secret)
+    if path.stat().st_mode & 0o077:
+        raise BackendError(f"{path}: others may read this key: chmod 600 it")
+    secret = path.read_bytes()
+    if len(secret) != 32:
+        raise BackendError(f"{path}: {len(secret)} bytes, a key has 32")
+    return SigningKey(secret)
+
+
+@lru_cache(maxsize=65536)
+def verifier(public: bytes) -> Callable[[bytes, bytes], bool]:
+    """verify(digest, signature) bound to a key; parsed once. Low s only."""
+    key = coincurve.PublicKey(public)
+
+    def verify(digest: bytes, signature: bytes) -> bool:
+        if len(signature) != 64 or int.from_bytes(signature[32:], "big") > HALF_ORDER:
+            return False
+        try:
+            return key.verify(cdata_to_der(deserialize_compact(signature)), digest, hasher=None)
+        except ValueError:
+            return False
+
+    return verify

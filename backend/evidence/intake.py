@@ -1,0 +1,51 @@
+"""Sealed bytes to a verified record: the one place where a message from outside becomes one we believe.
+
+1. The key is the registered one of the record's device and generation, of the right role; its signature must hold.
+2. A record belongs on the topic of its own device.
+3. (device, boot, seq) names one payload for ever: the same payload again is a duplicate, another one is equivocation.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lightwire import envelope
+from lightwire.errors import WireError
+
+Verify = Callable[[bytes, bytes], bool]
+
+
+class Refused(Exception):
+    """A message that is not believed; the reason is counted and kept as a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A registered key and what it may sign for."""
+
+    role: str
+    algorithm: int
+    verify: Verify
+
+
+def open_verified(
+    sealed: bytes, deployment: bytes, signers: Mapping[tuple[bytes, int], Signer], role: str, signer_field: str
+) -> Any:
+    """The record in sealed bytes, signed by the registered key of its `signer_field` and generation (rule 1); Refused."""
+    try:
+        claimed = envelope.peek(sealed)
+    except WireError as error:
+        raise Refused(f"not a record: {error}") from error
+    who = getattr(claimed, signer_field, b"")
+    signer = signers.get((who, getattr(claimed, "generation", 1)))
+    if signer is None or signer.role != role:
+        raise Refused(f"no registered {role} key for {who.hex()}")
+    try:
+        return envelope.open_sealed(sealed, deployment, signer.verify, signer.algorithm)
+    except WireError as error:
+        raise Refused(f"{who.hex()}: {error}") from error
+
+
+def same_payload(one: bytes, other: bytes) -> bool:
+    """Rule 3: whether two messages under one identity carry the same payload (signatures may differ)."""
+    return envelope.split(one)[0] == envelope.split(other)[0]

@@ -1,0 +1,192 @@
+"""Link to intake to store: messages in, one commit, then the acknowledgements.
+
+1. A batch is verified, stored in one commit and only then acknowledged to the broker.
+2. A device may forget what a Delivery names: cumulative, at most once a minute and after each statement, sent only for
+   what is committed.
+3. A statement becomes a leaf of the tree of readings when the records of its range are there and give its root.
+4. What is refused is counted and kept as a finding; it never stops the rest.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightwire import envelope, merkle, records, topics
+from lightwire.errors import WireError
+
+from backend.adapters.keys import SigningKey, verifier
+from backend.adapters.mqtt import Incoming
+from backend.adapters.sqlite import Party, SqliteStore
+from backend.evidence.intake import Refused, Signer, open_verified, same_payload
+from backend.flows.ledgers import EvidenceTrees
+from backend.ports import Link
+
+DELIVERY_EVERY_MS = 60_000
+UPLINK_KINDS = (records.READING, records.STATEMENT, records.GAP, records.CLOCK_LINK, records.DECISION)
+
+
+@dataclass(slots=True)
+class DeviceState:
+    """What collect knows of one device: highest committed and last acknowledged seq, and when."""
+
+    committed: int = 0
+    delivered: int = 0
+    delivered_ms: int = 0
+    statement_waits: bool = False
+    waiting: dict[int, bytes] = field(default_factory=dict)
+
+
+class Collect:
+    """One worker. `process` runs in the ingest thread, `deliver` in the clock's."""
+
+    def __init__(
+        self,
+        store: SqliteStore,
+        link: Link,
+        trees: EvidenceTrees,
+        log_key: SigningKey,
+        identity: tuple[bytes, bytes],
+        now_ms: Callable[[], int],
+    ) -> None:
+        """identity: (deployment 16 bytes, operator 8 bytes)."""
+        self._store = store
+        self._link = link
+        self._trees = trees
+        self._log_key = log_key
+        self._deployment, self._operator = identity
+        self._now_ms = now_ms
+        self._signers: dict[tuple[bytes, int], Signer] = {}
+        self._devices: dict[bytes, DeviceState] = {}
+        self.refused = 0
+        self.duplicates = 0
+        for party in store.parties():
+            self.admit(party)
+
+    def admit(self, party: Party) -> None:
+        """Makes a registered key known."""
+        self._signers[party.id, party.generation] = Signer(party.role, party.algorithm, verifier(party.public))
+        if party.role == "node":
+            self._devices[party.id] = DeviceState(committed=self._store.highest(party.id))
+
+    def process(self, batch: list[Incoming]) -> None:
+        """Stores a batch in one commit (rule 1); the caller acknowledges to the broker afterwards."""
+        with self._store.writing():
+            for message in batch:
+                try:
+                    self._one(message)
+                except Refused as refusal:
+                    self.refused += 1
+                    self._store.add_finding(self._now_ms(), f"refused: {refusal}")
+
+    def deliver(self, utc_ms: int) -> None:
+        """Sends the Deliveries that are due (rule 2)."""
+        for device, state in self._devices.items():
+            due = state.statement_waits or utc_ms - state.delivered_ms >= DELIVERY_EVERY_MS
+            if due and state.committed > state.delivered:
+                self._deliver(device, state, utc_ms)
+
+    def deliver_all(self, utc_ms: int) -> None:
+        """Sends a Delivery to every device again: for a node that came back and may have missed one."""
+        for device, state in self._devices.items():
+            if state.committed:
+                self._deliver(device, state, utc_ms)
+
+    def committed(self) -> dict[bytes, int]:
+        """Highest committed seq by device."""
+        return {device: state.committed for device, state in self._devices.items()}
+
+    def _deliver(self, device: bytes, state: DeviceState, utc_ms: int) -> None:
+        seq = state.committed
+        kept = self._store.messages(device, seq, seq)
+        if not kept:
+            return
+        digest = envelope.payload_digest(envelope.split(kept[0].sealed)[0])
+        record = records.Delivery(
+            self._operator, self._store.incarnation, device, kept[0].boot, seq, digest, utc_ms
+        )  # fmt: skip
+        self._send(device, "delivery", record)
+        state.delivered, state.delivered_ms, state.statement_waits = seq, utc_ms, False
+
+    def _send(self, device: bytes, channel: str, record: Any) -> None:
+        self._link.publish(topics.topic(device, channel), envelope.seal(record, self._deployment, self._log_key.sign))
+
+    def _one(self, message: Incoming) -> None:
+        try:
+            device, channel = topics.parse(message.topic)
+        except WireError as error:
+            raise Refused(str(error)) from error
+        if channel == "record":
+            self._record(device, message.payload)
+        elif channel == "ask":
+            self._answer_time(device, message.payload)
+        elif channel == "decision":
+            self._decision(device, message.payload)
+        elif channel == "execution":
+            self._execution(device, message.payload)
+
+    def _answer_time(self, device: bytes, nonce: bytes) -> None:
+        if len(nonce) != 16 or device not in self._devices:
+            raise Refused(f"{device.hex()}: a question for the time without a nonce, or from an unknown device")
+        self._send(device, "time", records.TimeAnswer(self._operator, device, nonce, self._now_ms()))
+
+    def _record(self, device: bytes, sealed: bytes) -> None:
+        record = open_verified(sealed, self._deployment, self._signers, "node", "device")
+        if record.device != device or record.KIND not in UPLINK_KINDS:
+            raise Refused(f"{device.hex()}: a record of another device or kind on its topic")
+        there = self._store.keep_message(record, sealed, self._stored_time(record))
+        if there is not None:
+            self.duplicates += 1
+            if not same_payload(there, sealed):
+                raise Refused(
+                    f"equivocation: {device.hex()} signed two payloads as boot {record.boot} seq {record.seq}"
+                )
+            return
+        state = self._devices[device]
+        state.committed = max(state.committed, record.seq)
+        if record.KIND == records.CLOCK_LINK:
+            self._store.place(device, record.boot, record.utc_ms - record.monotonic_ms)
+        elif record.KIND == records.STATEMENT:
+            self._statement(state, record, sealed)
+
+    def _stored_time(self, record: Any) -> int:
+        if record.KIND == records.READING and record.flags & records.UNTRUSTED_CLOCK:
+            return -int(record.time_ms)
+        return int(getattr(record, "time_ms", 0) or getattr(record, "start_ms", 0) or getattr(record, "utc_ms", 0))
+
+    def _statement(self, state: DeviceState, statement: records.BatchStatement, sealed: bytes) -> None:
+        kept = self._store.messages(statement.device, statement.first_seq, statement.last_seq)
+        leaves = [merkle.leaf_hash(k.sealed) for k in kept]
+        if len(kept) != statement.count or merkle.root(leaves) != statement.root:
+            raise Refused(
+                f"{statement.device.hex()}: statement {statement.seq} names {statement.count} records of "
+                f"{statement.first_seq}..{statement.last_seq}, {len(kept)} are kept or their root differs"
+            )
+        position = self._trees.append(records.TREE_READINGS, sealed)
+        self._store.add_statement(statement.device, statement.seq, position)
+        state.statement_waits = True
+
+    def _decision(self, device: bytes, payload: bytes) -> None:
+        length = envelope.message_length(records.DECISION)
+        sealed, point = payload[:length], payload[length:]
+        record = open_verified(sealed, self._deployment, self._signers, "node", "device")
+        if record.device != device or record.KIND != records.DECISION:
+            raise Refused(f"{device.hex()}: no decision of this device")
+        try:
+            digest = envelope.payload_digest(envelope.split(point)[0])
+        except WireError as error:
+            raise Refused(f"{device.hex()}: decision without its set-point: {error}") from error
+        if digest != record.digest:
+            raise Refused(f"{device.hex()}: decision about another set-point than the one it carries")
+        if self._store.answer_setpoint(record.setpoint, "decision", sealed):
+            self._trees.append(records.TREE_SETPOINTS, sealed)
+        elif record.outcome == records.REFUSED:
+            self._store.add_finding(
+                self._now_ms(), f"{device.hex()} refused a set-point that is not ours: reason {record.reason}"
+            )
+
+    def _execution(self, device: bytes, sealed: bytes) -> None:
+        record = open_verified(sealed, self._deployment, self._signers, "agent", "agent")
+        if record.device != device or record.KIND != records.EXECUTION:
+            raise Refused(f"{device.hex()}: no execution for this device")
+        if self._store.answer_setpoint(record.setpoint, "execution", sealed):
+            self._trees.append(records.TREE_SETPOINTS, sealed)

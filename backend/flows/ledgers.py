@@ -1,0 +1,76 @@
+"""The operator's growing trees: every piece of evidence becomes a leaf, every epoch a commitment, every leaf a receipt."""
+
+import hashlib
+import os
+from collections.abc import Callable
+
+from lightwire import envelope, merkle, receipt, records
+
+from backend.adapters.sqlite import DocumentRow, SqliteStore
+from backend.evidence.trees import Tree
+
+FRAME_MS = 900_000
+TREES = (
+    records.TREE_READINGS,
+    records.TREE_SETPOINTS,
+    records.TREE_MARKET,
+    records.TREE_SETTLEMENT,
+    records.TREE_KEYS,
+)
+
+
+class EvidenceTrees:
+    """Trees in memory, leaves in the store; built again from it at start."""
+
+    def __init__(self, store: SqliteStore, sign: Callable[[bytes], bytes], deployment: bytes, operator: bytes) -> None:
+        self._store = store
+        self._sign = sign
+        self._deployment = deployment
+        self._operator = operator
+        self._trees = {k: Tree(merkle.leaf_hash(leaf) for leaf in store.leaves(k)) for k in TREES}
+
+    def append(self, tree: int, sealed: bytes) -> int:
+        """Adds a sealed message as a leaf; its position."""
+        position = self._trees[tree].append(merkle.leaf_hash(sealed))
+        self._store.add_leaf(tree, position, sealed)
+        return position
+
+    def add_document(self, tree: int, kind: str, id: str, version: int, body: str, time_ms: int) -> None:
+        """Keeps a market document (canonical JSON) and puts its salted, signed digest into a tree."""
+        evidence = records.Evidence(
+            self._operator, os.urandom(16), tree, hashlib.sha256(f"{kind}/{id}".encode()).digest()[:16], version,
+            hashlib.sha256(body.encode()).digest(), time_ms,
+        )  # fmt: skip
+        sealed = envelope.seal(evidence, self._deployment, self._sign)
+        with self._store.writing():
+            position = self.append(tree, sealed)
+            self._store.add_document(DocumentRow(kind, id, version, body, sealed, tree, position))
+
+    def close_epoch(self, epoch: int) -> bool:
+        """Makes the commitment of an epoch from the trees as they are; False if nothing has been put into any."""
+        points = []
+        with self._store.writing():
+            for number, tree in self._trees.items():
+                if tree.size:
+                    point = records.Checkpoint(self._operator, number, epoch, tree.size, tree.root())
+                    points.append((number, records.encode(point)))
+            if not points:
+                return False
+            root = merkle.root([receipt.checkpoint_leaf(p) for _, p in points])
+            self._store.save_epoch(epoch, root, len(points), points)
+        return True
+
+    def prove(self, epoch: int, tree: int, position: int, anchor: list[object]) -> bytes:
+        """The receipt of a leaf in an epoch's commitment; anchor as lightwire.receipt says. KeyError if it is not in it."""
+        points = self._store.checkpoints(epoch)
+        payloads = dict(points)
+        checkpoint = records.decode(payloads[tree])
+        assert isinstance(checkpoint, records.Checkpoint)
+        if position >= checkpoint.size:
+            raise KeyError(f"leaf {position} came after epoch {epoch}")
+        leaves = [receipt.checkpoint_leaf(p) for _, p in points]
+        index = [number for number, _ in points].index(tree)
+        return receipt.encode_receipt(
+            self._sign, records.ES256K, position, self._trees[tree].inclusion(position, checkpoint.size),
+            checkpoint, index, len(points), merkle.inclusion_path(leaves, index), anchor,
+        )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Composition root: settings in, adapters chosen, flows out; runs the back end's thread."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightwire import records, topics
+
+from backend.adapters.keys import SigningKey, open_key
+from backend.adapters.mqtt import BrokerAccess, MqttLink
+from backend.adapters.sqlite import Party, SqliteStore
+from backend.errors import Unavailable
+from backend.evidence.anchoring import ANCHORED, FINAL
+from backend.flows.activate import Activate
+from backend.flows.anchor import Anchoring
+from backend.flows.collect import Collect
+from backend.flows.ledgers import EvidenceTrees
+from backend.flows.register import Register
+from backend.ports import Ledger
+
+BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this back end is."""
+
+    deployment: bytes
+    operator: bytes
+    log_key: SigningKey
+    issuer: bytes
+    issuer_key: SigningKey
+
+
+def make_identity(folder: Path, deployment: bytes) -> Identity:
+    """Opens or makes the back end's keys in a folder; operator and issuer ids derive from them."""
+    import hashlib
+
+    log_key, issuer_key = open_key(folder / "log.key"), open_key(folder / "setpoint.key")
+    ids = [hashlib.sha256(k.public).digest()[:8] for k in (log_key, issuer_key)]
+    return Identity(deployment, ids[0], log_key, ids[1], issuer_key)
+
+
+class Backend:
+    """The parts of a running back end."""
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Identity,
+        broker: BrokerAccess,
+        ledger: Ledger,
+        now_ms: Callable[[], int],
+        confirmations: int = 2,
+    ) -> None:
+        self.identity = identity
+        self.ledger = ledger
+        self.store = SqliteStore(folder / "scd.sqlite")
+        filters = [topics.every_filter(channel) for channel in topics.UPLINK]
+        self._link = MqttLink(broker, "backend", filters)
+        who = (identity.deployment, identity.operator)
+        self.trees = EvidenceTrees(self.store, identity.log_key.sign, *who)
+        self.collect = Collect(self.store, self._link, self.trees, identity.log_key, who, now_ms)
+        self.activate = Activate(self.store, self._link, identity.issuer_key, identity.issuer, identity.deployment)
+        self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
+        self.anchoring = Anchoring(self.store, ledger, confirmations)
+        self._epoch = 0
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._worker = threading.Thread(target=self._ingest, daemon=True)
+
+    def start(self) -> None:
+        """Connects and begins to ingest."""
+        self._link.start()
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Stops ingest and closes the store."""
+        self._stop.set()
+        if self._worker.is_alive():
+            self._worker.join(5)
+        self._link.stop()
+        self.store.close()
+
+    def step(self, utc_ms: int) -> None:
+        """What is due at this instant: deliveries, the end of an epoch, anchoring, receipts."""
+        if self._failure is not None:
+            raise self._failure
+        self.collect.deliver(utc_ms)
+        epoch = utc_ms // 900_000
+        if self._epoch and epoch > self._epoch:
+            self.close_epoch(self._epoch)
+        self._epoch = epoch
+
+    def close_epoch(self, epoch: int) -> None:
+        """Commits to everything so far and brings it to the chain's attention."""
+        self.trees.close_epoch(epoch)
+        self.anchor()
+
+    def anchor(self) -> None:
+        """One step of reconciliation; an unreachable chain is waited for."""
+        try:
+            states = self.anchoring.step()
+        except Unavailable as reason:
+            self.store.add_finding(0, str(reason))
+            return
+        ready = [epoch for epoch, state in states.items() if state in (ANCHORED, FINAL)]
+        if ready:
+            self._receipts(max(ready))
+
+    def anchor_of(self, block: int) -> list[object]:
+        """Where a commitment stands: [chain id, contract, log, block]."""
+        return [self.ledger.chain_id, self.ledger.contract, self.ledger.log, block]
+
+    def admit(self, party: Party) -> None:
+        """Registers a key and makes it known to the ingest."""
+        self.register.admit(party)
+
+    def _receipts(self, epoch: int) -> None:
+        payloads = dict(self.store.checkpoints(epoch))
+        if records.TREE_READINGS not in payloads:
+            return
+        checkpoint = records.decode(payloads[records.TREE_READINGS])
+        assert isinstance(checkpoint, records.Checkpoint)
+        block = next(b for e, _, _, _, b in self.store.epochs() if e == epoch)
+        for device, seq, position in self.store.unreceipted(checkpoint.size):
+            made = self.trees.prove(epoch, records.TREE_READINGS, position, self.anchor_of(block))
+            self.store.set_receipt(device, seq, made)
+            self._link.publish(topics.topic(device, "receipt"), made)
+
+    def send_receipts_again(self, device: bytes) -> None:
+        """For a node that was away: all its receipts once more."""
+        for made in self.store.receipts(device).values():
+            self._link.publish(topics.topic(device, "receipt"), made)
+
+    def _ingest(self) -> None:
+        try:
+            while not self._stop.is_set():
+                batch = self._link.incoming(BATCH, 0.05)
+                if batch:
+                    self.collect.process(batch)
+                    self._link.done(batch)
+        except BaseException as failure:
+            self._failure = failure
+            raise

@@ -1,0 +1,101 @@
+"""A reading in 23 bytes: differences to the bases of its sector, and back to the identical record.
+
+seq - base (2) | slot - base (2) | flags (1) | P (3) | Q (3) | import - base Wh (3) | export - base Wh (3) |
+three voltages and the frequency, 12 bits each (6): voltages in 100 mV x VT ratio, frequency in 10 mHz around 50 Hz.
+What does not come back identical is not packed: `pack` gives b"" and the journal keeps the record whole.
+"""
+
+from lightwire.records import Reading
+
+SLOT_MS = 4000
+_NOMINAL = 5000
+_HALF = 2048
+
+
+class Base:
+    """What a sector's readings are differences to; boot and generation of the entries that follow."""
+
+    def __init__(
+        self, boot: int, generation: int, seq: int, slot: int, import_wh: int, export_wh: int, vt_ratio: int
+    ) -> None:
+        self.boot = boot
+        self.generation = generation
+        self.seq = seq
+        self.slot = slot
+        self.import_wh = import_wh
+        self.export_wh = export_wh
+        self.vt_ratio = vt_ratio
+
+    def fields(self) -> tuple[int, ...]:
+        """In the order of the sector header."""
+        return self.boot, self.generation, self.seq, self.slot, self.import_wh, self.export_wh, self.vt_ratio
+
+    def reborn(self, boot: int, generation: int) -> "Base":
+        """The same base for entries of another boot."""
+        return Base(boot, generation, self.seq, self.slot, self.import_wh, self.export_wh, self.vt_ratio)
+
+    def moved(self, reading: Reading) -> "Base":
+        """The base of a sector that this reading opens, or follows."""
+        slot = reading.time_ms // SLOT_MS
+        return Base(self.boot, self.generation, reading.seq, slot, reading.import_wh, reading.export_wh, self.vt_ratio)
+
+
+def _signed24(value: int) -> bytes:
+    return (value & 0xFFFFFF).to_bytes(3, "big")
+
+
+def _from_signed24(raw: bytes) -> int:
+    value = int.from_bytes(raw, "big")
+    return value - 0x1000000 if value & 0x800000 else value
+
+
+def pack(base: Base, reading: Reading) -> bytes:
+    """23 bytes, or b"" if this reading does not come back identical from them."""
+    seq = reading.seq - base.seq
+    slot = reading.time_ms // SLOT_MS - base.slot
+    imported = reading.import_wh - base.import_wh
+    exported = reading.export_wh - base.export_wh
+    if (
+        not 0 <= seq < 0x10000
+        or not 0 <= slot < 0x10000
+        or not 0 <= imported < 0x1000000
+        or not 0 <= exported < 0x1000000
+    ):
+        return b""
+    bits = 0
+    for value in reading.voltage_mv:
+        bits = bits << 12 | (value // (100 * base.vt_ratio) & 0xFFF)
+    bits = bits << 12 | (reading.frequency_mhz // 10 - _NOMINAL + _HALF & 0xFFF)
+    packed = b"".join(
+        (
+            seq.to_bytes(2, "big"),
+            slot.to_bytes(2, "big"),
+            bytes((reading.flags & 0xFF,)),
+            _signed24(reading.power_w),
+            _signed24(reading.reactive_var),
+            imported.to_bytes(3, "big"),
+            exported.to_bytes(3, "big"),
+            bits.to_bytes(6, "big"),
+        )
+    )
+    return packed if unpack(base, reading.device, packed) == reading else b""
+
+
+def unpack(base: Base, device: bytes, packed: bytes) -> Reading:
+    """The reading that was packed with this base."""
+    bits = int.from_bytes(packed[17:23], "big")
+    step = 100 * base.vt_ratio
+    return Reading(
+        device,
+        base.generation,
+        base.boot,
+        base.seq + int.from_bytes(packed[0:2], "big"),
+        (base.slot + int.from_bytes(packed[2:4], "big")) * SLOT_MS,
+        packed[4],
+        _from_signed24(packed[5:8]),
+        _from_signed24(packed[8:11]),
+        base.import_wh + int.from_bytes(packed[11:14], "big"),
+        base.export_wh + int.from_bytes(packed[14:17], "big"),
+        ((bits >> 36) * step, (bits >> 24 & 0xFFF) * step, (bits >> 12 & 0xFFF) * step),
+        ((bits & 0xFFF) - _HALF + _NOMINAL) * 10,
+    )

@@ -1,0 +1,243 @@
+"""A bench: conductor, broker, chain, back end, site and light nodes of a few customers, started and stopped together.
+
+Tests and the demo stand on it. Everything listens on loopback; every process ends with this one.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lightwire import topics
+
+from backend.adapters.ethereum import EmbeddedChain
+from backend.adapters.mqtt import BrokerAccess
+from backend.wiring import Backend, make_identity
+from hil.broker import Broker
+from hil.conductor import Conductor, Tick
+from hil.nodes import NodeFailed, VirtualNode
+from hil.pki import Pki
+from hil.process import Child
+
+FRAME_MS = 900_000
+WAIT_S = 30.0
+Facts = dict[str, Mapping[str, Any]]
+
+
+class BenchError(RuntimeError):
+    """A part of the bench failed; one line that names it."""
+
+
+def plain_customer(pod: str, first_frame: int) -> dict[str, Any]:
+    """A customer with 50 kW of load and a battery of 40 kW, for tests."""
+    der = {"lowest_w": -40_000, "highest_w": 40_000, "capacity_ws": 360_000_000, "energy_ws": 180_000_000}
+    return {
+        "pod": pod, "unit": 1, "ct_ratio": 20, "vt_ratio": 1, "phase_mv": 230_400, "first_frame": first_frame,
+        "load_w": [50_000] * 16, "der_w": [0] * 16, "der": der,
+    }  # fmt: skip
+
+
+class Bench:
+    """A context manager. `tick()` is one slot for everybody; `nodes` by POD."""
+
+    def __init__(
+        self,
+        folder: Path,
+        pods: Sequence[str] = (),
+        start_ms: int = 0,
+        speed: float | None = None,
+        customers: Sequence[Mapping[str, Any]] = (),
+        seed: str = "bench",
+        broker_port: int = 0,
+    ) -> None:
+        self.folder = folder
+        self._customers = list(customers) or [plain_customer(pod, start_ms // FRAME_MS) for pod in pods]
+        self._seed = seed
+        self._stack = ExitStack()
+        self._children: list[Child] = []
+        self.conductor = Conductor(start_ms, speed)
+        self.nodes: dict[str, VirtualNode] = {}
+        self.facts: Facts = {}
+        self._broker_port = broker_port
+        self._produced: dict[str, list[Mapping[str, Any]]] = {}
+
+    def __enter__(self) -> "Bench":
+        try:
+            self._open()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.conductor.close()
+        for child in self._children:
+            child.wait(2)
+        for child in reversed(self._children):
+            child.stop()
+        self._stack.close()
+
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.pki = Pki(self.folder / "pki")
+        self.broker = self._stack.enter_context(Broker(self.folder / "broker", self.pki, self._broker_port))
+        deployment = os.urandom(16)
+        self.identity = make_identity(self.folder / "keys", deployment)
+        self.chain = EmbeddedChain(self.identity.operator.rjust(32, b"\0"))
+        self._stack.callback(self.chain.close)
+        mine = self.pki.client("backend")
+        access = BrokerAccess(self.broker.host, self.broker.port, self.pki.ca_pem, mine.cert_pem, mine.key_pem)
+        self.backend = Backend(self.folder, self.identity, access, self.chain.ledger, lambda: self.conductor.now_ms)
+        self._stack.callback(self.backend.stop)
+        self.backend.start()
+        self.ready = self._start_site()
+        for customer in self._customers:
+            self._commission(customer)
+        for pod in self.nodes:
+            self.start_node(pod)
+
+    def _start_site(self) -> Mapping[str, Mapping[str, Any]]:
+        config = {
+            "conductor": self.conductor.address,
+            "seed": self._seed,
+            "truth": str(self.folder / "truth.jsonl"),
+            "customers": self._customers,
+        }
+        path = self.folder / "site.json"
+        path.write_text(json.dumps(config))
+        child = Child("site", [sys.executable, "-m", "hil.site", str(path)], self.folder / "site.log")
+        self._children.append(child)
+        line = child.line(WAIT_S)
+        if line is None:
+            raise BenchError(f"the site did not start: {child.last_words()}")
+        ready: Any = line["ready"]
+        return ready  # type: ignore[no-any-return]
+
+    def _commission(self, customer: Mapping[str, Any]) -> None:
+        pod = customer["pod"]
+        folder = self.folder / "nodes" / pod
+        identity = self.identity
+        settings = {
+            "state_dir": str(folder),
+            "deployment": identity.deployment.hex(),
+            "operator": identity.operator.hex(),
+            "log_key": identity.log_key.public.hex(),
+            "issuers": [{"id": identity.issuer.hex(), "role": 1, "key": identity.issuer_key.public.hex()}],
+            "broker": {"host": self.broker.host, "port": self.broker.port, "ca": str(self.pki.ca_der), "cert": "-", "key": "-"},
+            "meter": {
+                "port": self.ready[pod]["meter"], "unit": customer["unit"], "map": "sdm630",
+                "ct_ratio": customer["ct_ratio"], "vt_ratio": customer["vt_ratio"],
+            },
+            "limits": {"max_withdrawal_w": 2_000_000, "max_injection_w": 2_000_000},
+            "journal": {"path": str(folder / "journal.bin"), "bytes": 655_360},
+            "conductor": self.conductor.address,
+            "trace": True,
+        }  # fmt: skip
+        node = VirtualNode(folder, settings)
+        node.save()
+        nonce, enrolment = node.enrol()
+        tls = self.pki.client(topics.station(node.device))
+        self.backend.register.approve(enrolment, nonce, "node", pod, tls.fingerprint, self.conductor.now_ms)
+        node.trust(tls)
+        self.nodes[pod] = node
+
+    def start_node(self, pod: str) -> None:
+        """Power on; the node takes part from the next tick, and time is held until it has trusted time."""
+        node = self.nodes[pod]
+        self._children.append(node.start())
+        name = f"node/{node.device.hex()}"
+        if self.conductor.wait_for([name], WAIT_S, lambda: self._alive(node)):
+            raise NodeFailed(f"{pod}: the light node did not join")
+
+    def kill_node(self, pod: str) -> None:
+        """Power off, at once."""
+        node = self.nodes[pod]
+        self.produced(pod)
+        self.conductor.dismiss(f"node/{node.device.hex()}")
+        if node.child is not None:
+            node.child.kill()
+            node.child._reader.join(2)
+        self.produced(pod)
+        self.facts.pop(pod, None)
+
+    def _alive(self, node: VirtualNode) -> None:
+        if node.child is not None and node.child.exit_code is not None:
+            raise NodeFailed(f"light node {node.device.hex()} ended: {node.child.last_words()}")
+
+    def tick(self) -> Tick:
+        """One slot for everybody; afterwards time is held while a node has no trusted time yet."""
+        done = self.conductor.tick(self._backend_phase)
+        by_part = {f"node/{node.device.hex()}": pod for pod, node in self.nodes.items()}
+        for name, facts in done.facts.items():
+            if name in by_part:
+                self.facts[by_part[name]] = facts
+        if any(not f["trusted"] for f in self.facts.values()):
+            time.sleep(0.25)
+        return done
+
+    def _backend_phase(self, utc_ms: int) -> Mapping[str, object]:
+        self.backend.step(utc_ms)
+        self.chain.advance()
+        return {}
+
+    def until(self, true_of: Callable[[Facts], bool], ticks: int = 60) -> Facts:
+        """Ticks with a little wall time between them until it is true of the nodes' facts; BenchError otherwise."""
+        for _ in range(ticks):
+            if self.facts and true_of(self.facts):
+                return self.facts
+            time.sleep(0.1)
+            self.tick()
+        raise BenchError(f"still not so after {ticks} slots: {json.dumps(self.facts, default=str)[:400]}")
+
+    def warm_up(self) -> None:
+        """Until every node is connected and has trusted time."""
+        self.until(
+            lambda nodes: len(nodes) == len(self.nodes) and all(n["trusted"] and n["connected"] for n in nodes.values())
+        )
+
+    def drain(self) -> None:
+        """Until everything journalled by now is acknowledged to every running node, and all journalled since is stored."""
+        wanted = {pod: int(facts["seq"]) for pod, facts in self.facts.items()}
+        for _ in range(60):
+            self.backend.collect.deliver_all(self.conductor.now_ms)
+            time.sleep(0.15)
+            self.tick()
+            if all(int(f["seq"]) - int(f["pending"]) >= wanted.get(pod, 0) for pod, f in self.facts.items()):
+                return self._stored()
+        raise BenchError(f"not drained: {json.dumps(self.facts, default=str)[:400]}")
+
+    def _stored(self) -> None:
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            committed = self.backend.collect.committed()
+            if all(committed[self.nodes[pod].device] >= int(f["seq"]) for pod, f in self.facts.items()):
+                return
+            time.sleep(0.02)
+        raise BenchError("the last readings did not reach the store")
+
+    def close_epoch(self) -> None:
+        """Commits to what is there now, under the present epoch's number, and anchors it to finality."""
+        self.backend.close_epoch(self.conductor.now_ms // FRAME_MS)
+        for _ in range(8):
+            self.chain.advance()
+            self.backend.anchor()
+
+    def produced(self, pod: str) -> list[Mapping[str, Any]]:
+        """Every reading the node said it produced, in order."""
+        lines = self._produced.setdefault(pod, [])
+        child = self.nodes[pod].child
+        if child is not None:
+            lines.extend(child.lines())
+        return lines
+
+    def truth(self, pod: str) -> dict[int, int]:
+        """What the meter offered: W by slot mark."""
+        rows = [json.loads(line) for line in (self.folder / "truth.jsonl").read_text().splitlines()]
+        return {row["utc_ms"]: row["power_w"] for row in rows if row["pod"] == pod}

@@ -1,0 +1,145 @@
+"""A real mosquitto on a free loopback port: mutual TLS, one access rule per role, queues that do not drop.
+
+The user name is the certificate's common name. A light node `<partition>/<id>` may write its own record, ask and decision
+and read its own time, delivery, receipt and setpoint; its agent `agent/<partition>/<id>` may read the decision and write
+the execution; `backend` may do the rest. Nobody is anonymous.
+"""
+
+import os
+import signal
+import socket
+import ssl
+import time
+from pathlib import Path
+from types import TracebackType
+
+from hil.pki import Pki
+from hil.process import Child
+from hil.runtime import mosquitto_command
+
+NODE_WRITES = ("record", "ask", "decision")
+NODE_READS = ("time", "delivery", "receipt", "setpoint")
+_START_S = 10.0
+
+
+class BrokerUnavailable(RuntimeError):
+    """The broker did not start; the message says why and what to do."""
+
+
+class Broker:
+    """One mosquitto; a context manager. `port` stays the same over restarts."""
+
+    def __init__(self, folder: Path, pki: Pki, port: int = 0) -> None:
+        """port: 0 takes a free one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._pki = pki
+        self._server = pki.server()
+        self._agents: list[str] = []
+        self.host = "127.0.0.1"
+        self.port = port or _free_port()
+        self._child: Child | None = None
+
+    def __enter__(self) -> "Broker":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._child is not None and self._child.exit_code is None
+
+    def admit_agent(self, station: str) -> None:
+        """Gives the agent of a device (`<partition>/<id>`) its rights; takes effect at once if the broker runs."""
+        self._agents.append(station)
+        if self._child is not None:
+            self._write_acl()
+            os.kill(self._child.pid, signal.SIGHUP)
+
+    def start(self) -> None:
+        """Starts it and waits until it answers; BrokerUnavailable with the reason otherwise."""
+        if _answers(self.host, self.port):
+            raise BrokerUnavailable(f"port {self.port} is in use: stop the program there or give another port")
+        self._write_acl()
+        config = self._folder / "mosquitto.conf"
+        config.write_text(self._config())
+        config.chmod(0o600)
+        self._child = Child("mosquitto", [*mosquitto_command(), "-c", str(config)], self._folder / "mosquitto.err")
+        end = time.monotonic() + _START_S
+        while not _answers(self.host, self.port):
+            if self._child.exit_code is not None or time.monotonic() > end:
+                raise BrokerUnavailable(f"mosquitto did not start: {self._child.last_words()}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stops it; what is queued for persistent sessions is kept in its folder."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def kill(self) -> None:
+        """SIGKILL: what it had not yet saved is lost."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def _config(self) -> str:
+        lines = [
+            *(["user root"] if os.geteuid() == 0 else []),
+            f"listener {self.port} {self.host}",
+            f"cafile {self._pki.ca_pem}",
+            f"certfile {self._server.cert_pem}",
+            f"keyfile {self._server.key_pem}",
+            "require_certificate true",
+            "use_identity_as_username true",
+            "allow_anonymous false",
+            f"acl_file {self._folder / 'acl'}",
+            "persistence true",
+            f"persistence_location {self._folder}/",
+            "autosave_interval 5",
+            "max_queued_messages 0",
+            "max_inflight_messages 1000",
+            "set_tcp_nodelay true",
+            f"log_dest file {self._folder / 'mosquitto.log'}",
+            "log_type error",
+            "log_type warning",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _write_acl(self) -> None:
+        lines = [f"pattern write ln/1/%u/{c}" for c in NODE_WRITES] + [f"pattern read ln/1/%u/{c}" for c in NODE_READS]
+        lines += ["user backend", "topic readwrite ln/1/#"]
+        for station in self._agents:
+            lines += [
+                f"user agent/{station}",
+                f"topic read ln/1/{station}/decision",
+                f"topic write ln/1/{station}/execution",
+            ]
+        path = self._folder / "acl"
+        path.write_text("\n".join(lines) + "\n")
+        path.chmod(0o600)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+def client_context(pki: Pki, cert: Path, key: Path) -> ssl.SSLContext:
+    """The TLS settings of a CPython client of this broker."""
+    context = ssl.create_default_context(cafile=str(pki.ca_pem))
+    context.load_cert_chain(cert, key)
+    return context
