@@ -1,0 +1,85 @@
+"""What the market decided: awards, the fate of every offer (I-08), orders (I-09) and plans (I-14)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fate(StrEnum):
+    """What became of an offer, as a whole."""
+
+    ACCEPTED = "accepted"
+    CUT = "cut"
+    REJECTED = "rejected"
+
+
+class Reason(StrEnum):
+    """Why an offer was not taken, or not wholly."""
+
+    TAKEN = "taken whole"
+    NEED_MET = "the need was met by better offers"
+    NO_NEED = "nobody asked in its quarter-hours"
+    WRONG_DIRECTION = "nobody asked in its direction"
+    NO_EFFECT = "does not help the constrained element"
+    PRICE_CAP = "dearer than the price cap"
+    GUARD = "would break a limit of the grid"
+    MINIMUM = "its minimum does not fit the need"
+    NOT_VALIDATED = "refused by the operator's power flow"
+    VALIDATED_IN_PART = "cut by the operator's power flow"
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """W of one offer for one request in one quarter-hour, split over its PODs (W, all positive)."""
+
+    offer: str
+    request: str
+    frame: int
+    volume_w: int
+    parts_w: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The fate of one offer; element: the limit that stopped it, if it was a limit."""
+
+    offer: str
+    fate: Fate
+    reason: Reason
+    offered_w: int
+    accepted_w: int
+    element: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """I-08. One session: its awards, one result per offer, and what stays unserved by (request, frame)."""
+
+    session: str
+    awards: tuple[Award, ...]
+    results: tuple[Result, ...]
+    unserved: Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """I-09. A buyer's call on awarded volume: W per POD in one quarter-hour (positive, in the offer's direction)."""
+
+    id: str
+    offer: str
+    request: str
+    buyer: str
+    frame: int
+    parts_w: Mapping[str, int]
+    direction: str
+    price_ueur_per_mwh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """I-14. What a POD shall do in one quarter-hour: W at the POD, withdrawal positive, for the orders named."""
+
+    pod: str
+    frame: int
+    target_w: int
+    orders: tuple[str, ...]

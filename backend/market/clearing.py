@@ -1,0 +1,248 @@
+"""Offers and requests to awards: the guarded merit order.
+
+1. DSO requests come first (by priority, then id), then TSO requests with what is left.
+2. For a DSO request offers stand in order of price per unit of relief on its element in that quarter-hour: 50 EUR with
+   a tenth of the effect is dearer than 60. For a TSO request in order of price. Ties: receipt time, then id.
+3. Each acceptance is held against every limit of the quarter-hour, linearised: the largest W that leaves none broken
+   that held, and none more broken than it was. A TSO acceptance thus never takes back what the DSO bought.
+4. Volume is split over an offer's PODs by their shares, largest remainder, ties by POD id.
+5. Every offer ends in exactly one result with a reason; need that stays is published.
+6. Pay as bid.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from backend.domain.bids import Buyer, Direction, Offer, Request
+from backend.domain.constraint import Constraint
+from backend.domain.quantity import PPM, split
+from backend.domain.trade import Award, Fate, Outcome, Reason, Result
+
+
+@dataclass(slots=True)
+class _Book:
+    """The state of one clearing."""
+
+    offers: Mapping[str, Offer]
+    constraints: Mapping[int, Sequence[Constraint]]
+    delta_w: dict[int, dict[str, int]]
+    taken_w: dict[tuple[str, int], int] = field(default_factory=dict)
+    awards: list[Award] = field(default_factory=list)
+    why: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+
+    def note(self, offer: str, reason: Reason, element: str = "") -> None:
+        """Remembers the reason nearest to acceptance."""
+        rank = list(Reason)
+        if offer not in self.why or _NEARNESS[reason] > _NEARNESS[self.why[offer][0]]:
+            self.why[offer] = (reason, element)
+        assert reason in rank
+
+
+_NEARNESS = {
+    Reason.NO_NEED: 0,
+    Reason.WRONG_DIRECTION: 1,
+    Reason.NO_EFFECT: 2,
+    Reason.PRICE_CAP: 3,
+    Reason.NEED_MET: 4,
+    Reason.MINIMUM: 5,
+    Reason.GUARD: 6,
+    Reason.VALIDATED_IN_PART: 7,
+    Reason.NOT_VALIDATED: 8,
+    Reason.TAKEN: 9,
+}
+
+
+def clear(
+    session: str,
+    requests: Iterable[Request],
+    offers: Iterable[Offer],
+    constraints: Iterable[Constraint],
+    active_w: Mapping[int, Mapping[str, int]] | None = None,
+) -> Outcome:
+    """The outcome of one session before technical validation.
+
+    active_w: changes of withdrawal (W by frame and POD) already awarded in earlier sessions; constraints are without them.
+    """
+    table: dict[int, list[Constraint]] = {}
+    for constraint in constraints:
+        table.setdefault(constraint.frame, []).append(constraint)
+    book = _Book(
+        {o.id: o for o in offers}, table, {f: dict(pods) for f, pods in (active_w or {}).items()}
+    )  # fmt: skip
+    unserved: dict[tuple[str, int], int] = {}
+    asked = sorted(requests, key=lambda r: (r.buyer is not Buyer.DSO, r.priority, r.id))
+    for request in asked:
+        for frame in sorted(request.need):
+            left = _serve(book, request, frame)
+            if left:
+                unserved[request.id, frame] = left
+    results = tuple(_result(book, book.offers[id], asked) for id in sorted(book.offers))
+    return Outcome(session, tuple(book.awards), results, unserved)
+
+
+def _serve(book: _Book, request: Request, frame: int) -> int:
+    """Serves one request in one quarter-hour; what stays unserved, in the request's unit."""
+    constraint = _constraint(book, request, frame)
+    delta = book.delta_w.setdefault(frame, {})
+    need = request.need[frame]
+    if constraint is not None:
+        need = max(0, -constraint.margin_after(delta))
+    ranked = []
+    for offer in book.offers.values():
+        if frame in offer.volume_w and (rank := _rank(book, request, constraint, offer)) is not None:
+            ranked.append((rank, offer.received_ms, offer.id, offer))
+    for _, _, _, offer in sorted(ranked, key=lambda row: row[:3]):
+        if need <= 0:
+            book.note(offer.id, Reason.NEED_MET)
+            continue
+        need -= _accept(book, request, constraint, offer, frame, need)
+    return max(0, need)
+
+
+def _constraint(book: _Book, request: Request, frame: int) -> Constraint | None:
+    if request.buyer is Buyer.TSO:
+        return None
+    found = [c for c in book.constraints.get(frame, ()) if c.element == request.element]
+    if found:
+        return found[0]
+    return Constraint(request.element, frame, 0, {})
+
+
+def _rank(book: _Book, request: Request, constraint: Constraint | None, offer: Offer) -> Fraction | None:
+    """Price per unit of relief (rule 2), or None with the reason noted."""
+    if offer.direction is not request.direction:
+        book.note(offer.id, Reason.WRONG_DIRECTION)
+        return None
+    if offer.price_ueur_per_mwh > request.price_cap_ueur_per_mwh:
+        book.note(offer.id, Reason.PRICE_CAP)
+        return None
+    if constraint is None:
+        return Fraction(offer.price_ueur_per_mwh)
+    effect = _effect(constraint, offer)
+    if effect <= 0:
+        book.note(offer.id, Reason.NO_EFFECT)
+        return None
+    return Fraction(offer.price_ueur_per_mwh) / effect
+
+
+def _effect(constraint: Constraint, offer: Offer) -> Fraction:
+    """Relief (ppt) per W of the offer, by the shares of its PODs."""
+    sign = 1 if offer.direction is Direction.UP else -1
+    whole = sum(offer.shares_w.values())
+    return Fraction(sum(sign * constraint.effect_ppt_per_w.get(p, 0) * w for p, w in offer.shares_w.items()), whole)
+
+
+def _accept(book: _Book, request: Request, constraint: Constraint | None, offer: Offer, frame: int, need: int) -> int:
+    """Takes what helps and fits; the part of the need that is met by it."""
+    left_w = offer.volume_w[frame] - book.taken_w.get((offer.id, frame), 0)
+    if left_w <= 0:
+        return 0
+    effect = Fraction(1) if constraint is None else _effect(constraint, offer)
+    wanted_w = min(left_w, -(-Fraction(need) // effect))
+    volume_w, element = _within_limits(book, offer, frame, int(wanted_w))
+    if volume_w < wanted_w:
+        book.note(offer.id, Reason.GUARD, element)
+    least_w = -(-offer.volume_w[frame] * offer.minimum_ppm // PPM)
+    if volume_w < least_w - book.taken_w.get((offer.id, frame), 0):
+        if not element:
+            book.note(offer.id, Reason.MINIMUM)
+        return 0
+    if volume_w <= 0:
+        return 0
+    parts = split(volume_w, offer.shares_w)
+    for pod, part_w in _signed(offer, parts).items():
+        book.delta_w[frame][pod] = book.delta_w[frame].get(pod, 0) + part_w
+    book.taken_w[offer.id, frame] = book.taken_w.get((offer.id, frame), 0) + volume_w
+    book.awards.append(Award(offer.id, request.id, frame, volume_w, parts))
+    return int(min(Fraction(need), volume_w * effect))
+
+
+def _signed(offer: Offer, parts_w: Mapping[str, int]) -> dict[str, int]:
+    sign = -1 if offer.direction is Direction.UP else 1
+    return {pod: sign * w for pod, w in parts_w.items()}
+
+
+def _within_limits(book: _Book, offer: Offer, frame: int, wanted_w: int) -> tuple[int, str]:
+    """The largest W up to wanted_w that keeps rule 3, and the element that stops it."""
+    volume_w, element = wanted_w, ""
+    delta = book.delta_w[frame]
+    whole = sum(offer.shares_w.values())
+    for constraint in book.constraints.get(frame, ()):
+        eaten = -_effect(constraint, offer)
+        if eaten <= 0:
+            continue
+        slack = (
+            sum(abs(constraint.effect_ppt_per_w.get(p, 0)) for p in offer.shares_w) if len(offer.shares_w) > 1 else 0
+        )
+        room = max(0, constraint.margin_after(delta) - slack)
+        fits_w = int(room // eaten)
+        if fits_w < volume_w:
+            volume_w, element = fits_w, constraint.element
+    assert whole
+    return volume_w, element
+
+
+def _result(book: _Book, offer: Offer, requests: Sequence[Request]) -> Result:
+    offered = sum(offer.volume_w.values())
+    accepted = sum(book.taken_w.get((offer.id, f), 0) for f in offer.volume_w)
+    reason, element = book.why.get(offer.id, (Reason.NO_NEED, ""))
+    if accepted == offered:
+        return Result(offer.id, Fate.ACCEPTED, Reason.TAKEN, offered, accepted)
+    if accepted:
+        return Result(
+            offer.id, Fate.CUT, reason if reason is not Reason.NO_NEED else Reason.NEED_MET, offered, accepted, element
+        )
+    return Result(offer.id, Fate.REJECTED, reason, offered, 0, element)
+
+
+def with_allowed(
+    outcome: Outcome, allowed_ppm: Mapping[str, Mapping[int, int]], elements: Mapping[str, str]
+) -> Outcome:
+    """The outcome after technical validation (I-07): each offer's awards in the part (1e-6) that was allowed per frame.
+
+    Parts are rounded towards nothing per POD, as the operator's verdict is; what is lost is added to the unserved need
+    by the caller, who knows the state. elements: the limit that stopped an offer.
+    """
+    awards = []
+    for award in outcome.awards:
+        part = allowed_ppm.get(award.offer, {}).get(award.frame, PPM)
+        parts = {pod: w * part // PPM for pod, w in award.parts_w.items()}
+        if sum(parts.values()):
+            awards.append(Award(award.offer, award.request, award.frame, sum(parts.values()), parts))
+    results = []
+    for result in outcome.results:
+        accepted = sum(a.volume_w for a in awards if a.offer == result.offer)
+        if accepted == result.accepted_w:
+            results.append(result)
+        else:
+            fate, reason = (Fate.CUT, Reason.VALIDATED_IN_PART) if accepted else (Fate.REJECTED, Reason.NOT_VALIDATED)
+            results.append(
+                Result(result.offer, fate, reason, result.offered_w, accepted, elements.get(result.offer, ""))
+            )
+    return Outcome(outcome.session, tuple(awards), tuple(results), outcome.unserved)
+
+
+def remaining(offers: Iterable[Offer], outcome: Outcome, from_frame: int, received_ms: int) -> list[Offer]:
+    """What the near-real-time session may still take: the unmatched part of each offer from a quarter-hour on."""
+    taken: dict[tuple[str, int], int] = {}
+    for award in outcome.awards:
+        taken[award.offer, award.frame] = taken.get((award.offer, award.frame), 0) + award.volume_w
+    left = []
+    for offer in offers:
+        volume = {f: w - taken.get((offer.id, f), 0) for f, w in offer.volume_w.items() if f >= from_frame}
+        volume = {f: w for f, w in volume.items() if w > 0}
+        if volume:
+            left.append(
+                Offer(
+                    offer.id,
+                    offer.aggregator,
+                    offer.direction,
+                    volume,
+                    offer.shares_w,
+                    offer.price_ueur_per_mwh,
+                    min(offer.received_ms, received_ms),
+                    offer.minimum_ppm,
+                )
+            )
+    return left

@@ -1,0 +1,198 @@
+"""The example day's market: forecast, own remedies, requests, offers, two sessions, orders; numbers only, no devices.
+
+1. Day-ahead: the forecast made before its gate, taps first, the remaining need as DSO requests, the TSO's request from
+   its own grid with the substation profile; offers of two aggregators; clearing, technical validation.
+2. Near real time: the forecast renewed at its gate on top of what was awarded; only what nobody took yet is offered,
+   and the TSO asks day-ahead only.
+3. Orders: every award whose set passes the power flow once more, as it will really be active.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from backend.adapters.power_grid import PowerGridFlow
+from backend.demo.day import ExampleDay
+from backend.domain.bids import Buyer, Direction, Offer, Request
+from backend.domain.quantity import PPM
+from backend.domain.trade import Award, Order, Outcome
+from backend.grid.congestion import Violation, constraints, pod_deltas, violations
+from backend.grid.flow import Scenarios
+from backend.grid.forecast import day_scenarios
+from backend.grid.need import Capability, Sizing, TapPlan, own_remedy, size
+from backend.grid.substation import substation_profile
+from backend.grid.transmission import parse_transmission, transmission_request
+from backend.grid.validation import Decision, Proposal, validate
+from backend.market.activation import order
+from backend.market.clearing import clear, remaining, with_allowed
+from backend.market.portfolio import Resource, build_offers
+
+FRAME_MS = 900_000
+DAY_AHEAD, NEAR_REAL_TIME = "day-ahead", "near-real-time"
+Change = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session: what was asked, offered and decided, and the state it was decided on."""
+
+    requests: tuple[Request, ...]
+    offers: tuple[Offer, ...]
+    outcome: Outcome
+    scenarios: Scenarios
+    sizing: Sizing
+
+
+@dataclass(frozen=True, slots=True)
+class Trades:
+    """The day's trades. Scenarios are rows of the window's quarter-hours, taps set, without the market's changes."""
+
+    tap: TapPlan
+    forecast_violations: tuple[Violation, ...]
+    after_remedy: tuple[Violation, ...]
+    day_ahead: Session
+    near_real_time: Session
+    orders: tuple[Order, ...]
+    planned: Scenarios
+    planned_violations: tuple[Violation, ...]
+    baseline_w: Mapping[tuple[str, int], int]
+
+
+class Market:
+    """Runs the day's sessions."""
+
+    def __init__(self, day: ExampleDay, seed: int) -> None:
+        self._day = day
+        self._seed = seed
+        self.flow = PowerGridFlow(day.network)
+        self.frames = list(day.window)
+        self._rows = [f - day.first_frame for f in self.frames]
+        self._can = [Capability(c.pod, c.up_w, c.down_w) for c in day.customers]
+
+    def trade(self) -> Trades:
+        """Both sessions and the orders."""
+        day, flow = self._day, self.flow
+        plain = day_scenarios(day.network, day.forecast(day.day_ahead_gate))
+        tapped, tap = own_remedy(flow, plain, list(day.frames), day.margin_kept)
+        everything = list(day.frames)
+        window = tapped.rows(self._rows)
+        ahead = self._session(DAY_AHEAD, window, self._offers(), {})
+        awarded = self._change(ahead.outcome.awards, ahead.offers)
+        renewed = (
+            day_scenarios(day.network, day.forecast(day.near_real_time_gate)).with_tap(tapped.tap).rows(self._rows)
+        )
+        left = remaining(ahead.offers, ahead.outcome, day.near_real_time_gate, day.near_real_time_gate * FRAME_MS)
+        near = self._session(NEAR_REAL_TIME, self._changed(renewed, awarded), tuple(left), {})
+        orders, planned = self._orders(renewed, ahead, near)
+        return Trades(
+            tap=tap,
+            forecast_violations=violations(day.network, flow.solve(plain), everything, day.limits),
+            after_remedy=violations(day.network, flow.solve(tapped), everything, day.limits),
+            day_ahead=ahead,
+            near_real_time=Session(near.requests, near.offers, near.outcome, renewed, near.sizing),
+            orders=orders,
+            planned=planned,
+            planned_violations=violations(day.network, flow.solve(planned), self.frames, day.limits),
+            baseline_w=self._baselines(),
+        )
+
+    def actual(self, tap_of: Scenarios) -> Scenarios:
+        """What really happens in the window without the market, under the taps that were set."""
+        day = self._day
+        return day_scenarios(day.network, day.actual()).rows(self._rows).with_tap(tap_of.tap)
+
+    def _baselines(self) -> dict[tuple[str, int], int]:
+        found = {}
+        for customer in self._day.customers:
+            schedule = self._day.baseline_w(customer.pod)
+            found.update({(customer.pod, f): schedule[f - self._day.first_frame] for f in self.frames})
+        return found
+
+    def _offers(self) -> tuple[Offer, ...]:
+        resources = [Resource(c.pod, c.aggregator, c.up_w, c.down_w) for c in self._day.customers]
+        return build_offers(resources, self.frames, self._seed, self._day.day_ahead_gate * FRAME_MS - 3_600_000)
+
+    def _session(
+        self, name: str, scenarios: Scenarios, offers: tuple[Offer, ...], active: Mapping[int, Mapping[str, int]]
+    ) -> Session:
+        day, flow = self._day, self.flow
+        sizing = size(flow, scenarios, self.frames, day.margin_kept, self._can)
+        requests = self._requests(name, scenarios, sizing)
+        table = constraints(flow, scenarios, self.frames, day.margin_kept, near_ppm=60_000)
+        outcome = clear(name, requests, offers, table, active)
+        return Session(requests, offers, self._validated(outcome, offers, scenarios), scenarios, sizing)
+
+    def _requests(self, name: str, scenarios: Scenarios, sizing: Sizing) -> tuple[Request, ...]:
+        day = self._day
+        found = [
+            Request(
+                f"DSO-{name}-{k}", Buyer.DSO, Direction(need.direction), need.element,
+                dict(zip(need.frames, need.relief_ppt, strict=True)), day.prices["dso_cap_ueur_per_mwh"], k,
+            )
+            for k, need in enumerate(sizing.needs, 1)
+        ]  # fmt: skip
+        hit = self._frames_of(sizing)
+        plan = {pod: tuple(self._in_window(hit, watts)) for pod, watts in sizing.least_w.items()}
+        after = self._changed(scenarios, plan)
+        profile = substation_profile(day.network, self.flow.solve(after), self.frames)
+        asked = transmission_request(parse_transmission(day.hv_text), profile, PowerGridFlow)
+        need = {f: w for f, w in zip(asked.frames, asked.volume_w, strict=True) if w}
+        if need and name == DAY_AHEAD:
+            cap = day.prices["tso_cap_ueur_per_mwh"]
+            found.append(Request(f"TSO-{name}", Buyer.TSO, Direction(asked.direction), "substation", need, cap))
+        return tuple(found)
+
+    def _frames_of(self, sizing: Sizing) -> list[int]:
+        return sorted({f for need in sizing.needs for f in need.frames} | {v.frame for v in sizing.unserved})
+
+    def _in_window(self, hit: Sequence[int], watts: Sequence[int]) -> list[int]:
+        by_frame = dict(zip(hit, watts, strict=False))
+        return [by_frame.get(f, 0) for f in self.frames]
+
+    def _changed(self, scenarios: Scenarios, change: Change) -> Scenarios:
+        return scenarios.with_delta(scenarios.delta_w + pod_deltas(self._day.network, change, len(self.frames)))
+
+    def _change(self, awards: Sequence[Award], offers: Sequence[Offer]) -> dict[str, tuple[int, ...]]:
+        signs = {o.id: -1 if o.direction is Direction.UP else 1 for o in offers}
+        table: dict[str, list[int]] = {}
+        for award in awards:
+            for pod, watts in award.parts_w.items():
+                row = table.setdefault(pod, [0] * len(self.frames))
+                row[self.frames.index(award.frame)] += signs[award.offer] * watts
+        return {pod: tuple(row) for pod, row in table.items()}
+
+    def _validated(self, outcome: Outcome, offers: Sequence[Offer], scenarios: Scenarios) -> Outcome:
+        chosen = list(dict.fromkeys(award.offer for award in outcome.awards))
+        proposals = [
+            Proposal(id, self._change([a for a in outcome.awards if a.offer == id], offers)) for id in chosen
+        ]  # fmt: skip
+        verdicts = validate(self.flow, scenarios, self.frames, self._day.margin_kept, proposals)
+        allowed: dict[str, dict[int, int]] = {}
+        elements: dict[str, str] = {}
+        for proposal, verdict in zip(proposals, verdicts, strict=True):
+            if verdict.decision is not Decision.ACCEPTED:
+                allowed[verdict.offer] = self._parts_ppm(proposal, verdict.delta_w)
+                elements[verdict.offer] = verdict.element
+        return with_allowed(outcome, allowed, elements)
+
+    def _parts_ppm(self, proposal: Proposal, allowed: Change) -> dict[int, int]:
+        parts = {}
+        for k, frame in enumerate(self.frames):
+            wanted = sum(abs(row[k]) for row in proposal.delta_w.values())
+            given = sum(abs(row[k]) for row in allowed.values())
+            parts[frame] = given * PPM // wanted if wanted else PPM
+        return parts
+
+    def _orders(self, renewed: Scenarios, ahead: Session, near: Session) -> tuple[tuple[Order, ...], Scenarios]:
+        """Orders on all awards, after the set that will really be active passed the power flow once more."""
+        found: list[Order] = []
+        scenarios = renewed
+        for session in (ahead, near):
+            offers = {o.id: o for o in session.offers}
+            requests = {r.id: r for r in session.requests}
+            checked = self._validated(session.outcome, session.offers, scenarios)
+            for award in checked.awards:
+                found.append(
+                    order(session.outcome.session, award, offers[award.offer], requests[award.request], award.parts_w)
+                )
+            scenarios = self._changed(scenarios, self._change(checked.awards, session.offers))
+        return tuple(found), scenarios
