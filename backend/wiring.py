@@ -1,11 +1,12 @@
 """Composition root: settings in, adapters chosen, flows out; runs the back end's thread."""
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightwire import records, topics
+from lightwire import envelope, records, topics
 
 from backend.adapters.keys import SigningKey, open_key
 from backend.adapters.mqtt import BrokerAccess, MqttLink
@@ -14,6 +15,7 @@ from backend.errors import Unavailable
 from backend.evidence.anchoring import ANCHORED, FINAL
 from backend.flows.activate import Activate
 from backend.flows.anchor import Anchoring
+from backend.flows.bundle import Bundles
 from backend.flows.collect import Collect
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
@@ -112,6 +114,36 @@ class Backend:
     def anchor_of(self, block: int) -> list[object]:
         """Where a commitment stands: [chain id, contract, log, block]."""
         return [self.ledger.chain_id, self.ledger.contract, self.ledger.log, block]
+
+    def bundle(self, pod: str, period_ms: tuple[int, int], epoch: int, now_ms: int) -> str:
+        """A customer's bundle (see flows.bundle), sealed with the log key; receipts as of an anchored epoch."""
+        block = next(b for e, _, _, _, b in self.store.epochs() if e == epoch)
+        who = (self.identity.deployment, self.identity.operator)
+
+        def seal(digest: bytes) -> bytes:
+            record = records.Evidence(
+                self.identity.operator, os.urandom(16), records.TREE_SETTLEMENT, bytes(16), 1, digest, now_ms
+            )  # fmt: skip
+            sealed: bytes = envelope.seal(record, self.identity.deployment, self.identity.log_key.sign)
+            return sealed
+
+        made = Bundles(self.store, self.trees, self.identity.log_key.public, who)
+        return made.of(pod, period_ms, epoch, self.anchor_of(block), seal)
+
+    def anchors(self) -> dict[str, object]:
+        """What the chain holds for this log, as the verifier's anchors file: read from the contract, not from the store."""
+        epochs = [row[0] for row in self.store.epochs()]
+        head = self.ledger.head()
+        words = self.ledger.words(epochs[0], epochs[-1] - epochs[0] + 1, head) if epochs else []
+        held = {str(epochs[0] + k): word.hex() for k, word in enumerate(words) if any(word)}
+        return {
+            "format": "lightnode-anchors/1",
+            "chain_id": self.ledger.chain_id,
+            "contract": self.ledger.contract.hex(),
+            "operator": self.ledger.log.hex(),
+            "block": head,
+            "commitments": held,
+        }
 
     def admit(self, party: Party) -> None:
         """Registers a key and makes it known to the ingest."""

@@ -11,11 +11,12 @@ from edge_agent.link import Link
 from edge_agent.policy import wanted_w
 from edge_agent.settings import Settings
 
+CONTROL_MS = 12_000
 LOG = logging.getLogger("lightnode-agent")
 
 
 class Agent:
-    """One customer's agent."""
+    """One customer's agent. While a set-point is in force the DER follows the rest of the customer every CONTROL_MS."""
 
     def __init__(self, settings: Settings, key: AgentKey, holder: Holder, link: Link, ems: Ems) -> None:
         self._settings = settings
@@ -62,6 +63,8 @@ class Agent:
                 self._commanded_w = None
             if point is not None:
                 self._report(point, records.EXPIRED, now_ms, 0, 0)
+            return
+        if self._commanded_w is not None and self._last[0] is point and now_ms - self._last[1] < CONTROL_MS:
             return
         state = self._ems.read()
         target_w = wanted_w(point, value_w, state.pod_w, state.der_w, self._settings.nameplate_w)

@@ -35,8 +35,7 @@ class ModbusEms:
         """Writes WSet in watts, enables it, reads it back."""
         raw = -der_w & 0xFFFFFFFF
         first = self._point(704) + WSET_ENA
-        self._write(first + 2, [raw >> 16, raw & 0xFFFF])
-        self._write(first, [1, MOD_WATTS])
+        self._write(first, [1, MOD_WATTS, raw >> 16, raw & 0xFFFF])
         enabled, mode, high, low = self._registers(first, 4)
         if (enabled, mode) != (1, MOD_WATTS):
             raise EmsUnavailable("the DER did not keep the set-point")

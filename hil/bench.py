@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,9 @@ from lightwire import topics
 from backend.adapters.ethereum import EmbeddedChain
 from backend.adapters.mqtt import BrokerAccess
 from backend.wiring import Backend, make_identity
+from hil.agents import VirtualAgent
 from hil.broker import Broker
-from hil.conductor import Conductor, Tick
+from hil.conductor import PHASE_AGENT, Conductor, Tick
 from hil.nodes import NodeFailed, VirtualNode
 from hil.pki import Pki
 from hil.process import Child
@@ -54,6 +56,7 @@ class Bench:
         customers: Sequence[Mapping[str, Any]] = (),
         seed: str = "bench",
         broker_port: int = 0,
+        with_agents: bool = False,
     ) -> None:
         self.folder = folder
         self._customers = list(customers) or [plain_customer(pod, start_ms // FRAME_MS) for pod in pods]
@@ -64,6 +67,9 @@ class Bench:
         self.nodes: dict[str, VirtualNode] = {}
         self.facts: Facts = {}
         self._broker_port = broker_port
+        self._with_agents = with_agents
+        self.agents: dict[str, VirtualAgent] = {}
+        self.agent_facts: Facts = {}
         self._produced: dict[str, list[Mapping[str, Any]]] = {}
 
     def __enter__(self) -> "Bench":
@@ -98,8 +104,11 @@ class Bench:
         self._stack.callback(self.backend.stop)
         self.backend.start()
         self.ready = self._start_site()
+        self.backend.register.announce(self.identity.issuer_key.public, "issuer", self.conductor.now_ms)
         for customer in self._customers:
             self._commission(customer)
+        if self._with_agents:
+            self._start_agents()
         for pod in self.nodes:
             self.start_node(pod)
 
@@ -148,6 +157,44 @@ class Bench:
         node.trust(tls)
         self.nodes[pod] = node
 
+    def _start_agents(self) -> None:
+        """Commissions and starts an agent per customer, several at once: each start costs half a second of CPU."""
+        for customer in self._customers:
+            pod = customer["pod"]
+            device = self.nodes[pod].device
+            station = topics.station(device)
+            tls = self.pki.client(f"agent/{station}")
+            self.broker.admit_agent(station)
+            key = next(p.public for p in self.backend.store.parties() if p.id == device)
+            nameplate_w = max(-customer["der"]["lowest_w"], customer["der"]["highest_w"])
+            agent = VirtualAgent(self.folder / "agents" / pod, pod, device)
+            agent.save(
+                self.identity,
+                key,
+                self.broker,
+                self.pki.ca_pem,
+                tls,
+                (self.ready[pod]["ems"], nameplate_w),
+                self.conductor.address,
+            )
+            self.agents[pod] = agent
+        with ThreadPoolExecutor(4) as pool:
+            enrolled = list(pool.map(lambda agent: agent.enrol(), self.agents.values()))
+        for agent, (nonce, enrolment) in zip(self.agents.values(), enrolled, strict=True):
+            self.backend.register.approve(enrolment, nonce, "agent", agent.pod, bytes(32), self.conductor.now_ms)
+            self._children.append(agent.start())
+        names = [f"agent/{a.device.hex()}" for a in self.agents.values()]
+        if missing := self.conductor.wait_for(names, WAIT_S):
+            words = next(a for a in self.agents.values() if f"agent/{a.device.hex()}" in missing)
+            raise BenchError(f"the agent of {words.pod} did not join: {words.last_words()}")
+
+    def stop_agent(self, pod: str) -> None:
+        """The agent of a customer goes away."""
+        agent = self.agents[pod]
+        self.conductor.dismiss(f"agent/{agent.device.hex()}")
+        self.agent_facts.pop(pod, None)
+        agent.stop()
+
     def start_node(self, pod: str) -> None:
         """Power on; the node takes part from the next tick, and time is held until it has trusted time."""
         node = self.nodes[pod]
@@ -174,13 +221,23 @@ class Bench:
     def tick(self) -> Tick:
         """One slot for everybody; afterwards time is held while a node has no trusted time yet."""
         done = self.conductor.tick(self._backend_phase)
+        by_agent = {f"agent/{agent.device.hex()}": pod for pod, agent in self.agents.items()}
         by_part = {f"node/{node.device.hex()}": pod for pod, node in self.nodes.items()}
         for name, facts in done.facts.items():
             if name in by_part:
                 self.facts[by_part[name]] = facts
+            elif name in by_agent:
+                self.agent_facts[by_agent[name]] = facts
         if any(not f["trusted"] for f in self.facts.values()):
             time.sleep(0.25)
         return done
+
+    def poll_agents(self) -> None:
+        """Lets the agents act once more for the present instant, so that what they hold can be seen."""
+        done = self.conductor.repeat(PHASE_AGENT)
+        for pod, agent in self.agents.items():
+            if (facts := done.get(f"agent/{agent.device.hex()}")) is not None:
+                self.agent_facts[pod] = facts
 
     def _backend_phase(self, utc_ms: int) -> Mapping[str, object]:
         self.backend.step(utc_ms)

@@ -98,6 +98,10 @@ class Conductor:
         lost, self._left = tuple(self._left), []
         return Tick(self._number, self.now_ms, facts, lost)
 
+    def repeat(self, phase: int) -> Mapping[str, Facts]:
+        """One phase once more for the present instant: for parts whose acting twice changes nothing."""
+        return self._phase(phase)
+
     def dismiss(self, name: str) -> None:
         """Forgets a part on purpose, before it is stopped: it will not be reported as lost."""
         if name in self._parts:

@@ -47,8 +47,13 @@ class EvidenceTrees:
             self._store.add_document(DocumentRow(kind, id, version, body, sealed, tree, position))
 
     def close_epoch(self, epoch: int) -> bool:
-        """Makes the commitment of an epoch from the trees as they are; False if nothing has been put into any."""
-        points = []
+        """Makes the commitment of an epoch from the trees as they are.
+
+        False if nothing has been put into any, or the epoch has its commitment: what came later is in the next one.
+        """
+        points: list[tuple[int, bytes]] = []
+        if self._store.checkpoints(epoch):
+            return False
         with self._store.writing():
             for number, tree in self._trees.items():
                 if tree.size:

@@ -1,0 +1,1 @@
+"""The example day, played with every part running: `./run demo`."""

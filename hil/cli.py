@@ -1,0 +1,72 @@
+"""lightnode-hil: the rig. Exit codes: 0 done, 1 failed with its reason, 2 wrong usage, 3 an outside party is missing."""
+
+import argparse
+import json
+import signal
+import sys
+from dataclasses import asdict
+
+from backend.errors import BackendError, Unavailable
+from hil.bench import BenchError
+from hil.broker import BrokerUnavailable
+from hil.demo.options import Options, add_arguments, options_of
+from hil.nodes import NodeFailed
+from hil.runtime import RuntimePartMissing, micropython_command, mosquitto_command
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parses, calls, prints."""
+    parser = argparse.ArgumentParser(
+        prog="lightnode-hil", description="The rig.", epilog="example: lightnode-hil demo --speed 200"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser(
+        "demo", help="a market day, from the meters to the payments", epilog="example: ./run demo --out demo-output"
+    )
+    add_arguments(demo)
+    demo.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
+    try:
+        return _demo(options_of(options), options.json)
+    except (RuntimePartMissing, BrokerUnavailable, Unavailable) as error:
+        print(f"lightnode-hil: {error}", file=sys.stderr)
+        return 3
+    except (BenchError, NodeFailed, BackendError, OSError) as error:
+        print(f"lightnode-hil: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lightnode-hil: stopped", file=sys.stderr)
+        return 130
+
+
+def _demo(options: Options, as_json: bool) -> int:
+    from hil.demo.play import play
+    from hil.demo.report import write_report
+
+    micropython_command(), mosquitto_command()
+    live = sys.stderr.isatty()
+
+    def progress(what: str) -> None:
+        if live:
+            print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
+        elif not what.startswith("live: ") or what.endswith("0 %"):
+            print(what, file=sys.stderr, flush=True)
+
+    story = play(options, progress)
+    if live:
+        print(file=sys.stderr)
+    (options.out / "summary.json").write_text(json.dumps(story.summary, indent=1) + "\n")
+    (options.out / "story.json").write_text(json.dumps(asdict(story), default=str) + "\n")
+    write_report(story, options.out / "report.html")
+    if as_json:
+        print(json.dumps(story.summary))
+    else:
+        for name, value in story.summary.items():
+            print(f"{name:32} {value}")
+        print(f"report: {options.out / 'report.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""The day from the first forecast to the last payment: `play` runs it and gives back the story."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightwire import records
+
+from backend.adapters.ethereum import EmbeddedChain
+from backend.demo.day import ExampleDay, load_day
+from backend.domain.quantity import FRAME_MS
+from backend.evidence.verifier.anchors import from_file
+from backend.evidence.verifier.bundle import verify
+from backend.evidence.verifier.finding import NotValid
+from backend.market.canonical import outcome_hash, settlement_hash, text
+from hil.bench import Bench
+from hil.demo.cast import Mishaps, cast, mishaps, site_customer
+from hil.demo.live import Live
+from hil.demo.market import Market, Trades
+from hil.demo.options import Options
+from hil.demo.results import Settlement, settle, statement
+from hil.demo.story import Event, Story
+from hil.demo.tell import tell
+
+WARM_SLOTS = 16
+Progress = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Played:
+    """Everything the story is told from."""
+
+    options: Options
+    day: ExampleDay
+    market: Market
+    trades: Trades
+    trouble: Mishaps
+    bench: Bench
+    live: Live
+    settled: Settlement
+    produced: int
+    stored: int
+    verified: int
+    refused: list[str]
+    wall_s: float
+
+
+def play(options: Options, progress: Progress) -> Story:
+    """Runs the day and writes summary, report, anchors and bundles to options.out."""
+    began = time.monotonic()
+    work = _clean(options.out)
+    day = load_day(seed=options.seed)
+    customers = cast(day, options.nodes)
+    trouble = mishaps(customers)
+    market = Market(day, options.seed)
+    progress("market: day-ahead and near-real-time sessions")
+    trades = market.trade()
+    sites = [site_customer(day, c, k, trouble) for k, c in enumerate(customers, 1)]
+    start_ms = day.window_first * FRAME_MS - WARM_SLOTS * 4000
+    progress(f"starting broker, chain, {len(sites)} meters, light nodes and agents")
+    with Bench(
+        work, start_ms=start_ms, speed=options.speed, customers=sites, seed=str(options.seed), with_agents=True
+    ) as bench:
+        _file_market(bench, trades, day)
+        live = Live(
+            bench,
+            market.frames,
+            trades.orders,
+            trades.baseline_w,
+            trouble,
+            lambda a, b: progress(f"live: {100 * a // b} %"),
+        )
+        live.say("light nodes, meters and agents are up; the market has cleared")
+        bench.warm_up()
+        live.run()
+        progress("draining, settling, anchoring")
+        bench.drain()
+        _receipts(bench, live)
+        played = _close(options, day, market, trades, trouble, bench, live, progress, began)
+        story = tell(played)
+        if options.keep_running:
+            _keep(bench.chain, progress)
+    return story
+
+
+def _clean(out: Path) -> Path:
+    """The output folder with nothing of an earlier run in it; its work folder."""
+    for name in ("work", "bundles"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / "bundles").mkdir(parents=True, exist_ok=True)
+    return (out / "work").resolve()
+
+
+def _file_market(bench: Bench, trades: Trades, day: ExampleDay) -> None:
+    """Books and outcomes become evidence and are anchored before the window begins."""
+    trees = bench.backend.trees
+    for session in (trades.day_ahead, trades.near_real_time):
+        name, at = session.outcome.session, bench.conductor.now_ms
+        trees.add_document(records.TREE_MARKET, "requests", name, 1, text(session.requests), at)
+        trees.add_document(records.TREE_MARKET, "offers", name, 1, text(session.offers), at)
+        trees.add_document(records.TREE_MARKET, "outcome", name, 1, text(session.outcome), at)
+    trees.add_document(records.TREE_MARKET, "orders", str(day.day), 1, text(trades.orders), bench.conductor.now_ms)
+    bench.close_epoch()
+
+
+def _receipts(bench: Bench, live: Live) -> None:
+    """Closes the epoch early, so that the last quarter-hour is anchored, and waits until devices checked their receipts."""
+    bench.backend.close_epoch(bench.conductor.now_ms // FRAME_MS)
+    for _ in range(80):
+        live.tick()
+        time.sleep(0.02)
+        if all(int(f["awaiting"]) == 0 for f in bench.facts.values()):
+            return
+        for pod in bench.facts:
+            bench.backend.send_receipts_again(bench.nodes[pod].device)
+        time.sleep(0.1)
+
+
+def _close(
+    options: Options, day: ExampleDay, market: Market, trades: Trades, trouble: Mishaps, bench: Bench, live: Live,
+    progress: Progress, began: float,
+) -> Played:  # fmt: skip
+    store = bench.backend.store
+    devices = {pod: node.device for pod, node in bench.nodes.items()}
+    produced = sum(len(bench.produced(pod)) for pod in devices)
+    bench._stored()
+    stored = sum(store.count_readings(device) for device in devices.values())
+    settled = settle(store, devices, day.customers, market.frames, trades.orders, trades.baseline_w)
+    now = bench.conductor.now_ms
+    for pod in sorted(devices):
+        body = json.dumps(
+            statement(pod, settled, trades.orders, trades.baseline_w), sort_keys=True, separators=(",", ":")
+        )
+        bench.backend.trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, now)
+    epoch = now // FRAME_MS + 1
+    bench.backend.close_epoch(epoch)
+    for _ in range(8):
+        bench.chain.advance()
+        bench.backend.anchor()
+    progress("writing and checking bundles")
+    verified, refused = _bundles(options.out, bench, devices, market.frames, epoch, now)
+    return Played(
+        options, day, market, trades, trouble, bench, live, settled, produced, stored, verified, refused,
+        time.monotonic() - began,
+    )  # fmt: skip
+
+
+def _bundles(
+    out: Path, bench: Bench, devices: dict[str, bytes], frames: list[int], epoch: int, now_ms: int
+) -> tuple[int, list[str]]:
+    """Writes one bundle per customer, checks each against the exported anchors, and each again with one byte changed."""
+    anchors = out / "anchors.json"
+    anchors.write_text(json.dumps(bench.backend.anchors(), indent=1) + "\n")
+    outside = from_file(anchors)
+    verified, refused = 0, []
+    period = (frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS)
+    for k, pod in enumerate(sorted(devices)):
+        data = bench.backend.bundle(pod, period, epoch, now_ms).encode()
+        (out / "bundles" / f"{pod}.json").write_bytes(data)
+        verified += verify(data, outside).anchored
+        at = len(data) * (2 * k + 1) // (2 * len(devices))
+        changed = data[:at] + (b"0" if data[at : at + 1] != b"0" else b"1") + data[at + 1 :]
+        try:
+            verify(changed, outside)
+        except NotValid as finding:
+            refused.append(f"{pod}, byte {at}: {finding}")
+    return verified, refused
+
+
+def _keep(chain: EmbeddedChain, progress: Progress) -> None:
+    """Serves the chain until the user has had enough."""
+    progress(f"the chain answers at {chain.serve()}; Ctrl-C ends")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
+
+
+def hashes(played: Played) -> dict[str, str]:
+    """outcome_hash and settlement_hash of the day."""
+    return {
+        "outcome_hash": outcome_hash([played.trades.day_ahead.outcome, played.trades.near_real_time.outcome]),
+        "settlement_hash": settlement_hash(played.settled.lines, played.settled.payments),
+    }
+
+
+def final_event(played: Played) -> Event:
+    """The last word of the day."""
+    return Event(played.bench.conductor.now_ms, f"settled, anchored, checked after {played.wall_s:.0f} s of wall time")

@@ -1,0 +1,202 @@
+"""From what was played to the story: series for the plots, rows for the tables, the summary."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lightwire import envelope, records
+
+from backend.domain.quantity import FRAME_MS
+from backend.domain.trade import Fate, Outcome
+from backend.evidence.anchoring import ANCHORED, FINAL
+from backend.grid.congestion import Violation
+from backend.grid.series import series, with_measured
+from backend.market.settlement import Source, balances
+from hil.demo.results import violations_measured
+from hil.demo.story import ElementSeries, Event, OfferRow, PodSeries, Proof, Story
+from hil.demo.story import Payment as StoryPayment
+
+if TYPE_CHECKING:
+    from hil.demo.market import Session
+    from hil.demo.play import Played
+
+SLOTS_PER_FRAME = 225
+EVERY = 5
+
+
+def tell(played: "Played") -> Story:
+    """The story of a played day."""
+    frames = played.market.frames
+    story = Story(
+        f"A market day on a rural grid: {played.day.day.isoformat()}", frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS
+    )  # fmt: skip
+    left = _grid(played, story)
+    for pod in played.bench.nodes:
+        story.pods.append(_pod(played, pod))
+    for session in (played.trades.day_ahead, played.trades.near_real_time):
+        _session(played, session, story)
+    story.payments = [StoryPayment(p.payer, p.payee, p.amount_ueur, p.what) for p in played.settled.payments]
+    story.summary = summary(played, left)
+    story.events = [*played.live.events, *_short(played)]
+    story.events.append(Event(story.end_ms, f"settled, anchored and checked after {played.wall_s:.0f} s of wall time"))
+    _proofs(played, story)
+    return story
+
+
+def _grid(played: "Played", story: Story) -> tuple[Violation, ...]:
+    market, trades = played.market, played.trades
+    actual = market.actual(trades.day_ahead.scenarios)
+    found, base, mean = violations_measured(market, played.day, actual, played.settled.measured)
+    measured = with_measured(played.day.network, actual, base, mean)
+    named = {"before": trades.near_real_time.scenarios, "planned": trades.planned, "measured": measured}
+    for trace in series(market.flow, named, market.frames, played.day.limits, count=4):
+        loading = (trace.unit != "micro-pu" and "line" in trace.element) or "transformer" in trace.element
+        low_side = trace.element.endswith(":low")
+        story.elements.append(
+            ElementSeries(
+                f"{trace.element} {trace.name}".strip(), "loading" if loading else "voltage",
+                trace.low if low_side else trace.high, trace.frames[0],
+                trace.values["before"], trace.values["planned"], trace.values["measured"],
+            )
+        )  # fmt: skip
+    return found
+
+
+def _pod(played: "Played", pod: str) -> PodSeries:
+    frames, trades = played.market.frames, played.trades
+    customer = next(c for c in played.day.customers if c.pod == pod)
+    targets = {p.frame: p.target_w for made in played.live.plans_made.values() for p in made if p.pod == pod}
+    baseline = [trades.baseline_w[pod, f] for f in frames]
+    device = played.bench.nodes[pod].device
+    store = played.bench.backend.store
+    readings = store.readings(device, frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS)
+    gaps = []
+    for kept in store.of_kind(device, records.GAP):
+        gap = records.decode(envelope.split(kept.sealed)[0])
+        assert isinstance(gap, records.Gap)
+        gaps.append((gap.start_ms, gap.end_ms))
+    return PodSeries(
+        pod, customer.owner, customer.aggregator, f"{customer.owner} ({customer.kind.replace('_', ' ')})", frames[0],
+        tuple(baseline), tuple(targets.get(f) for f in frames), tuple(targets.get(f) for f in frames),
+        tuple(b if f in targets else None for f, b in zip(frames, baseline, strict=True)),
+        tuple((t, w) for t, w, _, _ in readings[::EVERY]), tuple(gaps),
+    )  # fmt: skip
+
+
+def _session(played: "Played", session: "Session", story: Story) -> None:
+    name = session.outcome.session
+    first = played.day.first_frame
+    for request in session.requests:
+        quarters = ", ".join(str(f - first) for f in sorted(request.need))
+        unit = 10**10 if request.element != "substation" else 1000
+        need = ", ".join(f"{n / unit:.1f}" for _, n in sorted(request.need.items()))
+        left = {f: n for (r, f), n in session.outcome.unserved.items() if r == request.id}
+        what = f"{need} {'% of ' + request.element if request.element != 'substation' else 'kW below the substation'}"
+        story.requests.append(
+            (request.id, quarters, what, ", ".join(f"quarter {f - first}: {n}" for f, n in left.items()) or "none")
+        )
+    offers = {o.id: o for o in session.offers}
+    for result in session.outcome.results:
+        offer = offers[result.offer]
+        reason = result.reason.value + (f" ({result.element})" if result.element else "")
+        story.offers.append(
+            OfferRow(
+                name, offer.id, offer.aggregator, offer.direction.value, offer.price_ueur_per_mwh,
+                result.offered_w // 4, result.accepted_w // 4, result.fate.value, reason,
+            )
+        )  # fmt: skip
+
+
+def _short(played: "Played") -> list[Event]:
+    """Who delivered less than ordered, and what was settled from registers."""
+    found = []
+    for pod in played.bench.nodes:
+        mine = [line for line in played.settled.lines if line.pod == pod]
+        ordered, paid = sum(x.ordered_ws for x in mine), sum(x.paid_ws for x in mine)
+        if ordered and paid * 100 < ordered * 95:
+            what = f"{pod}: delivered {100 * paid // ordered} % of what was ordered; the rest is unpaid and penalised"
+            found.append(Event(played.market.frames[-1] * FRAME_MS, what))
+        for line in mine:
+            if line.source is Source.REGISTERS:
+                what = f"{pod}: settled from the meter's registers, the readings of the quarter-hour are incomplete"
+                found.append(Event((line.frame + 1) * FRAME_MS, what))
+                break
+    return sorted(found, key=lambda e: e.time_ms)
+
+
+def _count(outcomes: Sequence[Outcome], fate: Fate) -> int:
+    return sum(result.fate is fate for outcome in outcomes for result in outcome.results)
+
+
+def summary(played: "Played", left: tuple[Violation, ...]) -> dict[str, object]:
+    """summary.json."""
+    from hil.demo.play import hashes
+
+    trades, settled, store = played.trades, played.settled, played.bench.backend.store
+    outcomes = [trades.day_ahead.outcome, trades.near_real_time.outcome]
+    frames, first = played.market.frames, played.day.first_frame
+    live = [
+        store.readings(n.device, frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS) for n in played.bench.nodes.values()
+    ]
+    rows = store.setpoints()
+    return {
+        "nodes": len(played.bench.nodes),
+        "slots_expected": len(frames) * SLOTS_PER_FRAME * len(played.bench.nodes),
+        "slots_with_reading": sum(len(r) for r in live),
+        "readings_produced": played.produced,
+        "readings_stored": played.stored,
+        "readings_lost": played.produced - played.stored,
+        "slots_missed_named": played.live.missed,
+        "receipts_verified_on_device": sum(played.live.receipts.values()),
+        "anchors": sum(state in (ANCHORED, FINAL) for _, _, _, state, _ in store.epochs()),
+        "violations_forecast": len(trades.forecast_violations),
+        "violations_after_own_remedies": len(trades.after_remedy),
+        "violations_planned": len(trades.planned_violations),
+        "unserved": [
+            {"request": request, "quarter": frame - first, "need": need}
+            for outcome in outcomes
+            for (request, frame), need in sorted(outcome.unserved.items())
+        ],
+        "violations_measured": len(left),
+        "violations_measured_named": [
+            {"element": v.element, "quarter": v.frame - first, "amount_ppm": v.amount_ppt // 10**6} for v in left
+        ],
+        "offers": sum(len(outcome.results) for outcome in outcomes),
+        "offers_accepted": _count(outcomes, Fate.ACCEPTED),
+        "offers_cut": _count(outcomes, Fate.CUT),
+        "offers_rejected": _count(outcomes, Fate.REJECTED),
+        "orders": len(trades.orders),
+        "setpoints_sent": len(rows),
+        "setpoints_applied": sum(_applied(row.execution) for row in rows),
+        "setpoints_forged_refused": sum(int(f["refused"]) for f in played.bench.facts.values()),
+        "energy_ordered_ws": sum(line.ordered_ws for line in settled.lines),
+        "energy_delivered_ws": sum(line.delivered_ws for line in settled.lines),
+        "energy_paid_ws": sum(line.paid_ws for line in settled.lines),
+        "payments_balance_ueur": sum(balances(settled.payments).values()),
+        "bundles_verified": played.verified,
+        "tampered_bundles_refused": len(played.refused),
+        **hashes(played),
+        "seed": played.options.seed,
+        "wall_s": round(played.wall_s, 1),
+    }
+
+
+def _applied(execution: bytes) -> bool:
+    if not execution:
+        return False
+    record = records.decode(envelope.split(execution)[0])
+    return isinstance(record, records.Execution) and record.state == records.APPLIED
+
+
+def _proofs(played: "Played", story: Story) -> None:
+    s = story.summary
+    story.proofs = [
+        Proof("Every journalled reading reached the store", f"{s['readings_produced']} produced, {s['readings_lost']} lost"),
+        Proof(
+            "Every 4 s slot is a signed reading or lies in a signed gap",
+            f"{s['slots_with_reading']} of {s['slots_expected']}, {s['slots_missed_named']} in gaps",
+        ),
+        Proof("Devices checked their receipts against the log key", f"{s['receipts_verified_on_device']} receipts"),
+        Proof("One commitment per quarter-hour stands on chain", f"{s['anchors']} anchors"),
+        Proof("Each customer's bundle verifies against anchors from outside", f"{s['bundles_verified']} bundles"),
+        *[Proof("A bundle with one changed byte is refused", reason) for reason in played.refused],
+    ]  # fmt: skip
