@@ -19,6 +19,7 @@ from lightwire import topics
 from backend.adapters.ethereum import EmbeddedChain
 from backend.adapters.mqtt import BrokerAccess
 from backend.wiring import Backend, make_identity
+from edge_agent.ems_modbus import ModbusEms
 from hil.agents import VirtualAgent
 from hil.broker import Broker
 from hil.conductor import PHASE_AGENT, Conductor, Tick
@@ -194,6 +195,10 @@ class Bench:
         self.conductor.dismiss(f"agent/{agent.device.hex()}")
         self.agent_facts.pop(pod, None)
         agent.stop()
+
+    def release_der(self, pod: str) -> None:
+        """Somebody at the site lets the DER go: what a stopped agent commanded no longer holds."""
+        ModbusEms("127.0.0.1", self.ready[pod]["ems"], 1).release()
 
     def start_node(self, pod: str) -> None:
         """Power on; the node takes part from the next tick, and time is held until it has trusted time."""

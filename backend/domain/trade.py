@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Fate(StrEnum):
-    """What became of an offer, as a whole."""
+    """What became of an offer. Accepted: whole in every quarter-hour in which it was taken at all; cut: less in some."""
 
     ACCEPTED = "accepted"
     CUT = "cut"
@@ -16,7 +16,7 @@ class Fate(StrEnum):
 class Reason(StrEnum):
     """Why an offer was not taken, or not wholly."""
 
-    TAKEN = "taken whole"
+    TAKEN = "taken whole where it was needed"
     NEED_MET = "the need was met by better offers"
     NO_NEED = "nobody asked in its quarter-hours"
     WRONG_DIRECTION = "nobody asked in its direction"

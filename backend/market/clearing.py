@@ -187,7 +187,8 @@ def _result(book: _Book, offer: Offer, requests: Sequence[Request]) -> Result:
     offered = sum(offer.volume_w.values())
     accepted = sum(book.taken_w.get((offer.id, f), 0) for f in offer.volume_w)
     reason, element = book.why.get(offer.id, (Reason.NO_NEED, ""))
-    if accepted == offered:
+    taken = {f: w for f in offer.volume_w if (w := book.taken_w.get((offer.id, f), 0))}
+    if taken and all(w == offer.volume_w[f] for f, w in taken.items()):
         return Result(offer.id, Fate.ACCEPTED, Reason.TAKEN, offered, accepted)
     if accepted:
         return Result(

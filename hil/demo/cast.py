@@ -30,8 +30,8 @@ def cast(day: ExampleDay, nodes: int) -> list[Customer]:
 
 
 def mishaps(customers: list[Customer]) -> Mishaps:
-    """By place in the day file: the water works, the bakery and the dairy."""
-    return Mishaps(customers[1].pod, customers[7].pod, customers[2].pod)
+    """By place in the day file: the saw mill, the bakery and the dairy."""
+    return Mishaps(customers[3].pod, customers[7].pod, customers[2].pod)
 
 
 def site_customer(day: ExampleDay, customer: Customer, unit: int, trouble: Mishaps) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Live:
 
     def _before(self, upcoming: int) -> None:
         for frame in self.frames:
-            if upcoming == frame * FRAME_MS - LEAD_MS:
+            if frame not in self.plans_made and upcoming >= frame * FRAME_MS - LEAD_MS:
                 self._order(frame)
         if self._waiting and any(upcoming == f * FRAME_MS for f in self.frames):
             self._hold()
@@ -109,7 +109,7 @@ class Live:
         return all(id.hex() in held for id in wanted if self._waiting[id] in agents)
 
     def _power_cut(self, upcoming: int) -> None:
-        cut = self.frames[3] * FRAME_MS + 60 * SLOT_MS
+        cut = self.frames[min(3, len(self.frames) - 1)] * FRAME_MS + 60 * SLOT_MS
         pod = self.trouble.power_cut
         if upcoming == cut:
             self.bench.kill_node(pod)

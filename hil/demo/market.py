@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.adapters.power_grid import PowerGridFlow
+from backend.demo.customer import Customer
 from backend.demo.day import ExampleDay
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.quantity import PPM
@@ -60,13 +61,15 @@ class Trades:
 class Market:
     """Runs the day's sessions."""
 
-    def __init__(self, day: ExampleDay, seed: int) -> None:
+    def __init__(self, day: ExampleDay, seed: int, customers: Sequence[Customer]) -> None:
+        """customers: those who take part; the others are load like any other."""
         self._day = day
+        self._customers = customers
         self._seed = seed
         self.flow = PowerGridFlow(day.network)
         self.frames = list(day.window)
         self._rows = [f - day.first_frame for f in self.frames]
-        self._can = [Capability(c.pod, c.up_w, c.down_w) for c in day.customers]
+        self._can = [Capability(c.pod, c.up_w, c.down_w) for c in customers]
 
     def trade(self) -> Trades:
         """Both sessions and the orders."""
@@ -102,13 +105,13 @@ class Market:
 
     def _baselines(self) -> dict[tuple[str, int], int]:
         found = {}
-        for customer in self._day.customers:
+        for customer in self._customers:
             schedule = self._day.baseline_w(customer.pod)
             found.update({(customer.pod, f): schedule[f - self._day.first_frame] for f in self.frames})
         return found
 
     def _offers(self) -> tuple[Offer, ...]:
-        resources = [Resource(c.pod, c.aggregator, c.up_w, c.down_w) for c in self._day.customers]
+        resources = [Resource(c.pod, c.aggregator, c.up_w, c.down_w) for c in self._customers]
         return build_offers(resources, self.frames, self._seed, self._day.day_ahead_gate * FRAME_MS - 3_600_000)
 
     def _session(

@@ -4,7 +4,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from lightwire import records
@@ -15,37 +14,19 @@ from backend.domain.quantity import FRAME_MS
 from backend.evidence.verifier.anchors import from_file
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
-from backend.market.canonical import outcome_hash, settlement_hash, text
+from backend.market.canonical import text
 from hil.bench import Bench
 from hil.demo.cast import Mishaps, cast, mishaps, site_customer
 from hil.demo.live import Live
 from hil.demo.market import Market, Trades
 from hil.demo.options import Options
-from hil.demo.results import Settlement, settle, statement
-from hil.demo.story import Event, Story
+from hil.demo.played import Played
+from hil.demo.results import settle, statement
+from hil.demo.story import Story
 from hil.demo.tell import tell
 
-WARM_SLOTS = 16
+WARM_SLOTS = 60
 Progress = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Played:
-    """Everything the story is told from."""
-
-    options: Options
-    day: ExampleDay
-    market: Market
-    trades: Trades
-    trouble: Mishaps
-    bench: Bench
-    live: Live
-    settled: Settlement
-    produced: int
-    stored: int
-    verified: int
-    refused: list[str]
-    wall_s: float
 
 
 def play(options: Options, progress: Progress) -> Story:
@@ -55,7 +36,7 @@ def play(options: Options, progress: Progress) -> Story:
     day = load_day(seed=options.seed)
     customers = cast(day, options.nodes)
     trouble = mishaps(customers)
-    market = Market(day, options.seed)
+    market = Market(day, options.seed, customers)
     progress("market: day-ahead and near-real-time sessions")
     trades = market.trade()
     sites = [site_customer(day, c, k, trouble) for k, c in enumerate(customers, 1)]
@@ -128,7 +109,8 @@ def _close(
     produced = sum(len(bench.produced(pod)) for pod in devices)
     bench._stored()
     stored = sum(store.count_readings(device) for device in devices.values())
-    settled = settle(store, devices, day.customers, market.frames, trades.orders, trades.baseline_w)
+    orders = [one for one in trades.orders if one.frame in live.frames]
+    settled = settle(store, devices, day.customers, live.frames, orders, trades.baseline_w)
     now = bench.conductor.now_ms
     for pod in sorted(devices):
         body = json.dumps(
@@ -141,7 +123,7 @@ def _close(
         bench.chain.advance()
         bench.backend.anchor()
     progress("writing and checking bundles")
-    verified, refused = _bundles(options.out, bench, devices, market.frames, epoch, now)
+    verified, refused = _bundles(options.out, bench, devices, live.frames, epoch, now)
     return Played(
         options, day, market, trades, trouble, bench, live, settled, produced, stored, verified, refused,
         time.monotonic() - began,
@@ -178,16 +160,3 @@ def _keep(chain: EmbeddedChain, progress: Progress) -> None:
             time.sleep(3600)
     except KeyboardInterrupt:
         return
-
-
-def hashes(played: Played) -> dict[str, str]:
-    """outcome_hash and settlement_hash of the day."""
-    return {
-        "outcome_hash": outcome_hash([played.trades.day_ahead.outcome, played.trades.near_real_time.outcome]),
-        "settlement_hash": settlement_hash(played.settled.lines, played.settled.payments),
-    }
-
-
-def final_event(played: Played) -> Event:
-    """The last word of the day."""
-    return Event(played.bench.conductor.now_ms, f"settled, anchored, checked after {played.wall_s:.0f} s of wall time")

@@ -82,12 +82,16 @@ def statement(
 
 
 def violations_measured(
-    market: Market, day: ExampleDay, actual: Scenarios, measured: Mapping[tuple[str, int], Measured]
+    market: Market,
+    day: ExampleDay,
+    actual: Scenarios,
+    measured: Mapping[tuple[str, int], Measured],
+    frames: Sequence[int],
 ) -> tuple[tuple[Violation, ...], dict[str, list[int]], dict[str, list[int]]]:
     """Violations by power flow with what the meters measured; and base and measured W per POD and frame."""
-    rows = [f - day.first_frame for f in market.frames]
+    rows = [f - day.first_frame for f in frames]
     pods = sorted({pod for pod, _ in measured})
     base = {pod: [day.base_w(day.actual(), pod)[row] for row in rows] for pod in pods}
-    mean = {pod: [half_even(measured[pod, f].energy_ws, FRAME_S) for f in market.frames] for pod in pods}
-    found = measured_violations(market.flow, actual, market.frames, base, mean, day.limits)
+    mean = {pod: [half_even(measured[pod, f].energy_ws, FRAME_S) for f in frames] for pod in pods}
+    found = measured_violations(market.flow, actual, frames, base, mean, day.limits)
     return tuple(found), base, mean

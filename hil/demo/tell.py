@@ -1,7 +1,6 @@
 """From what was played to the story: series for the plots, rows for the tables, the summary."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from lightwire import envelope, records
 
@@ -10,22 +9,21 @@ from backend.domain.trade import Fate, Outcome
 from backend.evidence.anchoring import ANCHORED, FINAL
 from backend.grid.congestion import Violation
 from backend.grid.series import series, with_measured
+from backend.market.canonical import outcome_hash, settlement_hash
 from backend.market.settlement import Source, balances
+from hil.demo.market import Session
+from hil.demo.played import Played
 from hil.demo.results import violations_measured
 from hil.demo.story import ElementSeries, Event, OfferRow, PodSeries, Proof, Story
 from hil.demo.story import Payment as StoryPayment
-
-if TYPE_CHECKING:
-    from hil.demo.market import Session
-    from hil.demo.play import Played
 
 SLOTS_PER_FRAME = 225
 EVERY = 5
 
 
-def tell(played: "Played") -> Story:
+def tell(played: Played) -> Story:
     """The story of a played day."""
-    frames = played.market.frames
+    frames = played.live.frames
     story = Story(
         f"A market day on a rural grid: {played.day.day.isoformat()}", frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS
     )  # fmt: skip
@@ -42,13 +40,17 @@ def tell(played: "Played") -> Story:
     return story
 
 
-def _grid(played: "Played", story: Story) -> tuple[Violation, ...]:
+def _grid(played: Played, story: Story) -> tuple[Violation, ...]:
     market, trades = played.market, played.trades
     actual = market.actual(trades.day_ahead.scenarios)
-    found, base, mean = violations_measured(market, played.day, actual, played.settled.measured)
+    frames = played.live.frames
+    rows = list(range(len(frames)))
+    actual = actual.rows(rows)
+    found, base, mean = violations_measured(market, played.day, actual, played.settled.measured, frames)
     measured = with_measured(played.day.network, actual, base, mean)
-    named = {"before": trades.near_real_time.scenarios, "planned": trades.planned, "measured": measured}
-    for trace in series(market.flow, named, market.frames, played.day.limits, count=4):
+    before, planned = trades.near_real_time.scenarios.rows(rows), trades.planned.rows(rows)
+    named = {"before": before, "planned": planned, "measured": measured}
+    for trace in series(market.flow, named, frames, played.day.limits, count=4):
         loading = (trace.unit != "micro-pu" and "line" in trace.element) or "transformer" in trace.element
         low_side = trace.element.endswith(":low")
         story.elements.append(
@@ -61,8 +63,8 @@ def _grid(played: "Played", story: Story) -> tuple[Violation, ...]:
     return found
 
 
-def _pod(played: "Played", pod: str) -> PodSeries:
-    frames, trades = played.market.frames, played.trades
+def _pod(played: Played, pod: str) -> PodSeries:
+    frames, trades = played.live.frames, played.trades
     customer = next(c for c in played.day.customers if c.pod == pod)
     targets = {p.frame: p.target_w for made in played.live.plans_made.values() for p in made if p.pod == pod}
     baseline = [trades.baseline_w[pod, f] for f in frames]
@@ -82,7 +84,7 @@ def _pod(played: "Played", pod: str) -> PodSeries:
     )  # fmt: skip
 
 
-def _session(played: "Played", session: "Session", story: Story) -> None:
+def _session(played: Played, session: Session, story: Story) -> None:
     name = session.outcome.session
     first = played.day.first_frame
     for request in session.requests:
@@ -106,7 +108,7 @@ def _session(played: "Played", session: "Session", story: Story) -> None:
         )  # fmt: skip
 
 
-def _short(played: "Played") -> list[Event]:
+def _short(played: Played) -> list[Event]:
     """Who delivered less than ordered, and what was settled from registers."""
     found = []
     for pod in played.bench.nodes:
@@ -114,7 +116,7 @@ def _short(played: "Played") -> list[Event]:
         ordered, paid = sum(x.ordered_ws for x in mine), sum(x.paid_ws for x in mine)
         if ordered and paid * 100 < ordered * 95:
             what = f"{pod}: delivered {100 * paid // ordered} % of what was ordered; the rest is unpaid and penalised"
-            found.append(Event(played.market.frames[-1] * FRAME_MS, what))
+            found.append(Event(played.live.frames[-1] * FRAME_MS, what))
         for line in mine:
             if line.source is Source.REGISTERS:
                 what = f"{pod}: settled from the meter's registers, the readings of the quarter-hour are incomplete"
@@ -127,13 +129,11 @@ def _count(outcomes: Sequence[Outcome], fate: Fate) -> int:
     return sum(result.fate is fate for outcome in outcomes for result in outcome.results)
 
 
-def summary(played: "Played", left: tuple[Violation, ...]) -> dict[str, object]:
+def summary(played: Played, left: tuple[Violation, ...]) -> dict[str, object]:
     """summary.json."""
-    from hil.demo.play import hashes
-
     trades, settled, store = played.trades, played.settled, played.bench.backend.store
     outcomes = [trades.day_ahead.outcome, trades.near_real_time.outcome]
-    frames, first = played.market.frames, played.day.first_frame
+    frames, first = played.live.frames, played.day.first_frame
     live = [
         store.readings(n.device, frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS) for n in played.bench.nodes.values()
     ]
@@ -174,7 +174,8 @@ def summary(played: "Played", left: tuple[Violation, ...]) -> dict[str, object]:
         "payments_balance_ueur": sum(balances(settled.payments).values()),
         "bundles_verified": played.verified,
         "tampered_bundles_refused": len(played.refused),
-        **hashes(played),
+        "outcome_hash": outcome_hash(outcomes),
+        "settlement_hash": settlement_hash(settled.lines, settled.payments),
         "seed": played.options.seed,
         "wall_s": round(played.wall_s, 1),
     }
@@ -187,7 +188,7 @@ def _applied(execution: bytes) -> bool:
     return isinstance(record, records.Execution) and record.state == records.APPLIED
 
 
-def _proofs(played: "Played", story: Story) -> None:
+def _proofs(played: Played, story: Story) -> None:
     s = story.summary
     story.proofs = [
         Proof("Every journalled reading reached the store", f"{s['readings_produced']} produced, {s['readings_lost']} lost"),

@@ -1,0 +1,108 @@
+"""The demo's day, two live quarter-hours of it: what its summary promises, its bundles, the same hashes at another speed."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.cli import main
+from hil.demo.options import Options
+from hil.demo.play import play
+from hil.demo.report import write_report
+from hil.demo.story import Story
+
+
+def options(out: Path, speed: float | None = None) -> Options:
+    return Options(out, speed, 12, 1, False, 2)
+
+
+@pytest.fixture(scope="module")
+def played(
+    tmp_path_factory: pytest.TempPathFactory, mosquitto: list[str], micropython: object
+) -> Iterator[tuple[Story, Path]]:
+    out = tmp_path_factory.mktemp("demo")
+    story = play(options(out), lambda _what: None)
+    write_report(story, out / "report.html")
+    yield story, out
+
+
+def test_every_slot_is_a_signed_reading_or_lies_in_a_signed_gap(played: tuple[Story, Path]) -> None:
+    s = played[0].summary
+    assert s["nodes"] == 12 and s["slots_expected"] == 12 * 2 * 225
+    assert s["slots_with_reading"] + s["slots_missed_named"] == s["slots_expected"]  # type: ignore[operator]
+    assert s["slots_missed_named"] == 45 and s["readings_lost"] == 0
+    assert s["readings_produced"] == s["readings_stored"]
+
+
+def test_the_plan_leaves_no_violation_and_every_offer_has_its_reason(played: tuple[Story, Path]) -> None:
+    story = played[0]
+    s = story.summary
+    assert s["violations_planned"] == 0 and s["violations_forecast"] > 0  # type: ignore[operator]
+    assert s["offers"] == s["offers_accepted"] + s["offers_cut"] + s["offers_rejected"] == len(story.offers)  # type: ignore[operator]
+    assert all(offer.reason for offer in story.offers)
+
+
+def test_set_points_are_applied_a_forged_one_is_refused_and_money_sums_to_zero(played: tuple[Story, Path]) -> None:
+    s = played[0].summary
+    assert s["setpoints_applied"] == s["setpoints_sent"] and s["setpoints_forged_refused"] == 1
+    assert s["payments_balance_ueur"] == 0
+    assert 0 < s["energy_paid_ws"] <= s["energy_ordered_ws"]  # type: ignore[operator]
+
+
+def test_every_customer_has_a_bundle_that_verifies_and_one_changed_byte_is_refused(played: tuple[Story, Path]) -> None:
+    s = played[0].summary
+    assert s["bundles_verified"] == s["tampered_bundles_refused"] == 12
+    assert s["receipts_verified_on_device"] >= 2 * 12  # type: ignore[operator]
+
+
+def test_the_command_line_says_valid_not_anchored_or_the_true_reason(
+    played: tuple[Story, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = played[1]
+    bundle = sorted((out / "bundles").glob("*.json"))[0]
+    anchors = out / "anchors.json"
+    assert main(["evidence", "verify", str(bundle), "--anchors", str(anchors)]) == 0
+    assert "valid" in capsys.readouterr().out
+    assert main(["evidence", "verify", str(bundle)]) == 4
+    assert "consistent, not anchored" in capsys.readouterr().out
+    document = json.loads(bundle.read_text())
+    document["batches"][1]["records"][7] = document["batches"][1]["records"][8]
+    changed = out / "changed.json"
+    changed.write_text(json.dumps(document, sort_keys=True, separators=(",", ":")))
+    assert main(["evidence", "verify", str(changed), "--anchors", str(anchors), "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["where"] == "batches[1], records[7]" and "belongs here" in said["reason"]
+    held = json.loads(anchors.read_text())
+    held["commitments"] = {k: "00" * 32 for k in held["commitments"]}
+    (out / "other.json").write_text(json.dumps(held))
+    assert main(["evidence", "verify", str(bundle), "--anchors", str(out / "other.json")]) == 1
+    assert "the chain holds another commitment" in capsys.readouterr().err
+    assert main(["evidence", "verify", str(bundle), "--anchors", str(out / "nothing.json")]) == 3
+    assert main(["evidence", "verify", str(out / "nothing.json")]) == 1
+
+
+@pytest.mark.parametrize("part", range(24))
+def test_a_changed_byte_anywhere_is_refused(played: tuple[Story, Path], part: int) -> None:
+    from backend.evidence.verifier.bundle import verify
+    from backend.evidence.verifier.finding import NotValid
+
+    data = sorted((played[1] / "bundles").glob("*.json"))[3].read_bytes()
+    at = len(data) * part // 24 + part
+    with pytest.raises(NotValid):
+        verify(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], None)
+
+
+def test_the_report_stands_alone(played: tuple[Story, Path]) -> None:
+    page = (played[1] / "report.html").read_text()
+    assert page.count("<svg") == 2
+    assert not any(word in page for word in ("src=", "@import", "url(http", "<link"))
+    assert "<script" not in page
+
+
+def test_the_same_seed_gives_the_same_hashes_at_another_speed(played: tuple[Story, Path], tmp_path: Path) -> None:
+    again = play(options(tmp_path, speed=150.0), lambda _what: None)
+    for name in ("outcome_hash", "settlement_hash"):
+        assert again.summary[name] == played[0].summary[name]
+    shutil.rmtree(tmp_path / "work", ignore_errors=True)
