@@ -48,7 +48,7 @@ def play(options: Options, progress: Progress) -> Story:
         _file_market(bench, trades, day)
         live = Live(
             bench,
-            market.frames,
+            market.frames[: options.quarters],
             trades.orders,
             trades.baseline_w,
             trouble,
