@@ -185,9 +185,9 @@ class SqliteStore:
         """How many readings of a device are kept."""
         return int(str(self._rows("select count(*) from message where device = ? and kind = 1", device)[0][0]))
 
-    def highest(self, device: bytes) -> int:
-        """The highest seq such that a message is kept; 0 for none."""
-        return int(str(self._rows("select coalesce(max(seq), 0) from message where device = ?", device)[0][0]))
+    def numbers(self, device: bytes) -> list[tuple[int, int, bytes]]:
+        """(kind, seq, sealed) of everything kept of a device, in order of seq."""
+        return self._rows("select kind, seq, sealed from message where device = ? order by seq", device)  # type: ignore[return-value]
 
     # evidence
 

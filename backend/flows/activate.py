@@ -54,9 +54,9 @@ class Activate:
         return sent
 
     def send_again(self, ids: set[bytes]) -> None:
-        """Publishes set-points whose answer has not come; a node decides about the same command once."""
+        """Publishes set-points once more; a node that has decided answers with the same decision."""
         for row in self._store.setpoints():
-            if row.id in ids and not row.decision:
+            if row.id in ids:
                 self._link.publish(topics.topic(row.device, "setpoint"), row.sealed)
 
     def outstanding(self) -> set[bytes]:

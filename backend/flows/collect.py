@@ -27,9 +27,11 @@ UPLINK_KINDS = (records.READING, records.STATEMENT, records.GAP, records.CLOCK_L
 
 @dataclass(slots=True)
 class DeviceState:
-    """What collect knows of one device: highest committed and last acknowledged seq, and when."""
+    """What collect knows of one device: up to which seq everything is committed, what is ahead of a hole, what was
+    acknowledged and when, statements that wait for the records of their range."""
 
     committed: int = 0
+    ahead: set[int] = field(default_factory=set)
     delivered: int = 0
     delivered_ms: int = 0
     statement_waits: bool = False
@@ -66,7 +68,11 @@ class Collect:
         """Makes a registered key known."""
         self._signers[party.id, party.generation] = Signer(party.role, party.algorithm, verifier(party.public))
         if party.role == "node":
-            self._devices[party.id] = DeviceState(committed=self._store.highest(party.id))
+            state = DeviceState()
+            for kind, seq, sealed in self._store.numbers(party.id):
+                self._arrived(state, kind, seq, sealed)
+            state.waiting.clear()
+            self._devices[party.id] = state
 
     def process(self, batch: list[Incoming]) -> None:
         """Stores a batch in one commit (rule 1); the caller acknowledges to the broker afterwards."""
@@ -142,11 +148,25 @@ class Collect:
                 )
             return
         state = self._devices[device]
-        state.committed = max(state.committed, record.seq)
         if record.KIND == records.CLOCK_LINK:
             self._store.place(device, record.boot, record.utc_ms - record.monotonic_ms)
-        elif record.KIND == records.STATEMENT:
-            self._statement(state, record, sealed)
+        self._arrived(state, record.KIND, record.seq, sealed)
+        for seq in sorted(seq for seq in state.waiting if seq <= state.committed):
+            waiting = state.waiting.pop(seq)
+            self._statement(state, envelope.peek(waiting), waiting)
+
+    def _arrived(self, state: DeviceState, kind: int, seq: int, sealed: bytes) -> None:
+        """Moves the front of what is committed without a hole; a dropped range named by a Gap is no hole."""
+        state.ahead.add(seq)
+        if kind == records.GAP:
+            gap = envelope.peek(sealed)
+            if gap.cause == records.CAUSE_OVERRUN:
+                state.ahead.update(range(gap.first_seq, gap.last_seq + 1))
+        elif kind == records.STATEMENT:
+            state.waiting[seq] = sealed
+        while state.committed + 1 in state.ahead:
+            state.committed += 1
+            state.ahead.discard(state.committed)
 
     def _stored_time(self, record: Any) -> int:
         if record.KIND == records.READING and record.flags & records.UNTRUSTED_CLOCK:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
+from backend.domain.nesting import too_deep
 from backend.errors import Rejected
 from backend.grid.network import FORMAT, Finding, Injection, Line, Link, Network, Node, Source, Transformer
 
@@ -32,6 +33,8 @@ _MOST_REPORTED = 20
 
 def parse_network(text: str) -> Network:
     """The network written in ``text``. Raises Rejected with every finding (the first twenty in words)."""
+    if too_deep(text):
+        raise Rejected("network: nested too deep for a network")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backend.domain.constraint import PPT_PER_UNIT
+from backend.domain.nesting import too_deep
 from backend.errors import Rejected
 from backend.grid.document import parse_network
 from backend.grid.flow import Integers, PowerFlow, Scenarios, scenarios_of
@@ -53,6 +54,8 @@ class TransmissionRequest:
 
 def parse_transmission(text: str) -> TransmissionModel:
     """The model written in ``text``. Raises Rejected for a document that does not fit."""
+    if too_deep(text):
+        raise Rejected("transmission model: nested too deep for a network")
     try:
         document = json.loads(text)
         hourly = {int(load): tuple(watts) for load, watts in document["hourly_w"].items()}

@@ -35,6 +35,9 @@ class SetPoints:
         if not isinstance(point, records.SetPoint):
             self.refused[decision.MALFORMED] += 1
             return
+        if message == self._journal.setpoint:
+            self._answer_again(point, message)
+            return
         outcome, reason = self._decide(message, point)
         if outcome == records.ACCEPTED:
             self._journal.save(point.command, self._journal.head, self._journal.floor_ms, message)
@@ -63,6 +66,15 @@ class SetPoints:
             self._device, self._journal.command, self._limits[0], self._limits[1], self._clock.trusted
         )
         return decision.decide(point, issuer.role, state, self._clock.utc_ms(self._clock.monotonic_ms()))
+
+    def _answer_again(self, point: records.SetPoint, message: bytes) -> None:
+        """The set-point in force once more: the same signed decision, for whoever missed it."""
+        self.in_force = point.id
+        for record in self._journal.after(0):
+            if isinstance(record, records.Decision) and record.setpoint == point.id:
+                self.answers.append((record.seq, message))
+                self._recorder.wake()
+                return
 
     def _too_many(self) -> bool:
         """Refusals are journalled at a bounded rate, so that a forger cannot fill the journal."""

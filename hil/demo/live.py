@@ -19,7 +19,8 @@ from hil.demo.story import Event
 
 SLOT_MS = 4000
 LEAD_MS = 60_000
-HOLD_S = 20.0
+HOLD_S = 30.0
+RESEND_S = 4.0
 BEHIND = 40
 
 
@@ -57,6 +58,7 @@ class Live:
         self._note_facts()
         for name in done.lost:
             self._restart(name)
+        self._revive_broker()
         if done.number % 25 == 0:
             self._keep_up()
 
@@ -92,7 +94,12 @@ class Live:
     def _hold(self) -> None:
         """Holds time until every set-point that can be is decided and held by its agent: results do not depend on speed."""
         end = time.monotonic() + HOLD_S
+        again = time.monotonic() + RESEND_S
         while time.monotonic() < end:
+            if time.monotonic() > again:
+                again += RESEND_S
+                self._revive_broker()
+                self.bench.backend.activate.send_again(set(self._waiting))
             outstanding = self.bench.backend.activate.outstanding()
             wanted = {id for id, pod in self._waiting.items() if pod in self.bench.facts}
             if not wanted & outstanding and self._held(wanted):
@@ -154,10 +161,13 @@ class Live:
             facts = self.bench.facts.items()
             if all(int(f["seq"]) - committed[self.bench.nodes[p].device] < BEHIND for p, f in facts):
                 return
-            if not self.bench.broker.alive:
-                self.say("the broker ended by itself and is started again")
-                self.bench.broker.start()
+            self._revive_broker()
             time.sleep(0.02)
+
+    def _revive_broker(self) -> None:
+        if not self.bench.broker.alive:
+            self.say("the broker ended by itself and is started again")
+            self.bench.broker.start()
 
     def _note_facts(self) -> None:
         """Receipts and missed slots count on over restarts of a node."""

@@ -77,3 +77,19 @@ def test_a_forged_set_point_is_refused_and_moves_nothing(bench: Bench) -> None:
     assert facts[POD]["setpoint"] == ""
     assert bench.agent_facts[POD]["held"] == []
     assert all(abs(w - BASE_W) < 2000 for w in bench.truth(POD).values())
+
+
+def test_a_killed_broker_is_started_again_and_nothing_is_lost(bench: Bench) -> None:
+    for _ in range(20):
+        bench.tick()
+    bench.broker.kill()
+    for _ in range(20):
+        bench.tick()
+    bench.broker.start()
+    bench.until(lambda nodes: bool(nodes[POD]["connected"]), ticks=200)
+    bench.drain()
+    store = bench.backend.store
+    produced = {line["seq"] for line in bench.produced(POD)}
+    kept = {m.seq for m in store.of_kind(bench.nodes[POD].device, 1)}
+    assert len(produced) >= 40 and produced <= kept
+    assert bench.backend.collect.refused == 0

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.domain.nesting import too_deep
 from backend.evidence.verifier.finding import AnchorsUnavailable
 
 COMMITMENT_SELECTOR = "87d9f43b"
@@ -29,7 +30,10 @@ def from_file(path: Path) -> Anchors:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise AnchorsUnavailable(f"{path}: more than {MAX_BYTES} bytes, not an anchors file")
-        document = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        if too_deep(text):
+            raise AnchorsUnavailable(f"{path}: nested too deep for an anchors file")
+        document = json.loads(text)
         words = {int(k): _octets(v, 32) for k, v in document["commitments"].items()}
         return Anchors(
             int(document["chain_id"]), _octets(document["contract"], 20), _octets(document["operator"], 32), words

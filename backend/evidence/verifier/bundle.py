@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.domain.nesting import too_deep
 from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.merkle import leaf_hash, root
@@ -83,6 +84,8 @@ def _parse(data: bytes) -> Mapping[str, Any]:
     if len(data) > MAX_BYTES:
         raise NotValid("file", f"has {len(data)} bytes, a bundle has at most {MAX_BYTES}")
     try:
+        if too_deep(data.decode("ascii")):
+            raise NotValid("file", "is nested too deep for a bundle")
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise NotValid("file", f"is not JSON: {error}") from error
