@@ -6,6 +6,7 @@
 3. With a random source the projective point, both inversions and s are blinded; the signature does not change.
 4. Inversion is Euclid's by divmod, 12 times faster than Fermat's on a microcontroller and blinded where its operand
    is secret. `pow(a, -1, m)` is not used: MicroPython returns 0.
+5. Addition is complete: a signature can be made for which the comb meets P + P, and `verify` never raises.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from .errors import OutOfRange
 
 
 class Curve:
-    """A short Weierstrass curve y^2 = x^3 + ax + b over p with base point of prime order n; `table()` gives its comb."""
+    """A short Weierstrass curve y^2 = x^3 + ax + b over p with base point g of prime order n."""
 
     def __init__(self, name: str, p: int, n: int, a: int, b: int, g: tuple[int, int]) -> None:
         self.name = name
@@ -90,29 +91,23 @@ def double(curve: Curve, x: int, y: int, z: int) -> tuple[int, int, int]:
 
 
 def add(curve: Curve, x: int, y: int, z: int, x2: int, y2: int) -> tuple[int, int, int]:
-    """P + Q for a Jacobian P and an affine Q; P is not Q, nor -Q, nor infinity."""
+    """P + Q for any Jacobian P (z = 0 is infinity) and affine Q, also if P is Q or -Q.
+
+    A random secret meets neither special case (odds below 2^-240), so these branches tell nothing about it.
+    """
+    if not z:
+        return x2, y2, 1
     p = curve.p
     zz = z * z % p
     h = (x2 * zz - x) % p
     r = (y2 * (z * zz % p) - y) % p
+    if not h:
+        return (1, 1, 0) if r else double(curve, x, y, z)
     hh = h * h % p
     v = x * hh % p
     hhh = h * hh % p
     x3 = (r * r - hhh - 2 * v) % p
     return x3, (r * (v - x3) - y * hhh) % p, z * h % p
-
-
-def _add_any(curve: Curve, x: int, y: int, z: int, x2: int, y2: int) -> tuple[int, int, int]:
-    """P + Q for any Jacobian P (z = 0 is infinity) and affine Q. Not for secrets: it branches."""
-    if not z:
-        return x2, y2, 1
-    p = curve.p
-    zz = z * z % p
-    if (x2 * zz - x) % p == 0:
-        if (y2 * (z * zz % p) - y) % p == 0:
-            return double(curve, x, y, z)
-        return 1, 1, 0
-    return add(curve, x, y, z, x2, y2)
 
 
 def _multiply_base(curve: Curve, k: int, z0: int) -> tuple[int, int, int]:
@@ -237,6 +232,7 @@ _KNOWN_MAX = 8
 
 def _odd_multiples(curve: Curve, public: bytes) -> list[tuple[int, int]]:
     """[Q, 3Q, ... 15Q] affine, kept for the few keys a device meets."""
+    public = bytes(public)
     key = (curve.name, public)
     if key not in _known:
         x, y = decompress(curve, public)
@@ -269,9 +265,9 @@ def _multiply(curve: Curve, k: int, points: list[tuple[int, int]]) -> tuple[int,
         if z:
             x, y, z = double(curve, x, y, z)
         if digit > 0:
-            x, y, z = _add_any(curve, x, y, z, points[digit >> 1][0], points[digit >> 1][1])
+            x, y, z = add(curve, x, y, z, points[digit >> 1][0], points[digit >> 1][1])
         elif digit:
-            x, y, z = _add_any(curve, x, y, z, points[-digit >> 1][0], curve.p - points[-digit >> 1][1])
+            x, y, z = add(curve, x, y, z, points[-digit >> 1][0], curve.p - points[-digit >> 1][1])
     return x, y, z
 
 
@@ -294,7 +290,7 @@ def verify(curve: Curve, public: bytes, digest: bytes, signature: bytes) -> bool
     if u1:
         even = 1 - (u1 & 1)
         bx, by = _affine(curve, _multiply_base(curve, (u1, n - u1)[even], 1), 1)
-        x, y, z = _add_any(curve, x, y, z, bx, curve.p - by if even else by)
+        x, y, z = add(curve, x, y, z, bx, curve.p - by if even else by)
     if not z:
         return False
     px, _ = _affine(curve, (x, y, z), 1)

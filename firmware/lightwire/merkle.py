@@ -1,7 +1,9 @@
 """Merkle trees of RFC 6962 / RFC 9162: leaf and node hashes, a frontier, inclusion and consistency proofs.
 
 1. leaf = SHA-256(00 || data), node = SHA-256(01 || left || right); an empty tree's root is SHA-256 of nothing.
-2. Trees are given by their leaf hashes in order. Checks are total: hostile numbers and paths give False.
+2. Trees are given by their leaf hashes in order.
+3. Checks are total: any integers and any byte strings, of any size and number, give True or False. A hash of another
+   length than 32 bytes is False, and work is bounded by the length of the path.
 """
 
 import hashlib
@@ -76,11 +78,11 @@ def inclusion_path(leaves: list[bytes], index: int) -> list[bytes]:
     return inclusion_path(leaves[k:], index - k) + [root(leaves[:k])]
 
 
-def consistency_path(leaves: list[bytes], first: int) -> list[bytes]:
-    """Proof that the tree over the first `first` leaves is the start of the tree over all (RFC 9162, 2.1.4.1)."""
-    if not 0 < first <= len(leaves):
-        raise IndexError(f"size {first} of {len(leaves)}")
-    return _subproof(leaves, first, True)
+def consistency_path(leaves: list[bytes], first: int, second: int) -> list[bytes]:
+    """Proof that the tree of the first `first` leaves is the start of that of `second` leaves (RFC 9162, 2.1.4.1)."""
+    if not 0 < first <= second <= len(leaves):
+        raise IndexError(f"sizes {first} and {second} of {len(leaves)}")
+    return _subproof(leaves[:second], first, True)
 
 
 def _subproof(leaves: list[bytes], first: int, whole: bool) -> list[bytes]:
@@ -94,7 +96,7 @@ def _subproof(leaves: list[bytes], first: int, whole: bool) -> list[bytes]:
 
 def root_of_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
     """The root an inclusion path leads to (RFC 9162, 2.1.3.2); b"" if index, size and path do not fit together."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or len(leaf) != 32:
         return b""
     fn = index
     sn = size - 1
@@ -121,14 +123,12 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: list[bytes], expe
 
 def verify_consistency(first: int, second: int, first_root: bytes, second_root: bytes, path: list[bytes]) -> bool:
     """Whether the tree (first, first_root) is the start of (second, second_root) (RFC 9162, 2.1.4.2)."""
-    if not 0 < first <= second or any([len(step) != 32 for step in path]):
+    if not 0 < first <= second or any([len(h) != 32 for h in (first_root, second_root)]):
         return False
     if first == second:
         return not path and first_root == second_root
-    steps = list(path)
-    if first & (first - 1) == 0:
-        steps.insert(0, first_root)
-    if not steps:
+    steps = list(path) if first & (first - 1) else [first_root] + list(path)
+    if not steps or any([len(step) != 32 for step in steps]):
         return False
     fn = first - 1
     sn = second - 1

@@ -15,7 +15,7 @@ def test_roots_and_proofs_are_those_of_the_wire_code(size: int) -> None:
     for position in range(0, size, 7):
         assert tree.inclusion(position, size) == merkle.inclusion_path(LEAVES[:size], position)
     for first in range(1, size + 1, 5):
-        assert tree.consistency(first, size) == merkle.consistency_path(LEAVES[:size], first)
+        assert tree.consistency(first, size) == merkle.consistency_path(LEAVES[:size], first, size)
 
 
 def test_a_leaf_that_is_not_in_the_tree_cannot_be_proven() -> None:
