@@ -34,7 +34,7 @@ def tell(played: Played) -> Story:
         _session(played, session, story)
     story.payments = [StoryPayment(p.payer, p.payee, p.amount_ueur, p.what) for p in played.settled.payments]
     story.summary = summary(played, left)
-    story.events = [*played.live.events, *_short(played)]
+    story.events = sorted([*played.live.events, *_short(played)], key=lambda event: event.time_ms)
     story.events.append(Event(story.end_ms, f"settled, anchored and checked after {played.wall_s:.0f} s of wall time"))
     _proofs(played, story)
     return story
@@ -52,11 +52,11 @@ def _grid(played: Played, story: Story) -> tuple[Violation, ...]:
     named = {"before": before, "planned": planned, "measured": measured}
     for trace in series(market.flow, named, frames, played.day.limits, count=4):
         loading = (trace.unit != "micro-pu" and "line" in trace.element) or "transformer" in trace.element
-        low_side = trace.element.endswith(":low")
+        nearest = min((abs(v - limit), limit) for v in trace.values["before"] for limit in (trace.low, trace.high))[1]
         story.elements.append(
             ElementSeries(
                 f"{trace.element} {trace.name}".strip(), "loading" if loading else "voltage",
-                trace.low if low_side else trace.high, trace.frames[0],
+                trace.high if loading else nearest, trace.frames[0],
                 trace.values["before"], trace.values["planned"], trace.values["measured"],
             )
         )  # fmt: skip
