@@ -16,6 +16,7 @@ from backend.demo.day import ExampleDay
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.quantity import PPM
 from backend.domain.trade import Award, Order, Outcome
+from backend.errors import Rejected
 from backend.grid.congestion import Violation, constraints, pod_deltas, violations
 from backend.grid.flow import Scenarios
 from backend.grid.forecast import day_scenarios
@@ -26,6 +27,7 @@ from backend.grid.validation import Decision, Proposal, validate
 from backend.market.activation import order
 from backend.market.clearing import clear, remaining, with_allowed
 from backend.market.portfolio import Resource, build_offers
+from backend.market.session import Answer, MarketSession, State
 
 FRAME_MS = 900_000
 DAY_AHEAD, NEAR_REAL_TIME = "day-ahead", "near-real-time"
@@ -119,10 +121,22 @@ class Market:
     ) -> Session:
         day, flow = self._day, self.flow
         sizing = size(flow, scenarios, self.frames, day.margin_kept, self._can)
-        requests = self._requests(name, scenarios, sizing)
+        gate = day.day_ahead_gate if name == DAY_AHEAD else day.near_real_time_gate
+        book = MarketSession(name, tuple(self.frames), gate * FRAME_MS, {c.pod: c.aggregator for c in self._customers})
+        book.move(State.OPEN)
+        bids: list[Offer | Request] = [*self._requests(name, scenarios, sizing), *offers]
+        for bid in bids:
+            answer = book.submit(bid, gate * FRAME_MS - 1)
+            if answer not in (Answer.TAKEN, Answer.AMENDED):
+                raise Rejected(f"{name}: {bid.id}: {answer}")
+        requests, offers = book.close(gate * FRAME_MS)
         table = constraints(flow, scenarios, self.frames, day.margin_kept, near_ppm=60_000)
         outcome = clear(name, requests, offers, table, active)
-        return Session(requests, offers, self._validated(outcome, offers, scenarios), scenarios, sizing)
+        book.move(State.CLEARED)
+        checked = self._validated(outcome, offers, scenarios)
+        book.move(State.VALIDATED)
+        book.move(State.PUBLISHED)
+        return Session(requests, offers, checked, scenarios, sizing)
 
     def _requests(self, name: str, scenarios: Scenarios, sizing: Sizing) -> tuple[Request, ...]:
         day = self._day
