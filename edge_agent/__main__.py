@@ -1,4 +1,4 @@
-"""python -m edge_agent."""
+"""`python -m edge_agent`."""
 
 import sys
 

@@ -1,94 +1,196 @@
-"""lightnode-agent: enrol, run, check. Exit codes: 0 done, 1 refused, 2 wrong usage, 3 an outside party is unavailable."""
+"""lightnode-agent: takes accepted set-points from the light node to the energy manager.
+
+exit codes: 0 done, 1 refused or not valid (one line says why), 2 wrong usage, 3 an outside party cannot be reached
+"""
 
 import argparse
+import hashlib
 import json
-import logging
 import signal
+import ssl
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from edge_agent.agent import Agent
-from edge_agent.clock import run_conducted, run_on_system_time
-from edge_agent.ems import EmsUnavailable
-from edge_agent.ems_modbus import ModbusEms
-from edge_agent.holder import Holder
-from edge_agent.keys import AgentKey
-from edge_agent.link import Link, LinkUnavailable
-from edge_agent.settings import Settings, SettingsError, load
+from lightwire import decision, envelope, records
+
+from edge_agent.agent import NAMES, Agent, trust_of
+from edge_agent.errors import AgentError, EmsUnreachable
+from edge_agent.keys import AgentKey, make_key, open_key
+from edge_agent.log import Log
+from edge_agent.settings import Settings, load
+from edge_agent.state import open_state
+
+_EXAMPLE = """example:
+  lightnode-agent enrol --config agent.toml 000102030405060708090a0b0c0d0e0f
+  lightnode-agent check --config agent.toml
+  lightnode-agent run --config agent.toml"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code."""
+    words = _parser().parse_args(arguments)
+    try:
+        settings = load(words.config)
+        if words.command == "enrol":
+            print(json.dumps(enrol(settings, words.nonce)))
+        elif words.command == "check":
+            _print(check(settings), words.json)
+        elif words.command == "show":
+            _print(show(settings, words.at if words.at is not None else time.time_ns() // 1_000_000), words.json)
+        else:
+            run(settings)
+    except EmsUnreachable as error:
+        print(f"lightnode-agent: energy manager: {error}", file=sys.stderr)
+        return 3
+    except AgentError as error:
+        print(f"lightnode-agent: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"lightnode-agent: {error}", file=sys.stderr)
+        return 3
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="lightnode-agent",
-        description="Takes accepted set-points from the light node to the customer's energy manager.",
-        epilog="example: lightnode-agent run --config agent.toml",
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (
-        ("enrol", "make the agent's key, print its enrolment"),
-        ("run", "serve until stopped"),
-        ("check", "read the energy manager once"),
-    ):
-        command = commands.add_parser(name, help=text)
-        command.add_argument("--config", type=Path, required=True, help="agent.toml")
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("lightnode-agent", description=__doc__, epilog=_EXAMPLE, formatter_class=shape)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    texts = {
+        "enrol": "makes the agent's key if there is none and prints its enrolment as one JSON line",
+        "run": "works until it is stopped; events as JSON lines on standard error",
+        "check": "checks settings, keys, certificates and asks the energy manager",
+        "show": "what the agent holds and what rules now",
+    }
+    for name, text in texts.items():
+        command = commands.add_parser(name, help=text, description=text, epilog=_EXAMPLE, formatter_class=shape)
+        command.add_argument("--config", type=Path, required=True, metavar="FILE", help="agent.toml")
+        command.add_argument("--json", action="store_true", help="one JSON object on standard output")
         if name == "enrol":
-            command.add_argument("nonce", help="32 hexadecimal digits from the operator")
+            command.add_argument("nonce", type=_nonce, metavar="NONCE", help="32 hexadecimal digits from the back end")
+        if name == "show":
+            command.add_argument("--at", type=int, metavar="UTC_MS", help="instead of now")
     return parser
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parses, calls, prints."""
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
+def _nonce(text: str) -> bytes:
+    nonce = bytes.fromhex(text)
+    if len(nonce) != 16:
+        raise ValueError(text)
+    return nonce
+
+
+def _print(document: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(document))
+        return
+    for key, value in document.items():
+        for line in value if isinstance(value, list) else [value]:
+            print(f"{key}: {json.dumps(line) if isinstance(line, dict) else line}")
+
+
+def enrol(settings: Settings, nonce: bytes) -> dict[str, object]:
+    """The agent introduces its key, signed by itself; the back end compares the nonce."""
+    key = make_key(settings.key_file)
+    enrolment = records.Enrolment(
+        device=key.agent,
+        generation=1,
+        algorithm=records.ES256K,
+        public_key=key.public,
+        tls_fingerprint=_fingerprint(settings.broker.cert),
+        nonce=nonce,
+        time_ms=time.time_ns() // 1_000_000,
+    )
+    sealed = envelope.seal(enrolment, settings.deployment, key.sign)
+    return {"device": key.agent.hex(), "public_key": key.public.hex(), "enrolment": sealed.hex()}
+
+
+def _fingerprint(cert: Path) -> bytes:
+    """SHA-256 of the DER client certificate; zeros while there is none."""
     try:
-        settings = load(options.config)
-        if options.command == "enrol":
-            return _enrol(settings, options.nonce)
-        if options.command == "check":
-            return _check(settings)
-        return _run(settings)
-    except SettingsError as error:
-        print(f"lightnode-agent: {error}", file=sys.stderr)
-        return 1
-    except (LinkUnavailable, EmsUnavailable, OSError) as error:
-        print(f"lightnode-agent: {error}", file=sys.stderr)
-        return 3
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(cert.read_text())).digest()
+    except (OSError, ValueError):
+        return bytes(32)
 
 
-def _enrol(settings: Settings, nonce: str) -> int:
-    try:
-        octets = bytes.fromhex(nonce)
-    except ValueError:
-        octets = b""
-    if len(octets) != 16:
-        print(f"lightnode-agent: nonce {nonce!r}: 32 hexadecimal digits belong here", file=sys.stderr)
-        return 2
-    key = AgentKey(settings.state_dir)
-    sealed = key.enrolment(settings.deployment, octets, time.time_ns() // 1_000_000)
-    print(json.dumps({"device": key.id.hex(), "public_key": key.public.hex(), "enrolment": sealed.hex()}))
-    return 0
+def check(settings: Settings) -> dict[str, object]:
+    """Everything `run` needs, tried once. AgentError, EmsUnreachable."""
+    from edge_agent.ems_modbus import ModbusEms
+    from edge_agent.link import tls_context
+
+    key = open_key(settings.key_file)
+    state = open_state(settings.state_dir, trust_of(settings))
+    tls_context(settings.broker)
+    ems = ModbusEms(settings.ems)
+    bounds = ems.bounds()
+    ems.close()
+    return {
+        "agent": key.agent.hex(),
+        "device": settings.device.hex(),
+        "held": len(state.held),
+        "resource_injection_w": bounds.injection_w,
+        "resource_withdrawal_w": bounds.withdrawal_w,
+    }
 
 
-def _check(settings: Settings) -> int:
-    state = ModbusEms(settings.ems_host, settings.ems_port, settings.ems_unit).read()
-    print(json.dumps({"pod_w": state.pod_w, "der_w": state.der_w}))
-    return 0
+def show(settings: Settings, now_ms: int) -> dict[str, object]:
+    """What is held, what was answered, what rules at now_ms."""
+    state = open_state(settings.state_dir, trust_of(settings))
+    points = [h.accepted.point for h in state.held]
+    ruling = decision.in_force(points, now_ms)
+    modes = ("nothing", "set-point", "fallback")
+    return {
+        "rules": modes[ruling.mode],
+        "value_w": ruling.value,
+        "setpoint": ruling.point.id.hex() if ruling.point else None,
+        "unsent": len(state.outbox),
+        "held": [
+            {
+                "setpoint": p.id.hex(),
+                "command": p.command,
+                "not_before_ms": p.not_before_ms,
+                "not_after_ms": p.not_after_ms,
+                "reported": [NAMES[s] for s in sorted(h.reported)],
+            }
+            for h, p in zip(state.held, points, strict=True)
+        ],
+    }
 
 
-def _run(settings: Settings) -> int:
-    stopped: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(0))
-    key = AgentKey(settings.state_dir)
-    link = Link(settings)
-    ems = ModbusEms(settings.ems_host, settings.ems_port, settings.ems_unit)
-    agent = Agent(settings, key, Holder(settings), link, ems)
+def run(settings: Settings) -> None:
+    """Works until the source of ticks ends or SIGTERM comes."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    key = open_key(settings.key_file)
+    _work(settings, key, Log())
+
+
+def _work(settings: Settings, key: AgentKey, log: Log) -> None:
+    from edge_agent.ems_modbus import ModbusEms
+    from edge_agent.link import Link
+    from edge_agent.ticks import by_clock, by_conductor
+
+    trust = trust_of(settings)
+    agent = Agent(settings, key, trust, open_state(settings.state_dir, trust), ModbusEms(settings.ems), log)
+    wake = threading.Event()
+
+    def receive(message: bytes) -> bool:
+        kept = agent.receive(message)
+        wake.set()
+        return kept
+
+    link = Link(settings.broker, settings.device, receive, agent.sent, log)
+    agent.send = link.send
     link.start()
+    agent.resend()
     try:
-        if settings.conductor:
-            run_conducted(settings.conductor, f"agent/{settings.device.hex()}", agent.step)
+        if settings.conductor is not None:
+            by_conductor(settings.conductor, f"agent/{settings.device.hex()}", agent.tick)
         else:
-            run_on_system_time(agent.step, lambda: bool(stopped))
+            by_clock(agent.tick, wake)
+    except KeyboardInterrupt:
+        return
     finally:
+        agent.stop()
         link.stop()
-    return 0

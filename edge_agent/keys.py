@@ -1,4 +1,4 @@
-"""The agent's own key, made once, and the checks of what others signed."""
+"""The agent's own signing key (ES256K): made once on this machine, readable by its owner only, never leaves it."""
 
 import hashlib
 import os
@@ -7,43 +7,61 @@ from pathlib import Path
 
 import coincurve
 from coincurve.ecdsa import cdata_to_der, deserialize_compact
-from lightwire import envelope, records
 
-_HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 >> 1
+from edge_agent.errors import AgentError
+
+Verify = Callable[[bytes, bytes], bool]
 
 
 class AgentKey:
-    """Signs digests; `id` is the agent's, from its public key."""
+    """`public` (33 bytes), `agent` (the id, first 8 bytes of its SHA-256), `sign`."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "agent.key"
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(coincurve.PrivateKey().secret)
-        self._key = coincurve.PrivateKey(path.read_bytes())
+    def __init__(self, secret: bytes) -> None:
+        self._key = coincurve.PrivateKey(secret)
         self.public = self._key.public_key.format()
-        self.id = hashlib.sha256(self.public).digest()[:8]
+        self.agent = hashlib.sha256(self.public).digest()[:8]
 
     def sign(self, digest: bytes) -> bytes:
-        """r || s (64 bytes)."""
+        """r || s (64 bytes) of a digest (32 bytes): RFC 6979, low s."""
         return self._key.sign_recoverable(digest, hasher=None)[:64]
 
-    def enrolment(self, deployment: bytes, nonce: bytes, now_ms: int) -> bytes:
-        """The key introduces itself."""
-        record = records.Enrolment(self.id, 1, records.ES256K, self.public, bytes(32), nonce, now_ms)
-        sealed: bytes = envelope.seal(record, deployment, self.sign)
-        return sealed
+
+def make_key(path: Path) -> AgentKey:
+    """The key in the file, made first if there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(coincurve.PrivateKey().secret)
+            file.flush()
+            os.fsync(descriptor)
+        new.rename(path)
+    return open_key(path)
 
 
-def verifier(public: bytes) -> Callable[[bytes, bytes], bool]:
-    """verify(digest, signature) bound to a key; low s only."""
-    key = coincurve.PublicKey(public)
+def open_key(path: Path) -> AgentKey:
+    """The key in the file; AgentError if there is none, it is not 32 bytes, or others may read it."""
+    try:
+        secret = path.read_bytes()
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise AgentError(f"{path}: {error.strerror}: enrol the agent first") from error
+    if mode & 0o077:
+        raise AgentError(f"{path}: others may read this key: chmod 600 it")
+    if len(secret) != 32:
+        raise AgentError(f"{path}: {len(secret)} bytes, a key has 32: enrol the agent again")
+    return AgentKey(secret)
+
+
+def verifier(public: bytes) -> Verify:
+    """verify(digest, signature) bound to a public key; low s only. AgentError if the bytes are no key."""
+    try:
+        key = coincurve.PublicKey(public)
+    except ValueError as error:
+        raise AgentError(f"{public.hex()} is no public key") from error
 
     def verify(digest: bytes, signature: bytes) -> bool:
-        if len(signature) != 64 or int.from_bytes(signature[32:], "big") > _HALF_ORDER:
-            return False
         try:
             return key.verify(cdata_to_der(deserialize_compact(signature)), digest, hasher=None)
         except ValueError:

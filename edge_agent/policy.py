@@ -1,24 +1,45 @@
-"""Pure: from what the set-point says about the POD to what the DER is told. Powers in W, withdrawal positive.
+"""Pure: from what rules at the POD to what the resource shall do.
 
-1. The POD's target is reached by the DER alone: DER = target - (POD - DER), the rest of the customer being what it is.
-2. A maximum only moves the DER when the POD would break it; the DER is never told more than its nameplate.
-3. No set-point in force: nothing is commanded (None), the DER does what it does by itself.
+1. Target: resource = target - other load, clipped to what the resource can do.
+2. Maximum withdrawal and maximum injection: the resource keeps its own way (None) while the POD stays inside the limit;
+   else it goes as far as the limit asks. What it would do by itself is what it last did unbidden; as long as that is not
+   known, it is held where it is or at the limit.
+3. A ramp limits the change of the resource's power; it starts from what the resource does now.
 """
 
-from lightwire import records
+from dataclasses import dataclass
+
+from lightwire import decision, records
+
+from edge_agent.ems import Bounds, Measured
 
 
-def wanted_w(
-    point: records.SetPoint | None, value_w: int | None, pod_w: int, der_w: int, nameplate_w: int
-) -> int | None:
-    """What the DER shall do now, or None."""
-    if point is None or value_w is None:
-        return None
-    rest_w = pod_w - der_w
-    if point.control == records.MAX_WITHDRAWAL:
-        target_w = min(value_w, pod_w)
-    elif point.control == records.MAX_INJECTION:
-        target_w = max(-value_w, pod_w)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the POD shall do: control (TARGET, MAX_WITHDRAWAL, MAX_INJECTION) and value [W, a magnitude for limits]."""
+
+    control: int
+    value_w: int
+    ramp_w_per_s: int = 0
+
+
+def resource_target(wanted: Wanted, measured: Measured, unbidden_w: int | None, bounds: Bounds) -> int | None:
+    """The resource's power [W] that makes the POD do as wanted; None: nothing needs to be commanded.
+
+    unbidden_w: what the resource last did by itself; None if it has been commanded ever since we came.
+    """
+    if wanted.control == records.TARGET:
+        return bounds.clip(wanted.value_w - measured.other_w)
+    own_w = measured.der_w if unbidden_w is None else unbidden_w
+    if wanted.control == records.MAX_WITHDRAWAL:
+        limit_w = wanted.value_w - measured.other_w
+        kept, power_w = own_w <= limit_w, min(own_w, limit_w)
     else:
-        target_w = value_w
-    return max(-nameplate_w, min(nameplate_w, target_w - rest_w))
+        limit_w = -wanted.value_w - measured.other_w
+        kept, power_w = own_w >= limit_w, max(own_w, limit_w)
+    return None if kept and unbidden_w is not None else bounds.clip(power_w)
+
+
+def next_step(previous_w: int, target_w: int, ramp_w_per_s: int, elapsed_ms: int) -> int:
+    """The resource's power now on its way to the target."""
+    return decision.ramped(previous_w, target_w, ramp_w_per_s, elapsed_ms)

@@ -1,18 +1,28 @@
-"""agent.toml, read once, checked, frozen. An error names file, key, value and limit."""
+"""agent.toml, read once, checked, frozen. An error names file, key, value and what belongs there.
+
+Relative paths are relative to the file. README.md has the table of keys.
+"""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_agent.errors import SettingsError
 
-class SettingsError(ValueError):
-    """A wrong or missing setting, in one line."""
+_WATT = 2**31 - 1
+_KEYS = {"deployment", "device", "node_key", "issuers", "key_file", "state_dir", "broker", "ems", "limits", "conductor"}
+_TABLES = {
+    "broker": {"host", "port", "ca", "cert", "key"},
+    "ems": {"host", "port", "unit", "nameplate_w"},
+    "limits": {"max_withdrawal_w", "max_injection_w"},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who may send set-points: id (8 bytes), role, public key (33 bytes)."""
+    """Who may send set-points: id (8 bytes), role (1 DSO, 2 TSO, 3 aggregator), public key (33 bytes)."""
 
     id: bytes
     role: int
@@ -20,73 +30,129 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything the agent is told. nameplate_w: magnitude the DER may be commanded to, either way."""
+class BrokerSettings:
+    """Where the broker listens and our TLS identity, PEM files."""
 
+    host: str
+    port: int
+    ca: Path
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class EmsSettings:
+    """Where the energy manager listens with Modbus TCP; nameplate_w bounds every command in both directions."""
+
+    host: str
+    port: int
+    unit: int
+    nameplate_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; limits are the POD's [W], magnitudes. conductor: `host:port` of virtual time, None for the clock."""
+
+    file: Path
     deployment: bytes
     device: bytes
     node_key: bytes
     issuers: tuple[Issuer, ...]
+    key_file: Path
     state_dir: Path
-    broker_host: str
-    broker_port: int
-    broker_ca: Path
-    broker_cert: Path
-    broker_key: Path
-    ems_host: str
-    ems_port: int
-    ems_unit: int
-    nameplate_w: int
-    conductor: str
+    broker: BrokerSettings
+    ems: EmsSettings
+    max_withdrawal_w: int
+    max_injection_w: int
+    conductor: str | None
 
 
 def load(path: Path) -> Settings:
-    """The settings in a file; SettingsError in one line for anything that is not right."""
+    """The settings in a file; SettingsError in one line if it is not there, no TOML, or wrong."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text())
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
-    known = {"deployment", "device", "node_key", "issuers", "state_dir", "broker", "ems", "conductor"}
-    for key in document:
-        if key not in known:
-            raise SettingsError(f"{path}: unknown key {key}")
-    return _settings(path, document)
+    top = _Table(path, document, "", _KEYS)
+    broker, ems, limits = (_Table(path, document.get(name, {}), f"{name}.", _TABLES[name]) for name in _TABLES)
+    state_dir = top.path("state_dir") if "state_dir" in document else top.path("key_file").parent
+    return Settings(
+        file=path,
+        deployment=top.octets("deployment", 16),
+        device=top.octets("device", 8),
+        node_key=top.octets("node_key", 33),
+        issuers=_issuers(path, document.get("issuers")),
+        key_file=top.path("key_file") if "key_file" in document else state_dir / "agent.key",
+        state_dir=state_dir,
+        broker=BrokerSettings(
+            broker.text("host"), broker.number("port", 1, 65_535), *(broker.path(k) for k in ("ca", "cert", "key"))
+        ),
+        ems=EmsSettings(
+            ems.text("host"),
+            ems.number("port", 1, 65_535),
+            ems.number("unit", 0, 255),
+            ems.number("nameplate_w", 1, _WATT),
+        ),
+        max_withdrawal_w=limits.number("max_withdrawal_w", 0, _WATT, _WATT),
+        max_injection_w=limits.number("max_injection_w", 0, _WATT, _WATT),
+        conductor=top.text("conductor") if document.get("conductor") else None,
+    )
 
 
-def _settings(path: Path, document: dict[str, Any]) -> Settings:
-    def octets(key: str, length: int, table: dict[str, Any] = document) -> bytes:
-        value = table.get(key.rpartition(".")[2])
+class _Table:
+    """One table of the file; every key is read through it, unknown ones are refused."""
+
+    def __init__(self, file: Path, row: object, prefix: str, keys: set[str]) -> None:
+        self._file = file
+        self._prefix = prefix
+        if not isinstance(row, dict):
+            raise SettingsError(f"{file}: {prefix.rstrip('.')} is {repr(row)[:60]}, a table belongs here")
+        self._row: Mapping[str, Any] = row
+        if unknown := sorted(set(row) - keys):
+            raise SettingsError(f"{file}: {prefix}{unknown[0]} is not a setting")
+
+    def _wrong(self, key: str, wanted: str) -> SettingsError:
+        if key not in self._row:
+            return SettingsError(f"{self._file}: {self._prefix}{key} is missing, {wanted} belongs here")
+        return SettingsError(f"{self._file}: {self._prefix}{key} is {repr(self._row[key])[:60]}, {wanted} belongs here")
+
+    def text(self, key: str) -> str:
+        """A text that is not empty."""
+        value = self._row.get(key)
+        if not isinstance(value, str) or not value:
+            raise self._wrong(key, "a text")
+        return value
+
+    def path(self, key: str) -> Path:
+        """A path, relative to the settings file."""
+        return self._file.parent / self.text(key)
+
+    def number(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number from low to high."""
+        value = self._row.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self._wrong(key, f"a whole number from {low} to {high}")
+        return value
+
+    def octets(self, key: str, count: int) -> bytes:
+        """Bytes in hexadecimal."""
+        value = self._row.get(key)
         try:
             found = bytes.fromhex(value) if isinstance(value, str) else b""
         except ValueError:
             found = b""
-        if len(found) != length:
-            raise SettingsError(f"{path}: {key} is {value!r}, {2 * length} hexadecimal digits belong here")
+        if len(found) != count:
+            raise self._wrong(key, f"{2 * count} hexadecimal digits")
         return found
 
-    def text(table: str, key: str) -> str:
-        value = document.get(table, {}).get(key) if table else document.get(key)
-        if not isinstance(value, str) or not value:
-            raise SettingsError(f"{path}: {table + '.' if table else ''}{key} is {value!r}, a text belongs here")
-        return value
 
-    def number(table: str, key: str, low: int, high: int) -> int:
-        value = document.get(table, {}).get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise SettingsError(f"{path}: {table}.{key} is {value!r}, a whole number from {low} to {high} belongs here")
-        return value
-
-    issuers = []
-    for k, row in enumerate(document.get("issuers", [])):
-        if row.get("role") not in (1, 2, 3):
-            raise SettingsError(f"{path}: issuers[{k}].role is {row.get('role')!r}, 1, 2 or 3 belongs here")
-        issuers.append(Issuer(octets(f"issuers[{k}].id", 8, row), row["role"], octets(f"issuers[{k}].key", 33, row)))
-    return Settings(
-        octets("deployment", 16), octets("device", 8), octets("node_key", 33), tuple(issuers),
-        Path(text("", "state_dir")), text("broker", "host"), number("broker", "port", 1, 65535),
-        Path(text("broker", "ca")), Path(text("broker", "cert")), Path(text("broker", "key")),
-        text("ems", "host"), number("ems", "port", 1, 65535), number("ems", "unit", 1, 247),
-        number("ems", "nameplate_w", 1, 2**31 - 1), str(document.get("conductor", "")),
-    )  # fmt: skip
+def _issuers(file: Path, rows: object) -> tuple[Issuer, ...]:
+    if not isinstance(rows, list) or not rows:
+        raise SettingsError(
+            f"{file}: issuers is missing, at least one table [[issuers]] with id, role, key belongs here"
+        )
+    tables = [_Table(file, row, f"issuers[{n}].", {"id", "role", "key"}) for n, row in enumerate(rows)]
+    return tuple(Issuer(t.octets("id", 8), t.number("role", 1, 3), t.octets("key", 33)) for t in tables)

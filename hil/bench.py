@@ -20,6 +20,7 @@ from backend.adapters.ethereum import EmbeddedChain
 from backend.adapters.mqtt import BrokerAccess
 from backend.wiring import Backend, make_identity
 from edge_agent.ems_modbus import ModbusEms
+from edge_agent.settings import EmsSettings
 from hil.agents import VirtualAgent
 from hil.broker import Broker
 from hil.conductor import PHASE_AGENT, Conductor, Tick
@@ -198,11 +199,16 @@ class Bench:
 
     def release_der(self, pod: str) -> None:
         """Somebody at the site lets the DER go: what a stopped agent commanded no longer holds."""
-        ModbusEms("127.0.0.1", self.ready[pod]["ems"], 1).release()
+        ems = ModbusEms(EmsSettings("127.0.0.1", self.ready[pod]["ems"], 1, 1_000_000))
+        ems.release()
+        ems.close()
 
     def start_node(self, pod: str) -> None:
         """Power on; the node takes part from the next tick, and time is held until it has trusted time."""
         node = self.nodes[pod]
+        if node.child is not None and node.child.exit_code is None:
+            node.child.kill()  # two processes must never share a journal
+        self.produced(pod)
         self._children.append(node.start())
         name = f"node/{node.device.hex()}"
         if self.conductor.wait_for([name], WAIT_S, lambda: self._alive(node)):

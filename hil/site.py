@@ -1,119 +1,160 @@
-"""All customers of a rig in one process: each a load, a DER behind SunSpec over TCP, and a meter on a pseudo terminal.
+"""One process with every customer's meter and DER: `python -m hil.site CONFIG.json`.
 
-`python -m hil.site CONFIG` prints {"ready": {pod: {"meter": path, "ems": port}}}, joins the conductor as "site" and steps
-the physics in each tick: load and DER at the customer's terminals, then the meter. A meter sees nothing else.
+1. When all listen, one JSON line on standard output: {"ready": {pod: {"meter": path, "ems": port}}}.
+2. Part "site", phase 1 of the conductor. A tick: each DER steps over the coming slot under the command it has, then its
+   meter offers load plus DER. A meter sees only its own customer's terminals.
+3. The load of a slot is the quarter-hour's mean with a seeded variation that averages to it exactly.
+4. The answer to a tick is {"done": n, "meters": {pod: W}}; every offered value goes to the truth file as a JSON line.
+
+Exit code 0 when the day ends or the conductor leaves, 1 for a wrong configuration, 2 for wrong usage, 3 if the conductor
+or a port cannot be had.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from hil.conductor import PHASE_SITE, SLOT_MS
 from hil.der import Der
-from hil.meter import Meter
-from hil.modbus import RtuServer, TcpServer
-from hil.profile import slot_power_w
-
-FRAME_MS = 900_000
-
-
-class SiteError(ValueError):
-    """A wrong configuration, in one line."""
+from hil.meter import Meter, Terminals, write_truth
+from hil.modbus import RtuSlave
+from hil.profile import FRAME_MS, SLOT_MS, slot_power_w
+from hil.site_config import Customer, SiteConfig, SiteError, load
 
 
-@dataclass(slots=True)
-class Customer:
-    """One customer: what is behind the point of delivery. Powers in W, withdrawal positive."""
+class Place:
+    """One customer's terminals: meter, DER and load."""
 
-    pod: str
-    seed: str
-    first_frame: int
-    load_w: list[int]
-    der_w: list[int]
-    phase_mv: int
-    der: Der
-    meter: Meter
+    def __init__(self, customer: Customer, config: SiteConfig) -> None:
+        self.customer = customer
+        self._config = config
+        self.der = Der(customer.plate, serial=customer.pod)
+        self.meter = Meter(
+            customer.pod,
+            customer.unit,
+            customer.ct_ratio,
+            customer.vt_ratio,
+            customer.import_wh * 3600,
+            customer.export_wh * 3600,
+        )
+        self.line: RtuSlave | None = None
 
-    def step(self, utc_ms: int) -> dict[str, int]:
-        """4 s of physics, then the meter's registers; what the meter offered."""
-        frame, slot = utc_ms // FRAME_MS, utc_ms % FRAME_MS // SLOT_MS
-        k = min(max(frame - self.first_frame, 0), len(self.load_w) - 1)
-        load_w = slot_power_w(self.seed + self.pod, frame, slot, self.load_w[k])
-        power_w = load_w + self.der.step(utc_ms, self.der_w[k], load_w, SLOT_MS)
-        offered = self.meter.offer(utc_ms, power_w, load_w // 5, self.phase_mv, SLOT_MS)
-        return {"power_w": offered.power_w, "import_wh": offered.import_wh, "export_wh": offered.export_wh}
+    async def open(self) -> dict[str, object]:
+        """Listens on both sides: where the meter and the DER are to be found."""
+        self.line = RtuSlave(self.meter.registers, asyncio.get_running_loop())
+        path = self.line.path
+        if (link := self.customer.tty) is not None:
+            link.unlink(missing_ok=True)
+            link.symlink_to(path)
+            path = str(link)
+        return {"meter": path, "ems": await self.der.block.listen(self.customer.der_port)}
 
+    async def close(self) -> None:
+        """Takes both lines away."""
+        await self.der.block.close()
+        if self.line is not None:
+            self.line.close()
+            if self.customer.tty is not None:
+                self.customer.tty.unlink(missing_ok=True)
 
-def customer(seed: str, entry: dict[str, Any]) -> Customer:
-    """A customer of the configuration; SiteError names the key that is wrong."""
-    try:
-        return Customer(
-            entry["pod"], seed, entry["first_frame"], entry["load_w"], entry["der_w"], entry["phase_mv"],
-            Der(**entry["der"]), Meter(entry["unit"], entry["ct_ratio"], entry["vt_ratio"]),
-        )  # fmt: skip
-    except (KeyError, TypeError) as error:
-        raise SiteError(f"site configuration, customer {entry.get('pod')}: {error}") from error
+    def step(self, utc_ms: int, truth: TextIO | None) -> int:
+        """One slot from utc_ms on; the power at the terminals [W]."""
+        customer = self.customer
+        quarter = customer.quarter(utc_ms // FRAME_MS)
+        self._disturb(utc_ms)
+        load_w = slot_power_w(f"{self._config.seed}/{customer.pod}", utc_ms, customer.load_w[quarter])
+        power_w = load_w + self.der.step(utc_ms, customer.der_w[quarter], load_w, SLOT_MS)
+        reactive_var = load_w * customer.reactive_per_mille // 1000
+        offered = self.meter.offer(utc_ms, Terminals(power_w, reactive_var, customer.phase_mv[quarter]))
+        if truth is not None:
+            write_truth(offered, truth)
+        return power_w
+
+    def _disturb(self, utc_ms: int) -> None:
+        customer = self.customer
+        self.der.block.refuses = customer.is_in("ems_down", utc_ms)
+        self.der.local_switch = customer.is_in("local_switch", utc_ms)
+        self.der.emergency_stop = customer.is_in("emergency_stop", utc_ms)
+        if self.line is not None:
+            self.line.silent = customer.is_in("meter_silent", utc_ms)
 
 
 class Site:
-    """The running customers."""
+    """All `places`; a tick for each slot."""
 
-    def __init__(self, customers: list[Customer], truth: TextIO | None) -> None:
-        self._customers = customers
-        self._truth = truth
+    def __init__(self, config: SiteConfig) -> None:
+        self._config = config
+        self.places = [Place(c, config) for c in config.customers]
 
-    async def open(self) -> dict[str, dict[str, object]]:
-        """Opens the lines; where each meter and each energy manager is."""
-        ready: dict[str, dict[str, object]] = {}
-        for one in self._customers:
-            server = TcpServer(one.der.device)
-            await server.start()
-            line = RtuServer(one.meter.device, asyncio.get_running_loop())
-            ready[one.pod] = {"meter": line.path, "ems": server.port}
-        return ready
+    async def run(self) -> None:
+        """Until the source of ticks ends. OSError if a port or the conductor cannot be had."""
+        with self._truth() as truth:
+            try:
+                print(json.dumps({"ready": {p.customer.pod: await p.open() for p in self.places}}), flush=True)
+                if self._config.conductor is None:
+                    await self._by_wall_clock(truth)
+                else:
+                    await self._conducted(self._config.conductor, truth)
+            finally:
+                for place in self.places:
+                    await place.close()
 
-    def tick(self, utc_ms: int) -> dict[str, int]:
-        """One slot for all; true power by POD."""
-        offered = {one.pod: one.step(utc_ms) for one in self._customers}
-        if self._truth is not None:
-            for pod, values in offered.items():
-                self._truth.write(json.dumps({"pod": pod, "utc_ms": utc_ms, **values}) + "\n")
-            self._truth.flush()
-        return {pod: values["power_w"] for pod, values in offered.items()}
+    def step(self, utc_ms: int, truth: TextIO | None = None) -> dict[str, int]:
+        """One slot for everybody: W by POD."""
+        powers = {place.customer.pod: place.step(utc_ms, truth) for place in self.places}
+        if truth is not None:
+            truth.flush()
+        return powers
 
+    async def _conducted(self, address: str, truth: TextIO | None) -> None:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b'{"part": "site", "phase": 1}\n')
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                message = json.loads(line)
+                if message.get("end"):
+                    break
+                meters = self.step(message["utc_ms"], truth)
+                writer.write(json.dumps({"done": message["tick"], "meters": meters}).encode() + b"\n")
+                await writer.drain()
+        writer.close()
 
-async def run(config: dict[str, Any]) -> None:
-    """Hosts the customers until the conductor ends the day or goes away."""
-    truth = open(config["truth"], "a") if config.get("truth") else None  # noqa: SIM115
-    site = Site([customer(config["seed"], entry) for entry in config["customers"]], truth)
-    print(json.dumps({"ready": await site.open()}), flush=True)
-    host, port = config["conductor"].split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(json.dumps({"part": "site", "phase": PHASE_SITE}).encode() + b"\n")
-    while line := await reader.readline():
-        message = json.loads(line)
-        if message.get("end"):
-            break
-        meters = site.tick(message["utc_ms"])
-        writer.write(json.dumps({"done": message["tick"], "meters": meters}).encode() + b"\n")
-        await writer.drain()
-    if truth is not None:
-        truth.close()
+    async def _by_wall_clock(self, truth: TextIO | None) -> None:
+        mark = time.time_ns() // 1_000_000 // SLOT_MS * SLOT_MS
+        while True:
+            self.step(mark, truth)
+            mark += SLOT_MS
+            await asyncio.sleep(max(0.0, mark / 1000 - time.time()))
+
+    @contextlib.contextmanager
+    def _truth(self) -> Iterator[TextIO | None]:
+        if self._config.truth is None:
+            yield None
+            return
+        with self._config.truth.open("w") as out:
+            yield out
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 after the day, 1 with one line for a wrong configuration, 2 for wrong usage."""
-    if len(arguments) != 1:
+    """See the module's docstring."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: python -m hil.site CONFIG.json", file=sys.stderr)
-        return 2
+        return 0 if arguments in (["-h"], ["--help"]) else 2
     try:
-        asyncio.run(run(json.loads(Path(arguments[0]).read_text())))
-    except (SiteError, KeyError, ValueError, OSError) as error:
+        asyncio.run(Site(load(Path(arguments[0]))).run())
+    except SiteError as error:
         print(f"site: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"site: {error}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        return 0
     return 0
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
-from backend.domain.nesting import too_deep
 from backend.errors import Rejected
 from backend.grid.network import FORMAT, Finding, Injection, Line, Link, Network, Node, Source, Transformer
+from backend.nesting import too_deep
 
 T = TypeVar("T")
 _KINDS: Mapping[str, tuple[str, type[Any]]] = {

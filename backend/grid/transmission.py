@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backend.domain.constraint import PPT_PER_UNIT
-from backend.domain.nesting import too_deep
 from backend.errors import Rejected
 from backend.grid.document import parse_network
 from backend.grid.flow import Integers, PowerFlow, Scenarios, scenarios_of
 from backend.grid.network import Network
 from backend.grid.substation import SubstationProfile
+from backend.nesting import too_deep
 
 HV_FORMAT = "lightnode-transmission/1"
 STEP_W = 1_000_000

@@ -1,15 +1,22 @@
 """The rules of set-points: time, state and set-point in, decision out. Node and agent run the same code.
 
-1. Authentic or nothing: the caller has checked the signature; the issuer is known and may act in its role.
+1. Authentic or nothing: the caller has checked the signature; the issuer is known and acts in the role it was given.
 2. The command number is above the last one accepted; the caller keeps it in flash before acting.
 3. The window is at most 25 h and has not ended; the value is within the limits of the point.
 4. Without a trusted clock only a set-point that repeats the device's fresh nonce is accepted.
 5. An emergency stop outranks all, the local switch outranks remote.
-6. At expiry the signed fallback holds: keep the value, let go, or go to a value. Unknown is never unlimited: without
-   any set-point nothing is commanded, and a lost link changes nothing until expiry.
+6. One set-point rules at a time. From its beginning, one with a higher number supersedes for good all lower numbers whose
+   windows overlap its own, even if it is itself superseded; the others keep their turn.
+7. At expiry the signed fallback holds: keep the value, let go, or go to a value. A lost link changes nothing until then.
+8. Unknown is never unlimited: without any set-point nothing is commanded, and without a known time a command that stands
+   is left standing.
+9. After a restart the same rules over the kept set-points give what is still valid; a value whose window has ended never
+   resumes, its fallback does.
 
 Sources: CEI 0-16 V5 (hold), SunSpec 704 and IEEE 2030.5 (revert), EEBUS LPC (fail-safe limit).
 """
+
+from collections import namedtuple
 
 from .choice import (
     ACCEPTED,
@@ -26,7 +33,7 @@ from .records import SetPoint
 
 WINDOW_MAX_MS = 25 * 3600 * 1000
 
-# reasons of a refusal
+# reasons of a refusal or a failure; numbers are never given anew
 NONE = 0
 BAD_SIGNATURE = 1
 UNKNOWN_ISSUER = 2
@@ -41,6 +48,10 @@ LOCAL_SWITCH = 10
 UNKNOWN_RESOURCE = 11
 UNKNOWN_CONTROL = 12
 MALFORMED = 13
+ROLE_NOT_ALLOWED = 14
+NOT_ACCEPTED = 15
+EMS_UNREACHABLE = 16
+EMS_REFUSED = 17
 
 REASONS = (
     "none",
@@ -57,7 +68,22 @@ REASONS = (
     "unknown resource",
     "unknown control",
     "malformed",
+    "role not allowed",
+    "not accepted by the node",
+    "energy manager unreachable",
+    "energy manager refused",
 )
+
+# what rules at an instant
+RULES_NOTHING = 0  # no set-point: nothing is commanded
+RULES_WINDOW = 1  # a set-point inside its window
+RULES_FALLBACK = 2  # the fallback of the set-point that ended last
+RULES_UNKNOWN = 3  # the time is not known: what stands is left standing
+RULES_LOCAL = 4  # the local switch: nothing remote is commanded
+RULES_STOP = 5  # emergency stop: the resource goes to zero
+
+# mode: RULES_; point: the SetPoint behind it or None; value: W in the sense of the point's control, None commands nothing
+Ruling = namedtuple("Ruling", ("mode", "point", "value"))
 
 
 class State:
@@ -86,27 +112,36 @@ class State:
 
 def decide(point: SetPoint, issuer_role: int, state: State, now_ms: int) -> tuple[int, int]:
     """(ACCEPTED, NONE) or (REFUSED, reason) for an authentic set-point; issuer_role: its issuer's, 0 if unknown."""
-    reason = _refusal(point, issuer_role, state, now_ms)
+    reason = _standing(point, issuer_role, state) or _timing(point, state, now_ms) or _value(point, state)
     return (REFUSED, reason) if reason else (ACCEPTED, NONE)
 
 
-def _refusal(point: SetPoint, issuer_role: int, state: State, now_ms: int) -> int:
-    if issuer_role != point.role:
+def _standing(point: SetPoint, issuer_role: int, state: State) -> int:
+    if not issuer_role:
         return UNKNOWN_ISSUER
+    if issuer_role != point.role:
+        return ROLE_NOT_ALLOWED
     if point.device != state.device:
         return WRONG_DEVICE
     if state.emergency_stop:
         return EMERGENCY_STOP
     if state.local_switch:
         return LOCAL_SWITCH
+    return NONE
+
+
+def _timing(point: SetPoint, state: State, now_ms: int) -> int:
     if point.command <= state.last_command:
         return NUMBER_NOT_ABOVE_LAST
     if point.not_after_ms - point.not_before_ms > WINDOW_MAX_MS:
         return WINDOW_TOO_LONG
-    if not state.clock_trusted and (not state.nonce or point.nonce != state.nonce):
-        return CLOCK_NOT_TRUSTED
-    if state.clock_trusted and point.not_after_ms <= now_ms:
-        return ALREADY_EXPIRED
+    if not state.clock_trusted:
+        fresh = any(state.nonce) and point.nonce == state.nonce
+        return NONE if fresh else CLOCK_NOT_TRUSTED
+    return ALREADY_EXPIRED if point.not_after_ms <= now_ms else NONE
+
+
+def _value(point: SetPoint, state: State) -> int:
     if point.resource != POD_NET:
         return UNKNOWN_RESOURCE
     if point.control == REACTIVE_TARGET:
@@ -126,42 +161,70 @@ def _within(control: int, value: int, state: State) -> bool:
     return control == MAX_INJECTION and 0 <= value <= state.max_injection_w
 
 
-def ruling(points: list[SetPoint], now_ms: int) -> SetPoint | None:
-    """The set-point whose window holds now; of several the one with the highest command number."""
-    found = None
-    for point in points:
-        if point.not_before_ms <= now_ms < point.not_after_ms and (found is None or point.command > found.command):
-            found = point
-    return found
+def is_superseded(point: SetPoint, points: list[SetPoint], now_ms: int) -> bool:
+    """Whether another of the points took its place (rule 6); never false again once true."""
+    for other in points:
+        if (
+            other.command > point.command
+            and other.not_before_ms <= now_ms
+            and other.not_before_ms < point.not_after_ms
+            and point.not_before_ms < other.not_after_ms
+        ):
+            return True
+    return False
 
 
-def last_expired(points: list[SetPoint], now_ms: int) -> SetPoint | None:
-    """The set-point that ended last (its fallback rules when none is in force)."""
+def in_force(
+    points: list[SetPoint], now_ms: int | None, emergency_stop: bool = False, local_switch: bool = False
+) -> Ruling:
+    """What rules at now_ms (None: the time is not known) over all accepted set-points, in any order."""
+    if emergency_stop:
+        return Ruling(RULES_STOP, None, 0)
+    if local_switch:
+        return Ruling(RULES_LOCAL, None, None)
+    if now_ms is None:
+        return Ruling(RULES_UNKNOWN if points else RULES_NOTHING, None, None)
+    point = _latest(points, now_ms)
+    if point is None:
+        return Ruling(RULES_NOTHING, None, None)
+    if now_ms < point.not_after_ms:
+        return Ruling(RULES_WINDOW, point, point.value)
+    return Ruling(RULES_FALLBACK, point, _fallback(point))
+
+
+def _latest(points: list[SetPoint], now_ms: int) -> SetPoint | None:
+    """Of those that have begun and are not superseded, the one whose window ends last: two never overlap."""
     found = None
     for point in points:
-        if point.not_after_ms <= now_ms and (
-            found is None or (point.not_after_ms, point.command) > (found.not_after_ms, found.command)
+        if (
+            point.not_before_ms <= now_ms
+            and (found is None or point.not_after_ms > found.not_after_ms)
+            and not is_superseded(point, points, now_ms)
         ):
             found = point
     return found
 
 
-def in_force(points: list[SetPoint], now_ms: int) -> tuple[SetPoint | None, int | None]:
-    """(set-point, value in W) that rules now; the value is None when nothing is commanded.
-
-    Within a window its value; after it what its fallback says. Ramps are the agent's.
-    """
-    point = ruling(points, now_ms)
-    if point is not None:
-        return point, point.value
-    point = last_expired(points, now_ms)
-    if point is None:
-        return None, None
+def _fallback(point: SetPoint) -> int | None:
     if point.fallback == FALLBACK_HOLD:
-        return point, point.value
-    if point.fallback == FALLBACK_VALUE:
-        return point, point.fallback_value
-    return point, None
+        return point.value
+    return point.fallback_value if point.fallback == FALLBACK_VALUE else None
+
+
+def still_needed(points: list[SetPoint], now_ms: int) -> list[SetPoint]:
+    """What to keep, over a restart too: what can still rule, and what keeps another from ruling (rule 6).
+
+    Dropping the others changes no later ruling. Nothing but the last fallback is kept longer than 25 h after its end.
+    """
+    ruling = _latest(points, now_ms)
+    return [p for p in points if p is ruling or p.not_after_ms > now_ms or _outranks_later(p, points, now_ms)]
+
+
+def _outranks_later(point: SetPoint, points: list[SetPoint], now_ms: int) -> bool:
+    for other in points:
+        if other.command < point.command and now_ms < other.not_after_ms and other.not_before_ms < point.not_after_ms:
+            return True
+    return False
 
 
 def ramped(previous_w: int, target_w: int, ramp_w_per_s: int, elapsed_ms: int) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.domain.nesting import too_deep
 from backend.evidence.verifier.finding import AnchorsUnavailable
+from backend.nesting import too_deep
 
 COMMITMENT_SELECTOR = "87d9f43b"
 MAX_BYTES = 16 * 1024 * 1024

@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.domain.nesting import too_deep
 from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.merkle import leaf_hash, root
 from backend.evidence.verifier.message import Message, PublicKey, read_message, split
 from backend.evidence.verifier.receipt import Anchored, check_receipt
 from backend.evidence.verifier.settlement import check_statement
+from backend.nesting import too_deep
 
 MAX_BYTES = 32 * 1024 * 1024
 _FIELDS = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.domain.nesting import DEEPEST, too_deep
+from backend.nesting import DEEPEST, too_deep
 
 
 @pytest.mark.parametrize(
