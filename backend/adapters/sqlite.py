@@ -167,9 +167,10 @@ class SqliteStore:
         return [Kept(*row) for row in self._rows(sql, device, kind)]  # type: ignore[arg-type]
 
     def place(self, device: bytes, boot: int, shift_ms: int) -> None:
-        """Moves readings of a boot made on monotonic time (time_ms < 0 here) to UTC."""
+        """Moves readings of a boot made on monotonic time (kept as -1 - ms) to their slot in UTC; shift: UTC - monotonic."""
         self._do(
-            "update message set time_ms = ? - time_ms where device = ? and boot = ? and time_ms < 0",
+            "update message set time_ms = (? - 1 - time_ms + 2000) / 4000 * 4000"
+            " where device = ? and boot = ? and kind = 1 and time_ms < 0",
             shift_ms, device, boot,
         )  # fmt: skip
 

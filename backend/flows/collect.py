@@ -71,7 +71,7 @@ class Collect:
             state = DeviceState()
             for kind, seq, sealed in self._store.numbers(party.id):
                 self._arrived(state, kind, seq, sealed)
-            state.waiting.clear()
+            state.waiting = {seq: sealed for seq, sealed in state.waiting.items() if seq > state.committed}
             self._devices[party.id] = state
 
     def process(self, batch: list[Incoming]) -> None:
@@ -148,12 +148,20 @@ class Collect:
                 )
             return
         state = self._devices[device]
-        if record.KIND == records.CLOCK_LINK:
-            self._store.place(device, record.boot, record.utc_ms - record.monotonic_ms)
+        self._place(record)
         self._arrived(state, record.KIND, record.seq, sealed)
         for seq in sorted(seq for seq in state.waiting if seq <= state.committed):
             waiting = state.waiting.pop(seq)
             self._statement(state, envelope.peek(waiting), waiting)
+
+    def _place(self, record: Any) -> None:
+        """Readings before trust get their slot in UTC from the link of their boot, whichever of the two comes first."""
+        links = [record] if record.KIND == records.CLOCK_LINK else []
+        if record.KIND == records.READING and record.flags & records.UNTRUSTED_CLOCK:
+            kept = [envelope.peek(one.sealed) for one in self._store.of_kind(record.device, records.CLOCK_LINK)]
+            links = [link for link in kept if link.boot == record.boot]
+        for link in links[:1]:
+            self._store.place(link.device, link.boot, link.utc_ms - link.monotonic_ms)
 
     def _arrived(self, state: DeviceState, kind: int, seq: int, sealed: bytes) -> None:
         """Moves the front of what is committed without a hole; a dropped range named by a Gap is no hole."""
@@ -170,7 +178,7 @@ class Collect:
 
     def _stored_time(self, record: Any) -> int:
         if record.KIND == records.READING and record.flags & records.UNTRUSTED_CLOCK:
-            return -int(record.time_ms)
+            return -1 - int(record.time_ms)
         return int(getattr(record, "time_ms", 0) or getattr(record, "start_ms", 0) or getattr(record, "utc_ms", 0))
 
     def _statement(self, state: DeviceState, statement: records.BatchStatement, sealed: bytes) -> None:

@@ -1,6 +1,11 @@
-"""Makes the parts, runs one task for each, and is the only module that knows all of them.
+"""Makes the parts, runs them, and is the only module that knows all of them.
 
-`micropython -m lightnode.app config.json run` works until the power goes; `enrol NONCE` prints the enrolment and ends.
+`micropython -m lightnode.app CONFIG run` works until the power goes; `enrol NONCE` prints the enrolment and ends.
+
+1. In a slot: what has arrived is decided as it comes, then the meter is read, the reading kept and signed, and only then
+   the slot is reported as done. The uplink works whenever nothing else does.
+2. The uplink's task is started again when it dies, and that is counted. A failure of sampling or of the journal ends the
+   process with its reason, as a board resets: the journal holds what was kept.
 """
 
 import asyncio
@@ -9,68 +14,91 @@ import sys
 
 from lightwire import envelope, records
 
-from . import board_unix as board
+from . import board as boards
 from . import keys, settings
 from .clock import Clock
+from .conducted import ConductedClock
 from .errors import NodeError
 from .journal import Journal
-from .modbus import RtuMaster
+from .modbus import TIMEOUT_MS, RtuMaster
 from .recorder import Recorder
 from .sampler import Sampler
 from .setpoint import SetPoints
 from .uplink import Uplink
 
+_RESTART_MS = 1000
+_CONDUCTED_PATIENCE = 20  # a conducted slot waits for us: a busy computer must not look like a silent meter
+
 
 class Node:
     """One light node: its parts, and the facts a conductor or a console may ask for."""
 
-    def __init__(self, config: settings.Settings) -> None:
-        self._config = config
-        self._key = keys.open_key(config.value("state_dir"), board.random)
-        flash = board.FileFlash(config.value("journal.path"), config.value("journal.bytes"))
-        self._journal = Journal(flash, self._key.device, self._key.generation, config.value("meter.vt_ratio"))
-        conductor = config.value("conductor")
-        self._source = board.ConductedClock(conductor) if conductor else board.SystemClock()
-        self._clock = Clock(self._source, self._journal.floor_ms, board.random)
-        self._recorder = Recorder(self._key, self._journal, config.value("deployment"))
-        self._setpoints = SetPoints(self._recorder, self._journal, self._clock, config, self._key.device)
-        self._uplink = Uplink(
-            board, config, self._recorder, self._journal, self._clock, self._setpoints, self._key.device
+    def __init__(self, config: settings.Settings, board) -> None:  # type: ignore[no-untyped-def]
+        value = config.value
+        missing = board.check_files(
+            [value("broker.ca"), value("broker.cert"), value("broker.key"), value("meter.port")]
         )
-        master = RtuMaster(*board.open_serial(config.value("meter.port")))
-        trace = _print_reading if config.value("trace") else _print_nothing
+        if missing:
+            raise NodeError(missing + " cannot be read")
+        self._key = keys.open_key(value("state_dir"), board.random)
+        device = self._key.device
+        flash = board.open_flash(value("journal.path"), value("journal.bytes"))
+        self._journal = Journal(flash, device, self._key.generation, value("meter.vt_ratio"))
+        self._conducted = value("conductor")
+        self._source = ConductedClock(self._conducted) if self._conducted else board.SystemClock()
+        self._clock = Clock(self._source, self._journal.floor_ms, board.random)
+        self._recorder = Recorder(self._key, self._journal, value("deployment"))
+        self._setpoints = SetPoints(self._recorder, self._journal, self._clock, config, device)
+        self._uplink = Uplink(board, config, self._recorder, self._journal, self._clock, self._setpoints, device)
+        patience = _CONDUCTED_PATIENCE if self._conducted else 1
+        master = RtuMaster(lambda: board.open_serial(value("meter.port")), TIMEOUT_MS * patience)
+        trace = _print_reading if value("trace") else _print_nothing
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
+        self._restarts = 0
 
     async def run(self) -> None:
         """Samples until the source of time ends."""
-        if self._config.value("conductor"):
+        if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
-        uplink = asyncio.create_task(self._uplink.run())
+        uplink = asyncio.create_task(self._keep_up())
         while True:
-            mark = await self._source.next_slot()
+            mark = await self._source.next_slot(self._clock.next_slot)
             if mark is None:
                 break
-            if uplink.done():
-                uplink = asyncio.create_task(self._uplink.run())
             await self._sampler.slot(mark)
             self._uplink.tick()
             await self._source.done(self._facts())
+        uplink.cancel()
+
+    async def _keep_up(self) -> None:
+        while True:
+            try:
+                await self._uplink.run()
+            except Exception as error:
+                self._restarts += 1
+                print(f"lightnode: uplink started again after {repr(error)}", file=sys.stderr)
+                await asyncio.sleep_ms(_RESTART_MS)  # type: ignore[attr-defined]
 
     def _facts(self) -> dict[str, object]:
+        journal, uplink, setpoints = self._journal, self._uplink, self._setpoints
         return {
             "device": self._key.device.hex(),
             "trusted": self._clock.trusted,
-            "connected": self._uplink.connected,
+            "connected": uplink.connected,
+            "sessions": uplink.sessions,
             "produced": self._sampler.produced,
             "missed": self._sampler.missed,
-            "boot": self._journal.boot,
-            "seq": self._journal.seq,
-            "pending": self._journal.seq - self._journal.acked,
-            "receipts": self._uplink.receipts,
-            "awaiting": len(self._recorder.statements),
-            "setpoint": self._setpoints.in_force.hex(),
-            "refused": sum(self._setpoints.refused),
-            "alarms": self._uplink.alarms,
+            "meter_errors": self._sampler.meter_errors,
+            "boot": journal.boot,
+            "seq": journal.seq,
+            "pending": journal.seq - journal.acked,
+            "receipts": uplink.receipts,
+            "awaiting": len(journal.unproven),
+            "setpoint": setpoints.in_force.hex(),
+            "accepted": setpoints.accepted,
+            "refused": sum(setpoints.refused),
+            "alarms": uplink.alarms + setpoints.alarms,
+            "restarts": self._restarts,
         }
 
 
@@ -93,11 +121,12 @@ def _print_reading(reading: records.Reading) -> None:
     )
 
 
-def enrol(config: settings.Settings, nonce: bytes) -> dict[str, str]:
+def enrol(config: settings.Settings, board, nonce: bytes) -> dict[str, str]:  # type: ignore[no-untyped-def]
     """The device introduces its key, signed by itself; makes the key if there is none."""
     key = keys.open_key(config.value("state_dir"), board.random)
+    fingerprint = keys.fingerprint(config.value("broker.cert"))
     enrolment = records.Enrolment(
-        key.device, key.generation, records.ES256K, key.public, bytes(32), nonce, board.SystemClock().monotonic_ms()
+        key.device, key.generation, records.ES256K, key.public, fingerprint, nonce, board.SystemClock().monotonic_ms()
     )
     sealed = envelope.seal(enrolment, config.value("deployment"), key.sign)
     return {"device": key.device.hex(), "public_key": key.public.hex(), "enrolment": sealed.hex()}
@@ -107,16 +136,20 @@ def main(arguments: list[str]) -> int:
     """Exit code: 0 done, 1 refused with one line on standard error, 2 wrong usage."""
     try:
         if len(arguments) == 2 and arguments[1] == "run":
-            asyncio.run(Node(settings.load(arguments[0])).run())
+            asyncio.run(Node(settings.load(arguments[0]), boards.load()).run())
             return 0
-        if len(arguments) == 3 and arguments[1] == "enrol" and len(arguments[2]) == 32:
-            print(json.dumps(enrol(settings.load(arguments[0]), bytes.fromhex(arguments[2]))))
+        if len(arguments) == 3 and arguments[1] == "enrol" and _is_nonce(arguments[2]):
+            print(json.dumps(enrol(settings.load(arguments[0]), boards.load(), bytes.fromhex(arguments[2]))))
             return 0
     except (NodeError, OSError) as error:
         print("lightnode: " + str(error), file=sys.stderr)
         return 1
     print("usage: lightnode.app CONFIG run | enrol NONCE (32 hexadecimal digits)", file=sys.stderr)
     return 2
+
+
+def _is_nonce(text: str) -> bool:
+    return len(text) == 32 and all([c in "0123456789abcdef" for c in text.lower()])
 
 
 if __name__ == "__main__":

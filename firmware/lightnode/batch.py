@@ -1,8 +1,11 @@
 """Closes a batch: one statement over every signed record of a quarter-hour, or of the part under one boot and clock trust.
 
-1. A batch ends at the end of its quarter-hour and when boot or clock trust changes; an empty one makes no statement.
-2. After a reboot the open batch is rebuilt from the journal by adding its records again.
-3. The statement names the slots without a reading, with the causes of the gaps, and the registers at both ends.
+1. A batch ends at the end of its quarter-hour and when boot, key or clock trust changes; the clock link that ends the
+   time without trust is the last record of its batch. An empty batch makes no statement.
+2. The intervals of a device's statements tile its time: one begins where the last one ended, or with its quarter-hour.
+   One that a reboot cut short ends with its last reading. Without a clock link the interval is monotonic time.
+3. The statement says how many 4 s slots of its interval have no reading, the causes that its gaps name, and the registers
+   at its first and last reading.
 """
 
 from lightwire import merkle, records
@@ -12,91 +15,112 @@ SLOT_MS = 4000
 
 
 class Batch:
-    """The open batch of a device."""
+    """The open batch of a device. `closed_ms`: where the last trusted statement ended, 0 if there was none."""
 
-    def __init__(self) -> None:
-        self.boot = 0
+    def __init__(self, closed_ms: int = 0) -> None:
+        self.closed_ms = closed_ms
+        self._last_registers = (0, 0)
         self._clear()
 
     def _clear(self) -> None:
         self.count = 0
-        self.first_seq = 0
-        self.last_seq = 0
         self._frontier = merkle.Frontier()
+        self._whose = (0, 0)
+        self._seqs = (0, 0)
+        self._quarter = -1
+        self._trusted: bool | None = None
+        self._shift_ms: int | None = None
+        self._first_ms = self._last_ms = -1
+        self._readings = 0
         self._causes = 0
-        self._missing = 0
-        self._start_ms = 0
-        self._end_ms = 0
-        self._registers = (0, 0, 0, 0)
-        self._has_reading = False
-        self._untrusted = False
+        self._registers = (0, 0)
 
     def belongs(self, record) -> bool:  # type: ignore[no-untyped-def]
         """Whether the record may join the open batch (always true for an empty one)."""
         if not self.count:
             return True
-        if record.boot != self.boot:
+        if self._whose != (record.generation, record.boot) or self.is_complete:
             return False
-        if isinstance(record, records.Reading):
-            if self._has_reading and bool(record.flags & records.UNTRUSTED_CLOCK) != self._untrusted:
-                return False
-            return record.time_ms // QUARTER_MS == self._start_ms // QUARTER_MS or self._untrusted
-        return True
+        if not isinstance(record, records.Reading):
+            return True
+        trusted = not record.flags & records.UNTRUSTED_CLOCK
+        if self._trusted is not None and self._trusted != trusted:
+            return False
+        return not trusted or self._quarter < 0 or record.time_ms // QUARTER_MS == self._quarter
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the clock link that ends it is in it."""
+        return self._shift_ms is not None
 
     def ends_before(self, utc_ms: int) -> bool:
         """Whether the quarter-hour of the open batch is over at this instant."""
-        return bool(self.count) and not self._untrusted and self._start_ms // QUARTER_MS < utc_ms // QUARTER_MS
+        return 0 <= self._quarter < utc_ms // QUARTER_MS
 
     def add(self, record, sealed: bytes) -> None:  # type: ignore[no-untyped-def]
         """Takes the next record."""
         if not self.count:
-            self.first_seq = record.seq
-            self.boot = record.boot
+            self._whose = record.generation, record.boot
+            self._seqs = record.seq, record.seq
         self.count += 1
-        self.last_seq = record.seq
+        self._seqs = self._seqs[0], record.seq
         self._frontier.add(merkle.leaf_hash(sealed))
         if isinstance(record, records.Reading):
             self._take_reading(record)
-        else:
-            self._take_other(record)
+        elif isinstance(record, records.Gap):
+            self._causes |= record.cause
+            self._span(record.end_ms - SLOT_MS)
+        elif isinstance(record, records.ClockLink) and self._trusted is False:
+            self._shift_ms = record.utc_ms - record.monotonic_ms
 
     def _take_reading(self, reading) -> None:  # type: ignore[no-untyped-def]
-        if not self._has_reading:
-            self._has_reading = True
-            self._untrusted = bool(reading.flags & records.UNTRUSTED_CLOCK)
-            self._start_ms = reading.time_ms
-            self._registers = (reading.import_wh, reading.import_wh, reading.export_wh, reading.export_wh)
-        else:
-            self._missing += max(0, (reading.time_ms - self._end_ms) // SLOT_MS)
-        first_import, _, first_export, _ = self._registers
-        self._registers = (first_import, reading.import_wh, first_export, reading.export_wh)
-        self._end_ms = reading.time_ms + SLOT_MS
+        registers = reading.import_wh, reading.export_wh
+        if not self._readings:
+            self._registers = registers
+        self._last_registers = registers
+        self._readings += 1
+        self._trusted = not reading.flags & records.UNTRUSTED_CLOCK
+        self._span(reading.time_ms)
 
-    def _take_other(self, record) -> None:  # type: ignore[no-untyped-def]
-        if isinstance(record, records.Gap):
-            self._causes |= record.cause
-        if not self._has_reading and not self._end_ms:
-            self._start_ms = (
-                getattr(record, "time_ms", 0) or getattr(record, "start_ms", 0) or getattr(record, "utc_ms", 0)
-            )
+    def _span(self, slot_ms: int) -> None:
+        if self._first_ms < 0:
+            self._first_ms = slot_ms
+            if self._trusted is not False:
+                self._quarter = slot_ms // QUARTER_MS
+        self._last_ms = slot_ms
 
-    def statement(self, device: bytes, generation: int, boot: int, seq: int, previous: bytes) -> records.BatchStatement:
-        """The statement of the batch; the batch is empty afterwards."""
+    def _interval(self, over: bool) -> tuple[int, int]:
+        first, last = max(0, self._first_ms), max(0, self._last_ms) + SLOT_MS
+        if self._trusted is False:
+            shift = self._shift_ms or 0
+            return first + shift, last + shift
+        start = max(self._quarter * QUARTER_MS, self.closed_ms) if self.closed_ms else first
+        return (min(start, first), (self._quarter + 1) * QUARTER_MS if over else last)
+
+    def statement(self, identity, previous: bytes, over: bool = False) -> records.BatchStatement:  # type: ignore[no-untyped-def]
+        """The statement of the batch under identity = (device, generation, boot, seq); the batch is empty afterwards.
+
+        over: its quarter-hour has ended, so the interval reaches to its end.
+        """
+        start_ms, end_ms = self._interval(over)
+        first = self._registers if self._readings else self._last_registers
+        missing = max(0, (end_ms - start_ms + SLOT_MS // 2) // SLOT_MS - self._readings)
         made = records.BatchStatement(
-            device,
-            generation,
-            boot,
-            seq,
+            *identity,
             previous,
-            self.first_seq,
-            self.last_seq,
+            *self._seqs,
             self.count,
-            min(0xFFFF, self._missing),
+            min(0xFFFF, missing),
             self._causes,
-            self._start_ms,
-            max(self._end_ms, self._start_ms + 1),
-            *self._registers,
+            start_ms,
+            end_ms,
+            first[0],
+            self._last_registers[0],
+            first[1],
+            self._last_registers[1],
             self._frontier.root(),
         )
+        if self._trusted is not False or self._shift_ms is not None:
+            self.closed_ms = end_ms
         self._clear()
         return made

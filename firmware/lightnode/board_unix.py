@@ -1,10 +1,6 @@
-"""The unix port as a board: a tty for the meter, a file for the journal's flash, sockets, os.urandom.
-
-Two clocks: the system's, or a conductor's, whose ticks are the only time that signing, slots and set-points see.
-"""
+"""The unix port as a board: a tty for the meter, a file for the journal's flash, sockets, os.urandom."""
 
 import asyncio
-import json
 import os
 import time
 
@@ -17,17 +13,11 @@ def random(count: int) -> bytes:
 
 
 class FileFlash:
-    """A file with the block-device protocol; erased bytes are 0xFF; every write reaches the system before it returns."""
+    """A file with the block-device protocol; erased bytes are 0xFF; every write reaches the disk before it returns."""
 
     def __init__(self, path: str, size: int) -> None:
         self._blocks = size // SECTOR
-        try:
-            self._file = open(path, "r+b")
-        except OSError:
-            with open(path, "wb") as new:
-                for _ in range(self._blocks):
-                    new.write(b"\xff" * SECTOR)
-            self._file = open(path, "r+b")
+        self._file = _open_whole(path, self._blocks)
 
     def readblocks(self, block: int, buffer: bytearray, offset: int = 0) -> None:
         """Fills the buffer."""
@@ -35,27 +25,64 @@ class FileFlash:
         self._file.readinto(buffer)
 
     def writeblocks(self, block: int, data: bytes, offset: int = 0) -> None:
-        """Programs bytes."""
+        """Programs bytes; flush is fsync in this port."""
         self._file.seek(block * SECTOR + offset)
         self._file.write(data)
         self._file.flush()
 
     def ioctl(self, operation: int, argument: int) -> int:
-        """4: number of blocks; 6: erase a block."""
+        """4: number of blocks; 5: their size; 6: erase a block."""
         if operation == 4:
             return self._blocks
+        if operation == 5:
+            return SECTOR
         if operation == 6:
             self.writeblocks(argument, b"\xff" * SECTOR)
         return 0
 
 
+def open_flash(path: str, size: int) -> FileFlash:
+    """The journal's device."""
+    return FileFlash(path, size)
+
+
+def _open_whole(path: str, blocks: int):  # type: ignore[no-untyped-def]
+    """The file with at least this many blocks; what is missing (a first start, or one that was cut) is appended blank."""
+    try:
+        file = open(path, "r+b")
+    except OSError:
+        open(path, "wb").close()
+        file = open(path, "r+b")
+    size = file.seek(0, 2)
+    if size % SECTOR:
+        file.write(b"\xff" * (SECTOR - size % SECTOR))
+    for _ in range((size + SECTOR - 1) // SECTOR, blocks):
+        file.write(b"\xff" * SECTOR)
+    file.flush()
+    return file
+
+
 def open_serial(path: str):  # type: ignore[no-untyped-def]
-    """(reader, writer) streams of a tty in raw mode."""
+    """(reader, writer) streams of a tty in raw mode; OSError if it is not there."""
     import termios
 
     port = open(path, "r+b", 0)
     termios.setraw(port.fileno())
+    attributes = termios.tcgetattr(port.fileno())
+    # VMIN and VTIME are the numbers among the bytes: at 0 a read gives what is there and never waits for more
+    attributes[6] = [0 if isinstance(entry, int) else entry for entry in attributes[6]]
+    termios.tcsetattr(port.fileno(), termios.TCSANOW, attributes)
     return asyncio.StreamReader(port), asyncio.StreamWriter(port, {})
+
+
+def check_files(paths: list[str]) -> str:
+    """The first of the paths that cannot be read; "" if all can."""
+    for path in paths:
+        try:
+            open(path, "rb").close()
+        except OSError:
+            return path
+    return ""
 
 
 async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
@@ -70,67 +97,36 @@ async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: 
         certificate = file.read()
     with open(key, "rb") as file:
         context.load_cert_chain(certificate, file.read())
-    return await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost")
+    name = "localhost" if host.startswith("127.") else host
+    return await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
 
 
 class SystemClock:
-    """Monotonic time of the machine; slots come when they are due."""
+    """Monotonic time of the machine since this start; slots come when they are due."""
 
     def __init__(self) -> None:
-        self._next = 0
+        self._ticks = time.ticks_ms()  # type: ignore[attr-defined]
+        self._elapsed = 0
 
     def monotonic_ms(self) -> int:
-        """Milliseconds since some start, never back."""
-        return time.time_ns() // 1_000_000
+        """Milliseconds since the start; called at least every six days, before the port's counter turns over twice."""
+        now = time.ticks_ms()  # type: ignore[attr-defined]
+        self._elapsed += time.ticks_diff(now, self._ticks)  # type: ignore[attr-defined]
+        self._ticks = now
+        return self._elapsed
 
-    async def next_slot(self) -> int | None:
-        """Waits for the next slot mark, in monotonic ms: absolute, without drift."""
-        now = self.monotonic_ms()
-        self._next = max(self._next + 4000, now // 4000 * 4000)
-        wait = self._next - now
-        if wait > 0:
-            await asyncio.sleep_ms(wait)  # type: ignore[attr-defined]
-        return self._next
+    def agrees(self, utc_ms: int) -> bool:
+        """A machine's clock has no opinion about UTC."""
+        return True
 
-    async def done(self, facts) -> None:  # type: ignore[no-untyped-def]
-        """Nothing to tell."""
-
-
-class ConductedClock:
-    """Ticks of a conductor; monotonic time is theirs, so it passes only from tick to tick."""
-
-    def __init__(self, address: str) -> None:
-        self._host, port = address.split(":")
-        self._port = int(port)
-        self._mark = 0
-        self._tick = 0
-        self._start = 0
-        self._reader = None
-        self._writer = None
-
-    async def join(self, name: str) -> None:
-        """Connects and says who it is."""
-        self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
-        await self._say({"part": name, "phase": 2})
-
-    def monotonic_ms(self) -> int:
-        """The mark of the present tick; before the first one 0."""
-        return self._mark
-
-    async def next_slot(self) -> int | None:
-        """The next tick's mark; None when the conductor ends the day or goes away."""
-        line = await self._reader.readline()  # type: ignore[attr-defined]
-        message = json.loads(line) if line else {"end": True}
-        if message.get("end"):
-            return None
-        self._tick, self._mark = message["tick"], message["utc_ms"]
-        return self._mark
+    async def next_slot(self, due) -> int | None:  # type: ignore[no-untyped-def]
+        """Waits until the instant that due() gives; asks again while waiting, since trust may move the slots."""
+        while True:
+            mark = due()
+            wait = mark - self.monotonic_ms()
+            if wait <= 0:
+                return mark  # type: ignore[no-any-return]
+            await asyncio.sleep_ms(min(wait, 500))  # type: ignore[attr-defined]
 
     async def done(self, facts) -> None:  # type: ignore[no-untyped-def]
-        """Closes the tick with what the conductor should know."""
-        facts["done"] = self._tick
-        await self._say(facts)
-
-    async def _say(self, message) -> None:  # type: ignore[no-untyped-def]
-        self._writer.write(json.dumps(message).encode() + b"\n")  # type: ignore[attr-defined]
-        await self._writer.drain()  # type: ignore[attr-defined]
+        """Nobody waits."""

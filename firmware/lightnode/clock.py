@@ -1,25 +1,34 @@
-"""Time with known trust.
+"""Time with known trust, and when the next slot is due.
 
-1. Trusted time is the back end's signed answer to this device's nonce; its error is half the round trip. An answer with
-   an error over a second is not trusted: ask again.
+1. Trusted time is the back end's signed answer to this device's nonce; its error is half the round trip. An answer with an
+   error over a second, or below the floor, is not trusted: ask again.
 2. Before trust a reading carries this boot's monotonic time and says so.
 3. The clock never moves back and never below the floor: build time, or the last trusted time in the journal.
+4. Slots are absolute: with trusted time multiples of 4 s in UTC, before it of the monotonic time. None is done twice.
+5. Trust is renewed every six hours; after a day without an answer readings say that the clock runs by itself.
 """
 
 BUILD_MS = 1_764_547_200_000  # 2025-12-01
 ERROR_MAX_MS = 1000
+RENEW_MS = 6 * 3_600_000
+HOLDOVER_MS = 24 * 3_600_000
+SLOT_MS = 4000
 
 
 class Clock:
-    """Maps a source's monotonic ms to UTC once trusted."""
+    """Maps a source's monotonic ms, counted from this boot, to UTC. `error_ms`: bound of the error when it was trusted."""
 
     def __init__(self, source, floor_ms: int, random) -> None:  # type: ignore[no-untyped-def]
+        """source: monotonic_ms() and agrees(utc_ms); random(count) gives bytes for the nonce."""
         self._source = source
         self._random = random
         self._floor_ms = max(BUILD_MS, floor_ms)
         self._offset_ms: int | None = None
         self._nonce = b""
         self._asked_ms = 0
+        self._trusted_ms = 0
+        self._done: int | None = None
+        self._done_trusted = False
         self.error_ms = 0
 
     @property
@@ -27,15 +36,50 @@ class Clock:
         """Whether UTC is known."""
         return self._offset_ms is not None
 
+    @property
+    def in_holdover(self) -> bool:
+        """Whether trusted time is older than a day."""
+        return self.trusted and self.monotonic_ms() - self._trusted_ms > HOLDOVER_MS
+
+    @property
+    def wants_answer(self) -> bool:
+        """Whether it is time to ask."""
+        return not self.trusted or self.monotonic_ms() - self._trusted_ms > RENEW_MS
+
+    @property
+    def nonce(self) -> bytes:
+        """The nonce of the question that is open, b"" if none is: what makes a set-point fresh before there is time."""
+        return self._nonce
+
     def monotonic_ms(self) -> int:
-        """The source's time."""
+        """The source's time since this boot."""
         return self._source.monotonic_ms()  # type: ignore[no-any-return]
 
-    def utc_ms(self, monotonic_ms: int) -> int:
-        """UTC of a monotonic instant; before trust the floor."""
-        if self._offset_ms is None:
-            return self._floor_ms
-        return max(self._floor_ms, monotonic_ms + self._offset_ms)
+    def utc_ms(self) -> int:
+        """UTC now; before trust the floor. It never falls."""
+        if self._offset_ms is not None:
+            self._floor_ms = max(self._floor_ms, self.monotonic_ms() + self._offset_ms)
+        return self._floor_ms
+
+    def utc_of(self, monotonic_ms: int) -> int:
+        """UTC of an instant of this boot; only once trusted."""
+        return monotonic_ms + (self._offset_ms or 0)
+
+    def next_slot(self) -> int:
+        """Monotonic instant of the next slot mark to be done (rule 4); in the past if slots went by undone."""
+        offset = self._offset_ms or 0
+        now = self.monotonic_ms() + offset
+        if self._done is None or self._done_trusted != self.trusted:
+            return (now + SLOT_MS - 1) // SLOT_MS * SLOT_MS - offset
+        return max(self._done + SLOT_MS, now // SLOT_MS * SLOT_MS) - offset
+
+    def begin_slot(self, mark: int) -> int:
+        """The slot of a monotonic mark is being done: the time_ms of its reading, UTC once trusted, else monotonic."""
+        slot = (mark + (self._offset_ms or 0) + SLOT_MS // 2) // SLOT_MS * SLOT_MS
+        if self._done is not None and self._done_trusted == self.trusted:
+            slot = max(slot, self._done + SLOT_MS)
+        self._done, self._done_trusted = slot, self.trusted
+        return slot
 
     def ask(self) -> bytes:
         """A fresh nonce (16 bytes) to send to the back end."""
@@ -50,8 +94,9 @@ class Clock:
         now = self.monotonic_ms()
         self._nonce = b""
         error = (now - self._asked_ms + 1) // 2
-        if error > ERROR_MAX_MS or utc_ms + error < self._floor_ms:
+        if error > ERROR_MAX_MS or utc_ms + error < self._floor_ms or not self._source.agrees(utc_ms):
             return False
         self._offset_ms = utc_ms + error - now
+        self._trusted_ms = now
         self.error_ms = error
         return True

@@ -1,66 +1,58 @@
-"""The journal: a raw ring on a block device that survives a cut at any byte and forgets only what is acknowledged.
+"""The journal: every signed record of the device, kept over a cut at any byte until the back end has signed for it.
 
-The device has MicroPython's block-device protocol with offsets: readblocks(block, buffer, offset), writeblocks(block,
-data, offset), ioctl(4) = number of blocks, ioctl(6, block) = erase; blocks of 4096 bytes, erased bytes are 0xFF.
-
-1. A sector is 146 slots of 28 bytes. Slot 0 is its header: magic, lap, boot, generation, bases, CRC. A reading fits one
-   slot as differences to the bases; what does not fit, and every other record, is kept whole over several slots.
-2. An entry is written once, kind first, with a CRC-32 over all of it. Acknowledgements and boots are entries too; the
-   state (command number, statement head, time floor, set-point in force) opens every sector.
-3. The sector with the highest lap is the head. A new one: old header retired, erased, header, state.
-4. Mount: a head without a valid entry is erased again; the first free slot is skipped, since a cut may have touched it;
-   the boot number rises before anything else; the last unacknowledged record is written again before it may be sent.
-5. A record is (device, boot, seq); seq rises over boots and is never used twice.
-6. Full: the oldest unacknowledged records are dropped and named by `take_dropped`.
+1. What `append` kept is there after any cut, once and unchanged, until it is acknowledged and its space is needed.
+2. A record is (device, boot, seq). seq rises over boots and is never used twice; the boot number rises before anything
+   else is written.
+3. The last entry before a cut may stand in half-written cells: it is written again, with its own boot and seq, before it
+   may be sent; of two entries with one seq the later one counts.
+4. A reading takes one slot as differences to the base of its sector; every other record is kept whole.
+5. State (acknowledgement, command number, digest of the last statement, time floor) opens every sector and every boot.
+   Set-points that may still rule are carried forward before their sector is erased.
+6. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
 """
 
-import binascii
+import hashlib
 import struct
 
 from lightwire import records
 
 from .errors import JournalError
-from .packing import Base, pack, unpack
+from .packing import SLOT_MS, Base, decode_base, flags_of, pack, seq_of, time_of, unpack
+from .ring import SHORT, Ring
 
-SECTOR = 4096
-SLOT = 28
-SLOTS = SECTOR // SLOT
-_HEADER = ">4sIIHIQQQHI"
-_MAGIC = b"LNJ1"
-_READING, _WHOLE, _CURSOR, _BOOT, _STATE = 1, 2, 3, 4, 5
-_BLANK = b"\xff" * SLOT
-_STATE_FIXED = ">II32sQ"
-
-
-def _sealed(kind: int, body: bytes) -> bytes:
-    head = bytes((kind,)) + len(body).to_bytes(2, "big")
-    return head[:1] + binascii.crc32(head + body).to_bytes(4, "big") + head[1:] + body
+_WHOLE, _CURSOR, _BOOT, _SETPOINT, _RECEIPT = 2, 3, 4, 5, 6
+_STATE = ">I8sI32sQQ"
+_SETPOINTS_KEPT = 16
 
 
 class Journal:
-    """`seq`, `boot`, `acked`: last used, this start's, last acknowledged; `command`, `head`, `floor_ms`, `setpoint`: state."""
+    """`seq`, `boot`, `acked`: last used, this start's, last acknowledged. `command`: highest accepted. `head`: digest of the
+    last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time."""
 
-    def __init__(self, device, device_id: bytes, generation: int, vt_ratio: int = 1) -> None:  # type: ignore[no-untyped-def]
-        self._flash = device
-        self._count = device.ioctl(4, 0)
-        if self._count < 4:
-            raise JournalError(f"the journal has {self._count} sectors, at least 4 are needed")
-        self._device = device_id
+    def __init__(self, flash, device: bytes = bytes(8), generation: int = 1, vt_ratio: int = 1) -> None:  # type: ignore[no-untyped-def]
+        """flash: MicroPython's block-device protocol. JournalError if it is too small or of another block size."""
+        self._device = device
         self._generation = generation
         self.seq = 0
         self.boot = 0
         self.acked = 0
+        self.incarnation = bytes(8)
         self.command = 0
         self.head = bytes(32)
+        self.closed_seq = 0
+        self.closed_ms = 0
         self.floor_ms = 0
-        self.setpoint = b""
-        self.last_reading_ms = 0  # slot mark of the last reading with a trusted clock
-        self._dropped: list[tuple[int, int]] = []
-        self._live: list[list[int]] = []  # [sector, first seq, last seq] in order of lap
-        self._lap = 0
-        self._slot = SLOTS
+        self.last_reading_ms = 0
+        self.unproven: dict[int, bool] = {}  # statements without a receipt, by seq
+        self.decided: dict[bytes, int] = {}  # digest of a set-point -> seq of its decision
+        self._setpoints: list[list] = []  # type: ignore[type-arg]
+        self._dropped: list[tuple[int, int, int, int]] = []
+        self._named = (0, 0)
+        self._lost_from_ms = 0
         self._last: records.Reading | None = None
         self._base = Base(0, generation, 0, 0, 0, 0, vt_ratio)
+        self._opened = 0
+        self._ring = Ring(flash, self._opening, self._retired)
         self._mount()
 
     def append(self, record) -> None:  # type: ignore[no-untyped-def]
@@ -70,203 +62,233 @@ class Journal:
         self._keep(record)
         self.seq = record.seq
 
-    def acknowledge(self, seq: int) -> None:
-        """Everything up to seq may be forgotten."""
-        if self.acked < seq <= self.seq:
-            self._write(_sealed(_CURSOR, seq.to_bytes(4, "big")))
-            self.acked = seq
+    def acknowledge(self, seq: int, incarnation: bytes) -> None:
+        """Everything up to seq may be forgotten; a lower seq of a new incarnation brings back what is still held."""
+        if seq <= self.seq and (seq > self.acked or incarnation != self.incarnation):
+            self.acked, self.incarnation = seq, incarnation
+            self._write(_CURSOR, struct.pack(">I8s", seq, incarnation))
+            self._name_dropped()
 
-    def forget_acknowledgements(self) -> None:
-        """The back end was restored from a backup: what is still held counts as unacknowledged (until the next mount)."""
-        self.acked = max(0, self._oldest() - 1)
+    def accept(self, command: int, not_after_ms: int, message: bytes) -> None:
+        """Keeps an accepted set-point and its command number; on return they survive loss of power."""
+        body = struct.pack(">IQ", command, not_after_ms) + message
+        sector, _ = self._write(_SETPOINT, body)
+        self._remember(body, sector)
 
-    def save(self, command: int, head: bytes, floor_ms: int, setpoint: bytes) -> None:
-        """Keeps the state; on return it survives loss of power."""
-        self.command, self.head, self.floor_ms, self.setpoint = command, head, floor_ms, setpoint
-        self._write(self._state())
+    def prove(self, seq: int) -> None:
+        """The receipt of this statement was checked."""
+        if self.unproven.pop(seq, None) is not None:
+            self._write(_RECEIPT, seq.to_bytes(4, "big"))
 
-    def take_dropped(self) -> list[tuple[int, int]]:
-        """(first, last) seq of records lost to a full ring since the last call."""
+    def setpoints(self) -> list[bytes]:
+        """Sealed set-points that were accepted and had not ended at the time floor, in order of command number."""
+        return [body[12:] for _, end, body, _ in self._setpoints if end > self.floor_ms]
+
+    def take_dropped(self) -> list[tuple[int, int, int, int]]:
+        """(first, last, start_ms, end_ms) of records lost to a full ring since the last call."""
         found, self._dropped = self._dropped, []
         return found
 
     def after(self, seq: int):  # type: ignore[no-untyped-def]
         """The kept records with a greater seq, in order, each once."""
-        last = seq
-        for sector, _, end in list(self._live):
-            if end <= seq:
+        return self._records(list(self._ring.sectors), seq)
+
+    def _records(self, sectors, seq: int):  # type: ignore[no-untyped-def]
+        for sector in sectors:
+            if sector.last <= seq:
                 continue
-            for _, found in self._scan(sector):
-                if isinstance(found, tuple) and hasattr(found, "seq") and found.seq > last:  # type: ignore[attr-defined]
-                    last = found.seq  # type: ignore[attr-defined]
-                    yield found
+            base = decode_base(sector.opening)
+            for _, kind, body in self._ring.entries(sector):
+                if kind == SHORT:
+                    if seq_of(base, body) > seq:
+                        seq = seq_of(base, body)
+                        yield unpack(base, self._device, body)
+                elif kind == _WHOLE:
+                    record = records.decode(body)
+                    if record.seq > seq:
+                        seq = record.seq
+                        yield record
+                elif kind == _BOOT:
+                    base = base.reborn(*struct.unpack(">IH", body[:6]))
 
     def find(self, seq: int):  # type: ignore[no-untyped-def]
-        """The record with this seq, or None."""
+        """The record with this seq, or None. Cost: a scan of one sector."""
         for record in self.after(seq - 1):
             return record if record.seq == seq else None
         return None
 
-    def _oldest(self) -> int:
-        firsts = [entry[1] for entry in self._live if entry[1]]
-        return min(firsts) if firsts else 1
-
-    # --- writing
+    # writing
 
     def _keep(self, record) -> None:  # type: ignore[no-untyped-def]
         packed = b""
         if isinstance(record, records.Reading):
-            if self._slot < SLOTS:
-                packed = pack(self._base, record)
             self._last = record
-            self._note(record)
-        if packed:
-            self._write(bytes((_READING,)) + binascii.crc32(packed).to_bytes(4, "big") + packed)
-        else:
-            self._write(_sealed(_WHOLE, records.encode(record)))
-        entry = self._live[-1]
-        entry[1] = entry[1] or record.seq
-        entry[2] = max(entry[2], record.seq)
+            self._ring.make_room()
+            packed = pack(self._base, self._device, record)
+        sector, _ = self._write(SHORT, packed) if packed else self._write(_WHOLE, records.encode(record))
+        self._count(sector, record.seq)
+        self._note(record)
 
-    def _write(self, entry: bytes) -> None:
-        slots = (len(entry) + SLOT - 1) // SLOT
-        if self._slot + slots > SLOTS:
-            self._next_sector()
-        self._flash.writeblocks(self._live[-1][0], entry, self._slot * SLOT)
-        self._slot += slots
+    def _write(self, kind: int, body: bytes):  # type: ignore[no-untyped-def]
+        where = self._ring.append(kind, body)
+        if self._opened:
+            self._opened = 0
+            self._carry()
+        return where
 
-    def _state(self) -> bytes:
-        fixed = struct.pack(_STATE_FIXED, self.acked, self.command, self.head, self.floor_ms)
-        return _sealed(_STATE, fixed + self.setpoint)
+    def _carry(self) -> None:
+        """Before the next sector is erased: what must outlive it is written again (rule 5)."""
+        oldest = self._ring.next_victim()
+        for kept in list(self._setpoints):
+            if kept[1] <= self.floor_ms:
+                self._setpoints.remove(kept)
+            elif kept[3] is oldest:
+                kept[3] = self._ring.append(_SETPOINT, kept[2])[0]
 
-    def _next_sector(self) -> None:
-        sector = (self._live[-1][0] + 1) % self._count if self._live else 0
-        for entry in list(self._live):
-            if entry[0] == sector:
-                self._give_up(entry)
-        self._flash.ioctl(6, sector)
-        self._lap += 1
+    def _opening(self) -> bytes:
         self._base = self._base.reborn(self.boot, self._generation)
         if self._last is not None:
             self._base = self._base.moved(self._last)
-        head = struct.pack(_HEADER, _MAGIC, self._lap, *self._base.fields(), 0)[:-4]
-        self._flash.writeblocks(sector, head + binascii.crc32(head).to_bytes(4, "big"), 0)
-        self._live.append([sector, 0, 0])
-        self._slot = (struct.calcsize(_HEADER) + SLOT - 1) // SLOT
-        state = self._state()
-        self._flash.writeblocks(sector, state, self._slot * SLOT)
-        self._slot += (len(state) + SLOT - 1) // SLOT
+        self._opened = 1
+        return self._base.encode() + self._state()
 
-    def _give_up(self, entry: list[int]) -> None:
-        """Retires a sector before it is erased; what was unacknowledged in it is noted."""
-        if entry[2] > self.acked:
-            self._dropped.append((max(entry[1], self.acked + 1), entry[2]))
-            self.acked = entry[2]
-        self._flash.writeblocks(entry[0], bytes(4), 0)
-        self._live.remove(entry)
+    def _state(self) -> bytes:
+        return struct.pack(
+            _STATE, self.acked, self.incarnation, self.command, self.head, self.floor_ms, self._lost_from_ms
+        )
 
-    # --- reading
+    def _retired(self, sector) -> None:  # type: ignore[no-untyped-def]
+        for seq in [s for s in self.unproven if s <= sector.last]:
+            del self.unproven[seq]
+        if sector.last > self.acked:
+            self._lost_from_ms = self._lost_from_ms or self._first_reading_ms([sector])
+            self._name_dropped()
 
-    def _read(self, sector: int, slot: int, length: int) -> bytes:
-        buffer = bytearray(length)
-        self._flash.readblocks(sector, buffer, slot * SLOT)
-        return bytes(buffer)
-
-    def _header(self, sector: int):  # type: ignore[no-untyped-def]
-        raw = self._read(sector, 0, struct.calcsize(_HEADER))
-        magic, lap, *fields = struct.unpack(_HEADER, raw)
-        if magic != _MAGIC or binascii.crc32(raw[:-4]) != fields[-1]:
-            return None
-        return lap, Base(*fields[:-1])
-
-    def _scan(self, sector: int):  # type: ignore[no-untyped-def]
-        """(first free slot behind it, entry) of each valid entry: a record, or (kind, body)."""
-        header = self._header(sector)
-        base = header[1] if header else self._base
-        slot = (struct.calcsize(_HEADER) + SLOT - 1) // SLOT
-        while slot < SLOTS:
-            raw = self._read(sector, slot, SLOT)
-            slots, found = self._entry(sector, slot, raw, base)
-            slot += slots
-            if found is not None:
-                if isinstance(found, tuple) and found[0] == _BOOT and not hasattr(found, "seq"):
-                    boot, generation = struct.unpack(">IH", found[1])
-                    base = base.reborn(boot, generation)
-                yield slot, found
-
-    def _entry(self, sector: int, slot: int, raw: bytes, base):  # type: ignore[no-untyped-def]
-        if raw[0] == _READING and binascii.crc32(raw[5:]) == int.from_bytes(raw[1:5], "big"):
-            return 1, unpack(base, self._device, raw[5:])
-        if _WHOLE <= raw[0] <= _STATE:
-            length = int.from_bytes(raw[5:7], "big")
-            slots = (7 + length + SLOT - 1) // SLOT
-            if slot + slots <= SLOTS:
-                body = self._read(sector, slot, 7 + length)[7:]
-                if binascii.crc32(raw[:1] + raw[5:7] + body) == int.from_bytes(raw[1:5], "big"):
-                    return slots, records.decode(body) if raw[0] == _WHOLE else (raw[0], body)
-        return 1, None
-
-    def _mount(self) -> None:
-        laps = []
-        for sector in range(self._count):
-            header = self._header(sector)
-            if header:
-                laps.append((header[0], sector, header[1]))
-        laps.sort(key=lambda entry: entry[0])
-        last_record = None
-        for lap, sector, base in laps:
-            entry = [sector, 0, 0]
-            valid, self._base = 0, base
-            self.boot = max(self.boot, base.boot)
-            for _, found in self._scan(sector):
-                valid += 1
-                if hasattr(found, "seq"):
-                    entry[1] = entry[1] or found.seq
-                    entry[2] = max(entry[2], found.seq)
-                    self.boot = max(self.boot, found.boot)
-                    self._note(found)
-                    if last_record is None or found.seq >= last_record.seq:
-                        last_record = found
+    def _name_dropped(self) -> None:
+        """What is neither acknowledged nor held any more, from the first such seq on (rule 6)."""
+        for sector in self._ring.sectors:
+            if sector.first:
+                if sector.first > self.acked + 1:
+                    end_ms = self._first_reading_ms(self._ring.sectors)
+                    start_ms = min(self._lost_from_ms or end_ms, end_ms)
+                    self._dropped = [(self.acked + 1, sector.first - 1, start_ms, end_ms)]
                 else:
-                    self._replay(found[0], found[1])
-            if valid or lap != laps[-1][0]:
-                self._live.append(entry)
-            self._lap = lap
-        self._open_head(last_record)
+                    self._lost_from_ms = 0
+                return
+
+    def _first_reading_ms(self, sectors) -> int:  # type: ignore[no-untyped-def]
+        """Slot mark of the first unacknowledged reading with trusted time; the last known time if there is none."""
+        for record in self._records(sectors, self.acked):
+            if isinstance(record, records.Reading) and not record.flags & records.UNTRUSTED_CLOCK:
+                return record.time_ms
+        return self.floor_ms // SLOT_MS * SLOT_MS
+
+    def _count(self, sector, seq: int) -> None:  # type: ignore[no-untyped-def]
+        sector.first = sector.first or seq
+        sector.last = max(sector.last, seq)
 
     def _note(self, record) -> None:  # type: ignore[no-untyped-def]
-        if isinstance(record, records.Reading) and not record.flags & records.UNTRUSTED_CLOCK:
-            self.last_reading_ms = max(self.last_reading_ms, record.time_ms)
+        if isinstance(record, records.Reading):
+            self._note_time(record.time_ms, record.flags)
+        elif isinstance(record, records.BatchStatement):
+            self.head = hashlib.sha256(records.encode(record)).digest()
+            self.closed_seq = max(self.closed_seq, record.last_seq)
+            self.closed_ms = record.end_ms if record.end_ms > 1 << 40 else 0
+            self.unproven[record.seq] = True
+        elif isinstance(record, records.ClockLink):
+            self.floor_ms = max(self.floor_ms, record.utc_ms)
+        elif isinstance(record, records.Decision) and record.outcome == records.ACCEPTED:
+            self.decided[record.digest] = record.seq
+            if len(self.decided) > 4 * _SETPOINTS_KEPT:
+                del self.decided[min(self.decided, key=lambda digest: self.decided[digest])]
+        elif isinstance(record, records.Gap) and record.cause == records.CAUSE_OVERRUN:
+            self._named = record.first_seq, record.last_seq
 
-    def _replay(self, kind: int, body: bytes) -> None:
-        if kind == _CURSOR:
-            self.acked = max(self.acked, int.from_bytes(body, "big"))
-        elif kind == _BOOT:
-            boot, _ = struct.unpack(">IH", body)
-            self.boot = max(self.boot, boot)
-        elif kind == _STATE:
-            size = struct.calcsize(_STATE_FIXED)
-            acked, self.command, self.head, self.floor_ms = struct.unpack(_STATE_FIXED, body[:size])
-            self.acked = max(self.acked, acked)
-            self.setpoint = body[size:]
+    def _note_time(self, time_ms: int, flags: int) -> None:
+        if not flags & records.UNTRUSTED_CLOCK:
+            self.last_reading_ms = max(self.last_reading_ms, time_ms)
+            self.floor_ms = max(self.floor_ms, time_ms)
 
-    def _open_head(self, last_record) -> None:  # type: ignore[no-untyped-def]
-        if last_record is not None:
-            self.seq = max(self.acked, last_record.seq)
+    def _remember(self, body: bytes, sector) -> None:  # type: ignore[no-untyped-def]
+        command, end_ms = struct.unpack(">IQ", body[:12])
+        self.command = max(self.command, command)
+        self._setpoints = [kept for kept in self._setpoints if kept[0] != command][1 - _SETPOINTS_KEPT :]
+        self._setpoints.append([command, end_ms, body, sector])
+
+    # mounting
+
+    def _mount(self) -> None:
+        recent: list[tuple] = []  # type: ignore[type-arg]
+        base, tail = self._base, None
+        for sector, slot, kind, body in self._ring.mount():
+            if kind == 0:
+                base = decode_base(body)
+                self.boot = max(self.boot, base.boot)
+                self._replay_state(body[-struct.calcsize(_STATE) :])
+            elif kind == SHORT or kind == _WHOLE:
+                self._replay_record(sector, slot, kind, body, base, recent)
+                tail = (sector, slot, kind, body, base)
+            elif kind == _BOOT:
+                base = base.reborn(*struct.unpack(">IH", body[:6]))
+                self.boot = max(self.boot, base.boot)
+                self._replay_state(body[6:])
+            else:
+                self._replay_other(sector, kind, body)
+                tail = None if kind == _CURSOR else (sector, slot, kind, body, base)
         self.seq = max(self.seq, self.acked)
+        self._base = base
+        self._begin(tail)
+        self._name_dropped()
+        if self._dropped and self._named[0] <= self._dropped[0][0] and self._dropped[0][1] <= self._named[1]:
+            self._dropped = []
+
+    def _replay_record(self, sector, slot: int, kind: int, body: bytes, base: Base, recent) -> None:  # type: ignore[no-untyped-def]
+        if kind == SHORT:
+            seq = seq_of(base, body)
+            self._note_time(time_of(base, body), flags_of(body))
+        else:
+            record = records.decode(body)
+            seq = record.seq
+            self._note(record)
+            self.boot = max(self.boot, record.boot)
+        while recent and recent[-1][2] >= seq:  # an entry that was torn then and reads whole now, or is written again
+            stale, stale_slot, stale_seq = recent.pop()
+            stale.void(stale_slot)
+            stale.last = min(stale.last, stale_seq - 1)
+        recent.append((sector, slot, seq))
+        del recent[:-4]
+        self._count(sector, seq)
+        self.seq = seq
+
+    def _replay_other(self, sector, kind: int, body: bytes) -> None:  # type: ignore[no-untyped-def]
+        if kind == _CURSOR:
+            self.acked, self.incarnation = struct.unpack(">I8s", body)
+        elif kind == _SETPOINT:
+            self._remember(body, sector)
+        elif kind == _RECEIPT:
+            self.unproven.pop(int.from_bytes(body, "big"), None)
+
+    def _replay_state(self, state: bytes) -> None:
+        self.acked, self.incarnation, command, self.head, floor_ms, self._lost_from_ms = struct.unpack(_STATE, state)
+        self.command = max(self.command, command)
+        self.floor_ms = max(self.floor_ms, floor_ms)
+
+    def _begin(self, tail) -> None:  # type: ignore[no-untyped-def]
+        """The new boot number first, then the last entry again (rule 3)."""
         self.boot += 1
-        self._slot = SLOTS
-        if self._live:
-            head = self._live[-1][0]
-            used = SLOTS
-            while used and self._read(head, used - 1, SLOT) == _BLANK:
-                used -= 1
-            self._slot = used + 1
-            self._base = self._header(head)[1].reborn(self.boot, self._generation)
-        self._write(_sealed(_BOOT, struct.pack(">IH", self.boot, self._generation)))
         self._base = self._base.reborn(self.boot, self._generation)
-        if last_record is not None and last_record.seq > self.acked:
-            self._write(_sealed(_WHOLE, records.encode(last_record)))
-            entry = self._live[-1]
-            entry[1] = entry[1] or last_record.seq
-            entry[2] = max(entry[2], last_record.seq)
+        self._write(_BOOT, struct.pack(">IH", self.boot, self._generation) + self._state())
+        if tail is None:
+            return
+        sector, slot, kind, body, base = tail
+        if kind == _RECEIPT:
+            self._write(kind, body)
+            return
+        if kind == _SETPOINT:
+            self.accept(*struct.unpack(">IQ", body[:12]), body[12:])
+            return
+        record = unpack(base, self._device, body) if kind == SHORT else records.decode(body)
+        if record.seq > self.acked:
+            sector.void(slot)
+            again, _ = self._write(_WHOLE, records.encode(record))
+            self._count(again, record.seq)

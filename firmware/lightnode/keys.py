@@ -52,7 +52,20 @@ def _make(path: str, random) -> bytes:  # type: ignore[no-untyped-def]
     while not 0 < secret < ecdsa.SECP256K1.n:
         secret = int.from_bytes(random(32), "big")
     data = _body(secret.to_bytes(32, "big"), 1)
-    with open(path + ".new", "wb") as file:
-        file.write(data)
+    try:
+        with open(path + ".new", "wb") as file:
+            file.write(data)
+            file.flush()
+    except OSError as error:
+        raise NodeError(f"the key cannot be kept in {path}: {error}")
     os.rename(path + ".new", path)
     return data
+
+
+def fingerprint(certificate: str) -> bytes:
+    """SHA-256 of a certificate file (DER); zero if it is not there yet."""
+    try:
+        with open(certificate, "rb") as file:
+            return hashlib.sha256(file.read()).digest()
+    except OSError:
+        return bytes(32)

@@ -1,65 +1,102 @@
 """Modbus RTU master, asyncio: reads registers, believes nothing that is not exactly the answer.
 
-A frame counts only with the right unit, function, length and CRC; anything else is a MeterError after the retries.
+Modbus Application Protocol V1.1b3, function 4; framing and CRC of Modbus over Serial Line V1.02.
+
+1. A frame counts only with the right unit, function, length and CRC.
+2. A cycle sends at most REQUESTS_MAX requests, repetitions included: meters restart when they are polled fast.
+3. What did not come truly is a MeterError, never a value. Before a request is repeated the line is emptied.
 """
 
 import asyncio
 
 from .errors import MeterError
 
+REQUESTS_MAX = 3
+TIMEOUT_MS = 250
+_QUIET_MS = 20
+
+
+def _table() -> tuple[int, ...]:
+    entries = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0xA001 if byte & 1 else 0)
+        entries.append(byte)
+    return tuple(entries)
+
+
+_CRC = _table()
+
 
 def crc16(data: bytes) -> bytes:
     """CRC of a frame, low byte first (Modbus over Serial Line V1.02, 6.2.2)."""
     crc = 0xFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 0xFF]
     return bytes((crc & 0xFF, crc >> 8))
 
 
 class RtuMaster:
-    """Requests on one serial line, one at a time; `port` has write(bytes), read(count) -> bytes or None, and a stream."""
+    """Requests on one serial line, one at a time. `errors`: attempts that failed since the start."""
 
-    def __init__(self, reader, writer, timeout_ms: int = 500, retries: int = 2) -> None:  # type: ignore[no-untyped-def]
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, open_line, timeout_ms: int = TIMEOUT_MS) -> None:  # type: ignore[no-untyped-def]
+        """open_line() -> (reader, writer) streams; called again after the line was lost."""
+        self._open_line = open_line
+        self._reader = None
+        self._writer = None
         self._timeout_s = timeout_ms / 1000
-        self._retries = retries
+        self._dirty = True
         self.errors = 0
 
-    async def read_input(self, unit: int, start: int, count: int) -> bytes:
-        """2 * count bytes of input registers (function 4); MeterError when no attempt gave a true answer."""
-        body = bytes((unit, 4)) + start.to_bytes(2, "big") + count.to_bytes(2, "big")
+    async def read_inputs(self, unit: int, requests) -> list[bytes]:  # type: ignore[no-untyped-def]
+        """For each (first register, count) its 2 * count bytes; MeterError as soon as the attempts are used up."""
+        left = REQUESTS_MAX
+        blocks: list[bytes] = []
         problem = ""
-        for _ in range(self._retries + 1):
+        while len(blocks) < len(requests):
+            if not left:
+                raise MeterError(f"unit {unit}, register {requests[len(blocks)][0]}: {problem}")
+            left -= 1
+            start, count = requests[len(blocks)]
+            body = bytes((unit, 4)) + start.to_bytes(2, "big") + count.to_bytes(2, "big")
             try:
-                return await asyncio.wait_for(self._ask(body, 2 * count), self._timeout_s)
+                await self._ready()
+                blocks.append(await asyncio.wait_for(self._ask(body, 2 * count), self._timeout_s))
+                continue
             except asyncio.TimeoutError:
                 problem = "no answer"
             except MeterError as error:
                 problem = str(error)
+            except (EOFError, OSError):
+                problem = "the line is gone"
+                self._reader = None
             self.errors += 1
-            await self._quiet()
-        raise MeterError(f"unit {unit}, register {start}: {problem}")
+            self._dirty = True
+        return blocks
 
     async def _ask(self, body: bytes, wanted: int) -> bytes:
-        self._writer.write(body + crc16(body))
-        await self._writer.drain()
-        frame = await self._reader.readexactly(5)
-        if frame[0] == body[0] and frame[1] == body[1] | 0x80:
+        self._writer.write(body + crc16(body))  # type: ignore[attr-defined]
+        await self._writer.drain()  # type: ignore[attr-defined]
+        frame = await self._reader.readexactly(5)  # type: ignore[attr-defined]
+        if frame[0] == body[0] and frame[1] == body[1] | 0x80 and crc16(frame[:3]) == frame[3:]:
             raise MeterError(f"the meter refused with exception {frame[2]}")
         if frame[0] != body[0] or frame[1] != body[1] or frame[2] != wanted:
             raise MeterError("an answer to another question")
-        frame += await self._reader.readexactly(wanted)
+        frame += await self._reader.readexactly(wanted)  # type: ignore[attr-defined]
         if crc16(frame[:-2]) != frame[-2:]:
             raise MeterError("noise on the line")
         return frame[3:-2]
 
-    async def _quiet(self) -> None:
-        """Throws away what still comes, until the line is silent for 20 ms."""
+    async def _ready(self) -> None:
+        if self._reader is None:
+            self._reader, self._writer = self._open_line()
+        if self._dirty:
+            await self._empty()
+
+    async def _empty(self) -> None:
+        """Throws away what still comes, until the line is silent."""
         try:
             for _ in range(64):
-                await asyncio.wait_for(self._reader.read(256), 0.02)
+                await asyncio.wait_for(self._reader.read(256), _QUIET_MS / 1000)  # type: ignore[attr-defined]
         except asyncio.TimeoutError:
-            return
+            self._dirty = False

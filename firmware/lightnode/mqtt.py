@@ -1,10 +1,12 @@
-"""An MQTT 3.1.1 client for one broker: TLS, persistent session, QoS 1 both ways, bounded memory.
+"""An MQTT 3.1.1 client for one connection: persistent session, QoS 1 both ways, bounded memory.
 
-OASIS MQTT 3.1.1. Incoming QoS 1 messages are acknowledged after `received` returned. Nothing is retried here: who
-publishes knows what is unacknowledged and sends it again in the next session.
+OASIS MQTT 3.1.1. Incoming QoS 1 messages are acknowledged after `received` returned. Nothing is sent twice here: who
+publishes knows what is unacknowledged and sends it again in the next session. The broker takes nothing retained.
 """
 
-_PUBLISH, _PUBACK, _SUBACK, _PINGRESP = 3, 4, 9, 13
+import asyncio
+
+_CONNACK, _PUBLISH, _PUBACK, _SUBACK, _PINGRESP = 2, 3, 4, 9, 13
 PACKET_MAX = 65536 + 128
 
 
@@ -29,27 +31,31 @@ def _packet(first: int, body: bytes) -> bytes:
 
 
 class Session:
-    """One connection, from CONNECT to the end. `in_flight`: packet ids published and not yet acknowledged."""
+    """One connection, from CONNECT to the end.
 
-    def __init__(self, reader, writer, received) -> None:  # type: ignore[no-untyped-def]
+    `in_flight`: packet ids published and not yet acknowledged; `heard`: how many packets came; received(topic, payload)
+    takes what was published to us; acknowledged() is called when a publication of ours was.
+    """
+
+    def __init__(self, reader, writer, received, acknowledged) -> None:  # type: ignore[no-untyped-def]
         self._reader = reader
         self._writer = writer
         self._received = received
+        self._acknowledged = acknowledged
         self._id = 0
+        self._lock = asyncio.Lock()
         self.in_flight: set[int] = set()
+        self.heard = 0
 
-    async def connect(self, client: str, keepalive_s: int, will_topic: str = "", will: bytes = b"") -> bool:
+    async def connect(self, client: str, keepalive_s: int) -> bool:
         """CONNECT with a persistent session; True if the broker still had it. MqttError if refused."""
-        flags = 0
-        tail = b""
-        if will_topic:
-            flags = 0x04 | 0x08
-            tail = _text(will_topic) + len(will).to_bytes(2, "big") + will
-        body = _text("MQTT") + bytes((4, flags)) + keepalive_s.to_bytes(2, "big") + _text(client) + tail
+        body = _text("MQTT") + b"\x04\x00" + keepalive_s.to_bytes(2, "big") + _text(client)
         await self._send(_packet(0x10, body))
-        kind, packet = await self._packet()
-        if kind >> 4 != 2 or len(packet) != 2 or packet[1]:
-            raise MqttError(f"the broker refused the connection with code {packet[1] if len(packet) > 1 else -1}")
+        first, packet = await self._packet()
+        if first >> 4 != _CONNACK or len(packet) != 2:
+            raise MqttError(f"packet {first >> 4} where the broker's answer belongs")
+        if packet[1]:
+            raise MqttError(f"the broker refused the connection with code {packet[1]}")
         return bool(packet[0] & 1)
 
     async def subscribe(self, topics: list[str]) -> None:
@@ -64,45 +70,48 @@ class Session:
         await self._send(_packet(0x32, _text(topic) + packet_id.to_bytes(2, "big") + payload))
 
     async def ping(self) -> None:
-        """Keeps the connection."""
+        """Keeps the connection; the answer counts in `heard`."""
         await self._send(b"\xc0\x00")
 
     async def listen(self) -> None:
         """Reads packets until the connection ends (MqttError, OSError)."""
         while True:
-            kind, packet = await self._packet()
-            if kind >> 4 == _PUBLISH:
-                await self._publish(kind, packet)
-            elif kind >> 4 == _PUBACK:
-                self.in_flight.discard(int.from_bytes(packet[:2], "big"))
-            elif kind >> 4 == _SUBACK:
+            first, packet = await self._packet()
+            self.heard += 1
+            kind = first >> 4
+            if kind == _PUBLISH:
+                await self._take(first, packet)
+            elif kind == _PUBACK and len(packet) == 2:
+                self.in_flight.discard(int.from_bytes(packet, "big"))
+                self._acknowledged()
+            elif kind == _SUBACK and len(packet) > 2:
                 if 0x80 in packet[2:]:
                     raise MqttError("the broker refused a subscription")
-            elif kind >> 4 != _PINGRESP:
-                raise MqttError(f"unexpected packet {kind >> 4}")
+            elif kind != _PINGRESP:
+                raise MqttError(f"unexpected packet {kind} of {len(packet)} bytes")
 
     def close(self) -> None:
         """Drops the connection."""
         self._writer.close()
 
-    async def _publish(self, kind: int, packet: bytes) -> None:
+    async def _take(self, first: int, packet: bytes) -> None:
         at = 2 + int.from_bytes(packet[:2], "big")
-        topic = packet[2:at].decode()
-        packet_id = b""
-        if kind & 6:
-            packet_id = packet[at : at + 2]
-            at += 2
-        self._received(topic, packet[at:])
-        if packet_id:
-            await self._send(b"\x40\x02" + packet_id)
+        quality = first >> 1 & 3
+        end = at + 2 if quality else at
+        if quality > 1 or end > len(packet):
+            raise MqttError(f"a publication of {len(packet)} bytes with quality {quality}")
+        self._received(packet[2:at].decode(), packet[end:])
+        if quality:
+            await self._send(b"\x40\x02" + packet[at:end])
 
     def _next_id(self) -> int:
         self._id = self._id % 0xFFFF + 1
         return self._id
 
     async def _send(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
+        async with self._lock:
+            self._writer.write(data)
+            await self._writer.drain()
 
     async def _packet(self) -> tuple[int, bytes]:
         first = (await self._read(1))[0]
@@ -123,7 +132,5 @@ class Session:
         try:
             data = await self._reader.readexactly(count)
         except EOFError:
-            raise MqttError("the broker closed the connection")
-        if len(data) != count:
             raise MqttError("the broker closed the connection")
         return data  # type: ignore[no-any-return]

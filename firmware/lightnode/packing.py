@@ -1,15 +1,19 @@
-"""A reading in 23 bytes: differences to the bases of its sector, and back to the identical record.
+"""A reading in 23 bytes: differences to the base of its sector, and back to the identical record.
 
 seq - base (2) | slot - base (2) | flags (1) | P (3) | Q (3) | import - base Wh (3) | export - base Wh (3) |
 three voltages and the frequency, 12 bits each (6): voltages in 100 mV x VT ratio, frequency in 10 mHz around 50 Hz.
-What does not come back identical is not packed: `pack` gives b"" and the journal keeps the record whole.
+What would not come back identical is not packed: `pack` gives b"" and the journal keeps the record whole.
 """
+
+import struct
 
 from lightwire.records import Reading
 
 SLOT_MS = 4000
 _NOMINAL = 5000
 _HALF = 2048
+_BASE = ">IHIIQQH"
+BASE_BYTES = struct.calcsize(_BASE)
 
 
 class Base:
@@ -26,9 +30,11 @@ class Base:
         self.export_wh = export_wh
         self.vt_ratio = vt_ratio
 
-    def fields(self) -> tuple[int, ...]:
-        """In the order of the sector header."""
-        return self.boot, self.generation, self.seq, self.slot, self.import_wh, self.export_wh, self.vt_ratio
+    def encode(self) -> bytes:
+        """In the opening of a sector."""
+        return struct.pack(
+            _BASE, self.boot, self.generation, self.seq, self.slot, self.import_wh, self.export_wh, self.vt_ratio
+        )
 
     def reborn(self, boot: int, generation: int) -> "Base":
         """The same base for entries of another boot."""
@@ -36,49 +42,56 @@ class Base:
 
     def moved(self, reading: Reading) -> "Base":
         """The base of a sector that this reading opens, or follows."""
-        slot = reading.time_ms // SLOT_MS
+        slot = reading.time_ms // SLOT_MS & 0xFFFFFFFF
         return Base(self.boot, self.generation, reading.seq, slot, reading.import_wh, reading.export_wh, self.vt_ratio)
 
 
-def _signed24(value: int) -> bytes:
-    return (value & 0xFFFFFF).to_bytes(3, "big")
+def decode_base(data: bytes) -> Base:
+    """What `encode` gave."""
+    return Base(*struct.unpack(_BASE, data[:BASE_BYTES]))
 
 
-def _from_signed24(raw: bytes) -> int:
-    value = int.from_bytes(raw, "big")
-    return value - 0x1000000 if value & 0x800000 else value
-
-
-def pack(base: Base, reading: Reading) -> bytes:
-    """23 bytes, or b"" if this reading does not come back identical from them."""
+def pack(base: Base, device: bytes, reading: Reading) -> bytes:
+    """23 bytes, or b"" if this reading of this device would not come back identical from them."""
     seq = reading.seq - base.seq
     slot = reading.time_ms // SLOT_MS - base.slot
     imported = reading.import_wh - base.import_wh
     exported = reading.export_wh - base.export_wh
+    step = 100 * base.vt_ratio
+    frequency = reading.frequency_mhz // 10 - _NOMINAL + _HALF
     if (
         not 0 <= seq < 0x10000
         or not 0 <= slot < 0x10000
         or not 0 <= imported < 0x1000000
         or not 0 <= exported < 0x1000000
+        or not -0x800000 <= reading.power_w < 0x800000
+        or not -0x800000 <= reading.reactive_var < 0x800000
+        or not 0 <= frequency < 4096
+        or reading.frequency_mhz % 10
+        or reading.time_ms % SLOT_MS
+        or reading.flags > 0xFF
+        or reading.boot != base.boot
+        or reading.generation != base.generation
+        or reading.device != device
     ):
         return b""
     bits = 0
     for value in reading.voltage_mv:
-        bits = bits << 12 | (value // (100 * base.vt_ratio) & 0xFFF)
-    bits = bits << 12 | (reading.frequency_mhz // 10 - _NOMINAL + _HALF & 0xFFF)
-    packed = b"".join(
+        if value % step or value // step > 4095:
+            return b""
+        bits = bits << 12 | value // step
+    return b"".join(
         (
             seq.to_bytes(2, "big"),
             slot.to_bytes(2, "big"),
-            bytes((reading.flags & 0xFF,)),
-            _signed24(reading.power_w),
-            _signed24(reading.reactive_var),
+            bytes((reading.flags,)),
+            (reading.power_w & 0xFFFFFF).to_bytes(3, "big"),
+            (reading.reactive_var & 0xFFFFFF).to_bytes(3, "big"),
             imported.to_bytes(3, "big"),
             exported.to_bytes(3, "big"),
-            bits.to_bytes(6, "big"),
+            (bits << 12 | frequency).to_bytes(6, "big"),
         )
     )
-    return packed if unpack(base, reading.device, packed) == reading else b""
 
 
 def unpack(base: Base, device: bytes, packed: bytes) -> Reading:
@@ -89,8 +102,8 @@ def unpack(base: Base, device: bytes, packed: bytes) -> Reading:
         device,
         base.generation,
         base.boot,
-        base.seq + int.from_bytes(packed[0:2], "big"),
-        (base.slot + int.from_bytes(packed[2:4], "big")) * SLOT_MS,
+        seq_of(base, packed),
+        time_of(base, packed),
         packed[4],
         _from_signed24(packed[5:8]),
         _from_signed24(packed[8:11]),
@@ -99,3 +112,23 @@ def unpack(base: Base, device: bytes, packed: bytes) -> Reading:
         ((bits >> 36) * step, (bits >> 24 & 0xFFF) * step, (bits >> 12 & 0xFFF) * step),
         ((bits & 0xFFF) - _HALF + _NOMINAL) * 10,
     )
+
+
+def seq_of(base: Base, packed: bytes) -> int:
+    """Only the seq of a packed reading."""
+    return base.seq + (packed[0] << 8 | packed[1])
+
+
+def time_of(base: Base, packed: bytes) -> int:
+    """Only its time_ms."""
+    return (base.slot + (packed[2] << 8 | packed[3])) * SLOT_MS
+
+
+def flags_of(packed: bytes) -> int:
+    """Only its flags."""
+    return packed[4]
+
+
+def _from_signed24(raw: bytes) -> int:
+    value = int.from_bytes(raw, "big")
+    return value - 0x1000000 if value & 0x800000 else value

@@ -1,24 +1,27 @@
 """Every 4 s: reads the meter and keeps a signed reading; what could not be read becomes a named gap.
 
 1. A slot gives one reading or none; none is never a value.
-2. Missed slots are collected and named by one Gap when the meter answers again or the quarter-hour ends.
-3. The first trusted instant of a boot is written as ClockLink if readings were made before it, and the time since the
-   last reading of an earlier boot is named as a Gap for loss of power.
+2. Slots without a reading are collected and named by one Gap when the meter answers again or the quarter-hour ends;
+   slots that passed while nobody looked are named as lost by the clock.
+3. The first trusted instant of a boot is written as ClockLink if records were made before it, and the time since the last
+   reading of an earlier boot is named as a Gap for loss of power.
 """
 
 from lightwire import records
 
 from . import meter
+from .clock import SLOT_MS
 from .errors import MeterError
 
-SLOT_MS = 4000
 LATE_MS = 100
+_QUARTER_MS = 900_000
 
 
 class Sampler:
     """`produced`: readings kept since the start; `missed`: slots named in gaps since the start."""
 
     def __init__(self, recorder, clock, master, settings, journal, trace) -> None:  # type: ignore[no-untyped-def]
+        """trace(reading) is called with each reading that was kept, before anything else can see it."""
         self._recorder = recorder
         self._clock = clock
         self._master = master
@@ -26,58 +29,57 @@ class Sampler:
         self._unit = settings.value("meter.unit")
         self._ratios = settings.value("meter.ct_ratio"), settings.value("meter.vt_ratio")
         self._trace = trace
+        self._journal = journal
         self._down_since_ms = journal.last_reading_ms + SLOT_MS if journal.last_reading_ms else 0
-        self._first_mark = -1
+        self._first_seq = journal.seq + 1
+        self._first_mark: int | None = None
+        self._last_mark: int | None = None
         self._linked = False
-        self._missed_from = -1
-        self._missed_slots = 0
-        self._last_import = 0
+        self._open: tuple[int, int] | None = None  # (cause, monotonic mark) of the gap that is going on
+        self._registers = (0, 0)
         self.produced = 0
         self.missed = 0
         self.meter_errors = 0
 
     async def slot(self, mark: int) -> None:
         """Does one slot; mark in monotonic ms."""
-        if self._first_mark < 0:
+        if self._first_mark is None:
             self._first_mark = mark
+        self._notice_skipped(mark)
         if self._clock.trusted:
             self._link(mark)
-            utc_ms = self._slot_utc(mark)
-            if self._missed_slots and utc_ms % 900_000 == 0:
-                self._name_missed(utc_ms)
-            self._recorder.close_if_over(utc_ms)
+        slot_ms = self._clock.begin_slot(mark)
+        if self._clock.trusted:
+            if self._open is not None and self._slot_utc(self._open[1]) // _QUARTER_MS < slot_ms // _QUARTER_MS:
+                self._name(mark)
+            self._recorder.close_if_over(slot_ms)
         try:
             found = await meter.read(self._master, self._map, self._unit, *self._ratios)
-        except (MeterError, ValueError):
+        except MeterError:
             self.meter_errors += 1
-            self._miss(mark)
+            self._begin_gap(records.CAUSE_METER, mark)
             return
-        self._name_missed(self._slot_utc(mark))
-        self._keep(mark, found)
+        self._name(mark)
+        self._keep(mark, slot_ms, found)
 
-    def _slot_utc(self, mark: int) -> int:
-        """The slot mark nearest to this instant in UTC; before trust the monotonic mark itself."""
-        if not self._clock.trusted:
-            return mark
-        return (self._clock.utc_ms(mark) + SLOT_MS // 2) // SLOT_MS * SLOT_MS
-
-    def _keep(self, mark: int, found) -> None:  # type: ignore[no-untyped-def]
+    def _keep(self, mark: int, slot_ms: int, found) -> None:  # type: ignore[no-untyped-def]
         flags = 0 if self._clock.trusted else records.UNTRUSTED_CLOCK
         if self._clock.monotonic_ms() - mark > LATE_MS:
             flags |= records.LATE
         if not self.produced:
             flags |= records.FIRST_OF_BOOT
-        if found.import_wh < self._last_import:
+        if self._clock.in_holdover:
+            flags |= records.HOLDOVER
+        if found.import_wh < self._registers[0] or found.export_wh < self._registers[1]:
             flags |= records.REGISTER_RESET
-        self._last_import = found.import_wh
-        time_ms = self._slot_utc(mark)
+        self._registers = found.import_wh, found.export_wh
         record = self._recorder.keep(
             lambda device, generation, boot, seq: records.Reading(
                 device,
                 generation,
                 boot,
                 seq,
-                time_ms,
+                slot_ms,
                 flags,
                 found.power_w,
                 found.reactive_var,
@@ -90,31 +92,40 @@ class Sampler:
         self.produced += 1
         self._trace(record)
 
-    def _miss(self, mark: int) -> None:
-        if not self._missed_slots:
-            self._missed_from = self._slot_utc(mark)
-        self._missed_slots += 1
+    def _notice_skipped(self, mark: int) -> None:
+        last, self._last_mark = self._last_mark, mark
+        if last is not None and mark - last >= 2 * SLOT_MS:
+            self._begin_gap(records.CAUSE_CLOCK, last + SLOT_MS)
 
-    def _name_missed(self, end_ms: int) -> None:
-        if self._missed_slots and self._clock.trusted:
-            self._gap(records.CAUSE_METER, self._missed_from, end_ms)
-            self._missed_slots = 0
+    def _begin_gap(self, cause: int, mark: int) -> None:
+        if self._open is None:
+            self._open = cause, mark
+
+    def _name(self, mark: int) -> None:
+        """Names the gap that is going on, up to this mark; without trusted time it stays open."""
+        if self._open is None or not self._clock.trusted:
+            return
+        cause, since = self._open
+        self._open = None
+        self._gap(cause, self._slot_utc(since), self._slot_utc(mark))
 
     def _link(self, mark: int) -> None:
         if self._linked:
             return
         self._linked = True
-        first = self._first_mark
-        if self.produced:
-            utc_ms, error_ms = self._clock.utc_ms(mark), self._clock.error_ms
+        if self._journal.seq >= self._first_seq:
+            utc_ms, error_ms = self._clock.utc_of(mark), self._clock.error_ms
             self._recorder.keep(
                 lambda device, generation, boot, seq: records.ClockLink(
                     device, generation, boot, seq, mark, utc_ms, error_ms
                 )
             )
-        started_ms = self._slot_utc(first)
-        if self._down_since_ms and self._down_since_ms < started_ms:
+        started_ms = self._slot_utc(self._first_mark or 0)
+        if self._down_since_ms:
             self._gap(records.CAUSE_POWER, self._down_since_ms, started_ms)
+
+    def _slot_utc(self, mark: int) -> int:
+        return int((self._clock.utc_of(mark) + SLOT_MS // 2) // SLOT_MS * SLOT_MS)
 
     def _gap(self, cause: int, start_ms: int, end_ms: int) -> None:
         slots = (end_ms - start_ms) // SLOT_MS

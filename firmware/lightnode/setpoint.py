@@ -1,16 +1,24 @@
 """Receives set-points, lets the rules decide, keeps the command number before anything else, answers signed.
 
-An accepted set-point leaves the node only as Decision || original SetPoint; the agent acts on nothing else.
+1. An accepted set-point leaves the node only as Decision || original SetPoint; the agent acts on nothing else.
+2. Set-point and command number are in the journal before there is a Decision; if power fails between the two, the
+   Decision is made at the next start.
+3. A set-point that was accepted before, and comes again, gets the same Decision again. After a restart the Decisions of
+   all that may still rule are sent again.
+4. A forged set-point is refused with its reason and counted as an alarm. Refusals are journalled at a bounded rate, so
+   that a forger cannot fill the journal; those above it are only counted.
 """
 
 from lightwire import decision, ecdsa, envelope, records
 from lightwire.errors import WireError
 
-_REFUSALS_KEPT_PER_QUARTER = 32
+_REFUSALS_PER_QUARTER = 32
+_QUARTER_MS = 900_000
+_ANSWERS_KEPT = 64
 
 
 class SetPoints:
-    """`in_force`: the id of the last accepted set-point; `refused`: how many, by reason; `answers`: still to be sent."""
+    """`accepted`: how many since the start; `refused`: how many by reason; `answers`: (seq, set-point) still to be sent."""
 
     def __init__(self, recorder, journal, clock, settings, device: bytes) -> None:  # type: ignore[no-untyped-def]
         self._recorder = recorder
@@ -20,33 +28,60 @@ class SetPoints:
         self._deployment = settings.value("deployment")
         self._issuers = settings.value("issuers")
         self._limits = settings.value("limits.max_withdrawal_w"), settings.value("limits.max_injection_w")
-        self._refusals = [0, 0]
+        self._quarter = 0
+        self._refusals = 0
+        self._points: list[records.SetPoint] = []
+        self.accepted = 0
+        self.alarms = 0
         self.refused = [0] * len(decision.REASONS)
         self.answers: list[tuple[int, bytes]] = []
-        self.in_force = b""
+        self._resume()
+
+    @property
+    def in_force(self) -> bytes:
+        """The id of the set-point whose window is open now, b"" if there is none."""
+        if not self._clock.trusted or not self._points:
+            return b""
+        now = self._clock.utc_ms()
+        self._points = decision.still_needed(self._points, now)
+        ruling = decision.in_force(self._points, now)
+        return ruling.point.id if ruling.mode == decision.RULES_WINDOW else b""
 
     def receive(self, message: bytes) -> None:
         """Decides about one sealed set-point; never raises for what came from outside."""
         try:
             point = envelope.peek(message)
         except WireError:
-            self.refused[decision.MALFORMED] += 1
-            return
+            point = None
         if not isinstance(point, records.SetPoint):
             self.refused[decision.MALFORMED] += 1
+            self.alarms += 1
             return
-        if message == self._journal.setpoint:
-            self._answer_again(point, message)
+        digest = envelope.payload_digest(records.encode(point))
+        if digest in self._journal.decided:
+            self._answer(self._journal.decided[digest], message)
             return
         outcome, reason = self._decide(message, point)
         if outcome == records.ACCEPTED:
-            self._journal.save(point.command, self._journal.head, self._journal.floor_ms, message)
-            self.in_force = point.id
+            self._journal.accept(point.command, point.not_after_ms, message)
+            self._points.append(point)
+            self.accepted += 1
         else:
             self.refused[reason] += 1
+            self.alarms += reason == decision.BAD_SIGNATURE
             if self._too_many():
                 return
-        self._answer(point, message, outcome, reason)
+        self._keep(point, digest, message, outcome, reason)
+
+    def _resume(self) -> None:
+        for message in self._journal.setpoints():
+            point = envelope.peek(message)
+            digest = envelope.payload_digest(records.encode(point))
+            self._points.append(point)
+            if digest in self._journal.decided:
+                self._answer(self._journal.decided[digest], message)
+            else:
+                self._keep(point, digest, message, records.ACCEPTED, decision.NONE)
 
     def _decide(self, message: bytes, point: records.SetPoint) -> tuple[int, int]:
         issuer = None
@@ -63,34 +98,27 @@ class SetPoints:
         except WireError:
             return records.REFUSED, decision.BAD_SIGNATURE
         state = decision.State(
-            self._device, self._journal.command, self._limits[0], self._limits[1], self._clock.trusted
+            self._device, self._journal.command, *self._limits, self._clock.trusted, self._clock.nonce
         )
-        return decision.decide(point, issuer.role, state, self._clock.utc_ms(self._clock.monotonic_ms()))
-
-    def _answer_again(self, point: records.SetPoint, message: bytes) -> None:
-        """The set-point in force once more: the same signed decision, for whoever missed it."""
-        self.in_force = point.id
-        for record in self._journal.after(0):
-            if isinstance(record, records.Decision) and record.setpoint == point.id:
-                self.answers.append((record.seq, message))
-                self._recorder.wake()
-                return
+        return decision.decide(point, issuer.role, state, self._clock.utc_ms())
 
     def _too_many(self) -> bool:
-        """Refusals are journalled at a bounded rate, so that a forger cannot fill the journal."""
-        quarter = self._clock.monotonic_ms() // 900_000
-        if self._refusals[0] != quarter:
-            self._refusals = [quarter, 0]
-        self._refusals[1] += 1
-        return self._refusals[1] > _REFUSALS_KEPT_PER_QUARTER
+        quarter = self._clock.monotonic_ms() // _QUARTER_MS
+        if self._quarter != quarter:
+            self._quarter, self._refusals = quarter, 0
+        self._refusals += 1
+        return self._refusals > _REFUSALS_PER_QUARTER
 
-    def _answer(self, point: records.SetPoint, message: bytes, outcome: int, reason: int) -> None:
-        digest = envelope.payload_digest(records.encode(point))
-        now = self._clock.utc_ms(self._clock.monotonic_ms())
+    def _keep(self, point: records.SetPoint, digest: bytes, message: bytes, outcome: int, reason: int) -> None:
+        now = self._clock.utc_ms()
         record = self._recorder.keep(
             lambda device, generation, boot, seq: records.Decision(
                 device, generation, boot, seq, point.id, digest, point.command, outcome, reason, now
             )
         )
-        self.answers.append((record.seq, message))
+        self._answer(record.seq, message)
+
+    def _answer(self, seq: int, message: bytes) -> None:
+        if len(self.answers) < _ANSWERS_KEPT:
+            self.answers.append((seq, message))
         self._recorder.wake()

@@ -3,12 +3,13 @@
 import json
 
 from .errors import SettingsError
+from .meter import MAPS
 
 _FORMS = {
     "state_dir": "text",
     "deployment": 16,
     "operator": 8,
-    "log_key": 33,
+    "log_key": "key",
     "issuers": "issuers",
     "broker.host": "text",
     "broker.port": (1, 65535),
@@ -17,14 +18,14 @@ _FORMS = {
     "broker.key": "text",
     "meter.port": "text",
     "meter.unit": (1, 247),
-    "meter.map": "text",
+    "meter.map": "map",
     "meter.ct_ratio": (1, 10000),
     "meter.vt_ratio": (1, 10000),
     "limits.max_withdrawal_w": (0, 2**31 - 1),
     "limits.max_injection_w": (0, 2**31 - 1),
     "journal.path": "text",
     "journal.bytes": (16384, 2**26),
-    "conductor": "optional text",
+    "conductor": "address",
     "trace": "flag",
 }
 
@@ -80,8 +81,14 @@ def _checked(key: str, form: object, value: object) -> object:
         if not isinstance(value, bool):
             raise SettingsError(f"config.json: {key} is {value}, true or false belongs here")
         return value
-    if form == "optional text" and value is None:
-        return None
+    if form == "key":
+        return _key(key, value)
+    if form == "address" and (value is None or _is_address(value)):
+        return value
+    if form == "address":
+        raise SettingsError(f"config.json: {key} is {value}, host:port or null belongs here")
+    if form == "map" and value not in MAPS:
+        raise SettingsError(f"config.json: {key} is {value}, known maps are {', '.join(sorted(MAPS))}")
     if not isinstance(value, str) or not value:
         raise SettingsError(f"config.json: {key} is {value}, a text belongs here")
     return value
@@ -96,6 +103,20 @@ def _octets(key: str, value: object, length: int) -> bytes:
     raise SettingsError(f"config.json: {key} is {value}, {2 * length} hexadecimal digits belong here")
 
 
+def _key(key: str, value: object) -> bytes:
+    found = _octets(key, value, 33)
+    if found[0] not in (2, 3):
+        raise SettingsError(f"config.json: {key} is no compressed public key, those begin with 02 or 03")
+    return found
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    host, _, port = value.rpartition(":")
+    return bool(host) and port.isdigit() and 0 < int(port) < 65536
+
+
 def _issuers(value: object) -> list[Issuer]:
     if not isinstance(value, list):
         raise SettingsError("config.json: issuers is not a list")
@@ -105,7 +126,9 @@ def _issuers(value: object) -> list[Issuer]:
         if not isinstance(entry, dict) or sorted(entry) != ["id", "key", "role"]:
             raise SettingsError(f"config.json: {name} needs exactly id, role and key")
         role = _checked(name + ".role", (1, 3), entry["role"])
-        found.append(Issuer(_octets(name + ".id", entry["id"], 8), role, _octets(name + ".key", entry["key"], 33)))  # type: ignore[arg-type]
+        if entry["id"] in [known["id"] for known in value[:k]]:
+            raise SettingsError(f"config.json: {name}.id is {entry['id']}, which another issuer has")
+        found.append(Issuer(_octets(name + ".id", entry["id"], 8), role, _key(name + ".key", entry["key"])))  # type: ignore[arg-type]
     return found
 
 

@@ -4,76 +4,97 @@
 2. Only a Delivery sealed with the log key, with this device and the digest of our own record, moves the cursor.
 3. A new session starts again behind the cursor: duplicates are the back end's to recognise, losses would be ours.
 4. A new incarnation of the store, or three minutes without progress, also starts again behind what is still held.
+5. A receipt counts when it leads from one of our statements to a root that the log key signed. A statement without a
+   receipt after two hours, and every message that claims to be the back end's and is not, is an alarm. A receipt of no
+   statement that waits (it came twice, or is another's) is only counted.
 """
 
 import asyncio
 
 from lightwire import ecdsa, envelope, receipt, records, topics
-from lightwire.errors import WireError
+from lightwire.errors import BadProof, WireError
 
 from .mqtt import MqttError, Session
 
 WINDOW = 32
 KEEPALIVE_S = 60
 STALLED_MS = 180_000
+ASK_EVERY_MS = 4000
+RECEIPT_LATE_MS = 2 * 3_600_000
+_QUARTER_MS = 900_000
+_PAUSE_MIN_MS = 50
+_PAUSE_MAX_MS = 30_000
 
 
 class Uplink:
-    """`connected`; `receipts`: checked and true; `alarms`: messages that claimed to be the back end's and were not."""
+    """`connected`; `sessions`; `receipts`: checked and true; `receipts_refused`: of no statement here; `alarms`: rule 5."""
 
     def __init__(self, board, settings, recorder, journal, clock, setpoints, device: bytes) -> None:  # type: ignore[no-untyped-def]
-        self._board = board
-        self._settings = settings
+        value = settings.value
+        self._connect = lambda: board.connect(
+            value("broker.host"), value("broker.port"), value("broker.ca"), value("broker.cert"), value("broker.key")
+        )
+        self._random = board.random
+        self._log_key = value("log_key")
+        self._operator = value("operator")
+        self._deployment = value("deployment")
         self._recorder = recorder
         self._journal = journal
         self._clock = clock
         self._setpoints = setpoints
         self._device = device
-        self._operator = settings.value("operator")
-        self._deployment = settings.value("deployment")
         self._work = asyncio.Event()
         self._sent = 0
-        self._incarnation = b""
         self._progress_ms = 0
-        self._asked_mark = -1
+        self._looked_ms = 0
+        self._asked_ms: int | None = None
+        self._unsure: list[tuple[int, bytes]] = []
+        self._late: set[int] = set()
         self.connected = False
         self.sessions = 0
         self.receipts = 0
+        self.receipts_refused = 0
         self.alarms = 0
         recorder.wake = self._work.set
 
     async def run(self) -> None:
         """Connects, works, connects again with growing pauses; never returns."""
-        pause_ms = 50
+        pause_ms = _PAUSE_MIN_MS
         while True:
+            before = self.sessions
             try:
                 await self._session()
-                pause_ms = 50
             except (OSError, MqttError, ValueError):
-                self.connected = False
-            jitter = self._board.random(1)[0]
-            await asyncio.sleep_ms(pause_ms + pause_ms * jitter // 512)  # type: ignore[attr-defined]
-            pause_ms = min(pause_ms * 2, 30_000) if not self.connected else 50
+                pause_ms = _PAUSE_MIN_MS if self.sessions > before else min(pause_ms * 2, _PAUSE_MAX_MS)
+            await asyncio.sleep_ms(pause_ms + pause_ms * self._random(1)[0] // 512)  # type: ignore[attr-defined]
 
     def tick(self) -> None:
-        """Once a slot: asks for time while there is none, sees that the flow has not stalled."""
+        """Once a slot: lets the session ask for time, sees that the flow has not stalled and no receipt is late."""
         now = self._clock.monotonic_ms()
         if self._journal.acked < self._journal.seq and now - self._progress_ms > STALLED_MS:
             self._progress_ms = now
             self._sent = self._journal.acked
+        if now - self._looked_ms >= _QUARTER_MS and self._clock.trusted:
+            self._looked_ms = now
+            self._notice_late(self._clock.utc_ms())
         self._work.set()
 
+    def _notice_late(self, utc_ms: int) -> None:
+        for seq, sealed in self._recorder.waiting():
+            if seq not in self._late and utc_ms - envelope.peek(sealed).end_ms > RECEIPT_LATE_MS:
+                self._late.add(seq)
+                self.alarms += 1
+
     async def _session(self) -> None:
-        value = self._settings.value
-        reader, writer = await self._board.connect(
-            value("broker.host"), value("broker.port"), value("broker.ca"), value("broker.cert"), value("broker.key")
-        )
-        session = Session(reader, writer, self._received)
+        reader, writer = await self._connect()
+        session = Session(reader, writer, self._received, self._work.set)
         try:
             await session.connect(topics.station(self._device), KEEPALIVE_S)
             await session.subscribe([topics.topic(self._device, channel) for channel in topics.DOWNLINK])
             self._sent = self._journal.acked
-            self._asked_mark = -1
+            self._asked_ms = None
+            self._setpoints.answers[:0] = self._unsure
+            self._unsure = []
             self.connected = True
             self.sessions += 1
             listening = asyncio.create_task(session.listen())
@@ -86,42 +107,46 @@ class Uplink:
             session.close()
 
     async def _send(self, session: Session, listening) -> None:  # type: ignore[no-untyped-def]
-        idle_ms = 0
+        idle_s = heard = 0
         while True:
             if listening.done():
                 await listening
             self._work.clear()
-            busy = await self._send_some(session)
-            if busy:
-                idle_ms = 0
+            if await self._send_some(session):
                 continue
             try:
                 await asyncio.wait_for(self._work.wait(), 1)
             except asyncio.TimeoutError:
-                idle_ms += 1000
-                if idle_ms >= KEEPALIVE_S * 500:
+                idle_s = idle_s + 1 if session.heard == heard else 0
+                heard = session.heard
+                if idle_s >= KEEPALIVE_S:
+                    raise MqttError("the broker is silent")
+                if idle_s == KEEPALIVE_S // 2:
                     await session.ping()
-                    idle_ms = 0
 
     async def _send_some(self, session: Session) -> bool:
-        mark = self._clock.monotonic_ms()
-        if not self._clock.trusted and mark and mark != self._asked_mark:
-            self._asked_mark = mark
+        """Sends what is first in line; False if nothing may be sent now."""
+        now = self._clock.monotonic_ms()
+        if self._clock.wants_answer and (self._asked_ms is None or now - self._asked_ms >= ASK_EVERY_MS):
+            self._asked_ms = now
             await session.publish(topics.topic(self._device, "ask"), self._clock.ask())
-        while self._setpoints.answers:
-            seq, message = self._setpoints.answers[0]
-            await session.publish(topics.topic(self._device, "decision"), self._recorder.sealed(seq) + message)
-            self._setpoints.answers.pop(0)
+        if len(session.in_flight) >= WINDOW:
+            return False
+        if not session.in_flight:
+            self._unsure = []
+        if self._setpoints.answers:
+            answer = self._setpoints.answers.pop(0)
+            self._unsure.append(answer)
+            sealed = self._recorder.sealed(answer[0])
+            if sealed:
+                await session.publish(topics.topic(self._device, "decision"), sealed + answer[1])
+            return True
         if self._sent >= self._journal.seq:
             return False
-        if len(session.in_flight) >= WINDOW:
-            await asyncio.sleep_ms(2)  # type: ignore[attr-defined]
-            return True
-        self._sent += 1
-        sealed = self._recorder.sealed(self._sent)
+        self._sent, sealed = self._recorder.following(self._sent)
         if sealed:
             await session.publish(topics.topic(self._device, "record"), sealed)
-        return True
+        return bool(sealed)
 
     def _received(self, topic: str, payload: bytes) -> None:
         try:
@@ -139,45 +164,43 @@ class Uplink:
         except WireError:
             self.alarms += 1
 
-    def _from_back_end(self, payload: bytes):  # type: ignore[no-untyped-def]
+    def _from_back_end(self, payload: bytes, kind: int):  # type: ignore[no-untyped-def]
         record = envelope.open_sealed(payload, self._deployment, self._log_signed)
-        if record.operator != self._operator or record.device != self._device:
+        if record.KIND != kind or record.operator != self._operator or record.device != self._device:
             raise WireError("for another device or from another operator")
         return record
 
     def _log_signed(self, digest: bytes, signature: bytes) -> bool:
-        return ecdsa.verify(ecdsa.SECP256K1, self._settings.value("log_key"), digest, signature)
+        return ecdsa.verify(ecdsa.SECP256K1, self._log_key, digest, signature)
 
     def _time(self, payload: bytes) -> None:
-        answer = self._from_back_end(payload)
-        if isinstance(answer, records.TimeAnswer):
-            self._clock.answer(answer.nonce, answer.utc_ms)
+        answer = self._from_back_end(payload, records.TIME_ANSWER)
+        self._clock.answer(answer.nonce, answer.utc_ms)
 
     def _delivery(self, payload: bytes) -> None:
-        delivery = self._from_back_end(payload)
-        if not isinstance(delivery, records.Delivery):
-            raise WireError("not a delivery")
-        if self._incarnation and delivery.incarnation != self._incarnation:
-            self._journal.forget_acknowledgements()
-            self._sent = self._journal.acked
-        self._incarnation = delivery.incarnation
-        if delivery.seq <= self._journal.acked:
+        delivery = self._from_back_end(payload, records.DELIVERY)
+        known = self._journal.incarnation
+        restored = any(known) and delivery.incarnation != known
+        if delivery.seq <= self._journal.acked and not restored:
             return
-        if delivery.seq > self._journal.seq or self._recorder.digest(delivery.seq) != delivery.digest:
+        if delivery.seq > self._journal.seq:
+            raise WireError("acknowledges what this device did not make")
+        digest = self._recorder.digest(delivery.seq)
+        if digest and digest != delivery.digest:
             raise WireError("acknowledges what this device did not send")
-        self._journal.acknowledge(delivery.seq)
+        self._journal.acknowledge(delivery.seq, delivery.incarnation)
+        if restored:
+            self._sent = self._journal.acked
         self._progress_ms = self._clock.monotonic_ms()
 
     def _receipt(self, payload: bytes) -> None:
         found = receipt.decode_receipt(payload)
-        problem = WireError("no statement waits for this receipt")
-        for seq, sealed in list(self._recorder.statements.items()):
+        for seq, sealed in self._recorder.waiting():
             try:
                 receipt.check(found, sealed, self._operator, self._log_signed, records.ES256K)
-            except WireError as error:
-                problem = error
+            except BadProof:
                 continue
-            del self._recorder.statements[seq]
+            self._recorder.proven(seq)
             self.receipts += 1
             return
-        raise problem
+        self.receipts_refused += 1

@@ -106,9 +106,9 @@ def _close(
 ) -> Played:  # fmt: skip
     store = bench.backend.store
     devices = {pod: node.device for pod, node in bench.nodes.items()}
-    produced = sum(len(bench.produced(pod)) for pod in devices)
     bench._stored()
-    stored = sum(store.count_readings(device) for device in devices.values())
+    said = {(pod, row["seq"]) for pod in devices for row in bench.produced(pod)}
+    kept = {(pod, row.seq) for pod, device in devices.items() for row in store.of_kind(device, records.READING)}
     orders = [one for one in trades.orders if one.frame in live.frames]
     settled = settle(store, devices, day.customers, live.frames, orders, trades.baseline_w)
     now = bench.conductor.now_ms
@@ -125,7 +125,7 @@ def _close(
     progress("writing and checking bundles")
     verified, refused = _bundles(options.out, bench, devices, live.frames, epoch, now)
     return Played(
-        options, day, market, trades, trouble, bench, live, settled, produced, stored, verified, refused,
+        options, day, market, trades, trouble, bench, live, settled, len(said | kept), len(said - kept), verified, refused,
         time.monotonic() - began,
     )  # fmt: skip
 

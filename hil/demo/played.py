@@ -24,7 +24,7 @@ class Played:
     live: Live
     settled: Settlement
     produced: int
-    stored: int
+    lost: int
     verified: int
     refused: list[str]
     wall_s: float

@@ -51,7 +51,7 @@ def test_kill_9_at_a_slot_loses_nothing_journalled_and_names_the_gap(bench: Benc
     assert produced <= kept
     gaps = [records.decode(m.sealed[10:-66]) for m in store.of_kind(node.device, records.GAP)]
     assert [(g.cause, g.slots) for g in gaps] == [(records.CAUSE_POWER, 20)]
-    times = [t for t, *_ in store.readings(node.device, 0, 2**62)]
+    times = [t for t, *_ in store.readings(node.device, START_MS, 2**62)]
     missing = set(range(times[0], times[-1], 4000)) - set(times)
     assert missing == set(range(gaps[0].start_ms, gaps[0].end_ms, 4000))
     assert bench.backend.collect.refused == 0

@@ -18,7 +18,7 @@ FRAME_MS, SLOT_MS, SLOTS = 900_000, 4000, 225
 
 
 def _times(records: Sequence[Message]) -> list[tuple[int, Message]]:
-    """(UTC ms, reading); readings on monotonic time are placed by their boot's clock link."""
+    """(slot mark, reading); readings on monotonic time are placed by their boot's clock link, at the nearest slot."""
     shifts = {m.number("boot"): m.number("utc_ms") - m.number("monotonic_ms") for m in records if m.kind == 4}
     found = []
     for message in records:
@@ -28,7 +28,7 @@ def _times(records: Sequence[Message]) -> list[tuple[int, Message]]:
         if message.number("flags") & 1:
             if message.number("boot") not in shifts:
                 continue
-            time_ms += shifts[message.number("boot")]
+            time_ms = (time_ms + shifts[message.number("boot")] + SLOT_MS // 2) // SLOT_MS * SLOT_MS
         found.append((time_ms, message))
     return sorted(found, key=lambda row: row[0])
 
