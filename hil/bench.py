@@ -221,7 +221,6 @@ class Bench:
         self.conductor.dismiss(f"node/{node.device.hex()}")
         if node.child is not None:
             node.child.kill()
-            node.child._reader.join(2)
         self.produced(pod)
         self.facts.pop(pod, None)
 
@@ -278,10 +277,11 @@ class Bench:
             time.sleep(0.15)
             self.tick()
             if all(int(f["seq"]) - int(f["pending"]) >= wanted.get(pod, 0) for pod, f in self.facts.items()):
-                return self._stored()
+                return self.stored()
         raise BenchError(f"not drained: {json.dumps(self.facts, default=str)[:400]}")
 
-    def _stored(self) -> None:
+    def stored(self) -> None:
+        """Until everything the nodes said they journalled is in the store; BenchError otherwise."""
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             committed = self.backend.collect.committed()
@@ -289,6 +289,10 @@ class Bench:
                 return
             time.sleep(0.02)
         raise BenchError("the last readings did not reach the store")
+
+    def inject(self, device: bytes, channel: str, message: bytes) -> None:
+        """Publishes any bytes to a device, as somebody with the back end's access to the broker could."""
+        self.backend.inject(topics.topic(device, channel), message)
 
     def close_epoch(self) -> None:
         """Commits to what is there now, under the present epoch's number, and anchors it to finality."""

@@ -45,9 +45,13 @@ def _demo(options: Options, as_json: bool) -> int:
     from hil.demo.report import write_report
 
     micropython_command(), mosquitto_command()
-    live = sys.stderr.isatty()
+    live, last = sys.stderr.isatty(), ""
 
     def progress(what: str) -> None:
+        nonlocal last
+        if what == last:
+            return
+        last = what
         if live:
             print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
         elif not what.startswith("live: ") or what.endswith("0 %"):
