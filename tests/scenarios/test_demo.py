@@ -84,6 +84,9 @@ def test_the_command_line_says_valid_not_anchored_or_the_true_reason(
     (out / "other.json").write_text(json.dumps(held))
     assert main(["evidence", "verify", str(bundle), "--anchors", str(out / "other.json")]) == 1
     assert "the chain holds another commitment" in capsys.readouterr().err
+    held["commitments"].popitem()
+    (out / "fewer.json").write_text(json.dumps(held))
+    assert main(["evidence", "verify", str(bundle), "--anchors", str(out / "fewer.json")]) == 1
     assert main(["evidence", "verify", str(bundle), "--anchors", str(out / "nothing.json")]) == 3
     assert main(["evidence", "verify", str(out / "nothing.json")]) == 1
 
