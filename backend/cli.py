@@ -71,10 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
             {"valid": False, "reason": f"{options.bundle}: {error.strerror}"},
             f"{options.bundle}: {error.strerror}",
         )
-    facts = {
-        "valid": True, "anchored": report.anchored, "pod": report.pod, "records": report.records, "batches": report.batches,
-        "setpoints": report.setpoints, "documents": report.documents, "lines": report.lines, "epochs": sorted(report.epochs), "contract": "0x" + report.contract.hex(),
-    }  # fmt: skip
+    facts = _facts(report)
     what = (
         f"{report.pod}: {report.records} records in {report.batches} batches, {report.setpoints} set-points, "
         f"{report.lines} settlement lines"
@@ -104,6 +101,12 @@ def _verify(options: argparse.Namespace) -> Report:
         contract = options.contract or consistent.contract
         anchors = from_rpc(options.rpc, contract, consistent.log, consistent.epochs)
     return verify(data, anchors)
+
+
+def _facts(report: Report) -> dict[str, object]:
+    counts = {name: getattr(report, name) for name in ("records", "batches", "setpoints", "documents", "lines")}
+    where = {"epochs": sorted(report.epochs), "contract": "0x" + report.contract.hex()}
+    return {"valid": True, "anchored": report.anchored, "pod": report.pod, **counts, **where}
 
 
 def _span(report: Report) -> str:
