@@ -34,7 +34,7 @@ def test_what_is_packed_comes_back_identical(reading: Reading) -> None:
 def test_an_ordinary_reading_is_packed_and_another_devices_is_not() -> None:
     volts = (11_540_000, 11_560_000, 11_520_000)
     plain = Reading(DEVICE, 1, 3, 1001, 449_100_001 * 4000, 4, -250_000, 7, 10**9 + 5, 10**6, volts, 49_990)
-    assert len(pack(BASE, DEVICE, plain)) == 23
+    assert unpack(BASE, DEVICE, pack(BASE, DEVICE, plain)) == plain
     assert pack(BASE, b"87654321", plain) == b""
 
 
