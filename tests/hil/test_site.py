@@ -10,7 +10,7 @@ import pytest
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 
 from hil.conductor import Conductor
-from hil.meter import read_truth
+from hil.meters.truth import read_truth
 from hil.process import Child, stopping
 from hil.profile import FRAME_MS, SLOT_MS
 from hil.site import Site
