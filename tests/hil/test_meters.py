@@ -18,11 +18,13 @@ from hil.meters.truth import Offered, TruthLog, read_truth
 from tests.hil.meter_lines import on_pty, on_tcp, primary, registers, serial_master, station, tcp_master, value_of
 
 ODD = Terminals((1_234, -2_345, 3_456), (-321, 432, 543), (229_700, 231_400, 230_300), 50_020)
-MODELS = ("em340", "iem3155", "sdm120", "sdm630", "sunspec201", "sunspec203", "sunspec211", "sunspec213")
+MODELS = tuple(models())
 
 
 def test_these_models_are_there() -> None:
-    assert tuple(models()) == MODELS
+    assert {"em340", "iem3155", "sdm120", "sdm630", "sunspec201", "sunspec203", "sunspec211", "sunspec213"} <= set(
+        MODELS
+    )
 
 
 def test_sdm630_float32_high_register_first_in_input_registers() -> None:
