@@ -104,10 +104,11 @@ def _number(text: str, low: int, high: int, what: str) -> int:
 
 
 class Framing(Protocol):
-    """How a line wraps a response. Which unit speaks, and a frame whose check fails."""
+    """How a line wraps a response; frames whose check fails, by the check itself or by a byte that it covers."""
 
     def wrap(self, unit: int, response: bytes) -> bytes: ...
     def spoil(self, frame: bytes, random: Random) -> bytes: ...
+    def hurt(self, frame: bytes, random: Random) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,5 +193,4 @@ def _noisy(frame: bytes, word: str, framing: Framing, random: Random) -> bytes:
         return dirt + frame if word == "before" else frame + dirt
     if word == "broken":
         return framing.spoil(frame, random)
-    at = random.randrange(len(frame))
-    return frame[:at] + bytes((frame[at] ^ random.randint(1, 255),)) + frame[at + 1 :]
+    return framing.hurt(frame, random)

@@ -52,6 +52,11 @@ class RtuFraming:
         """The frame with a wrong CRC."""
         return frame[:-1] + bytes((frame[-1] ^ random.randint(1, 255),))
 
+    def hurt(self, frame: bytes, random: Random) -> bytes:
+        """The frame with one byte changed, which the CRC always finds."""
+        at = random.randrange(len(frame))
+        return frame[:at] + bytes((frame[at] ^ random.randint(1, 255),)) + frame[at + 1 :]
+
 
 class RtuLine:
     """Stations on one line; `path` is what the master opens. close() gives everything back.

@@ -29,6 +29,10 @@ class TcpFraming:
         other = (int.from_bytes(frame[:2], "big") + random.randint(1, 65_535)) % 65_536
         return other.to_bytes(2, "big") + frame[2:]
 
+    def hurt(self, frame: bytes, random: Random) -> bytes:
+        """The same: TCP carries no frame with a changed byte."""
+        return self.spoil(frame, random)
+
 
 class _Connection(asyncio.Protocol):
     def __init__(self, station: Station, open_ones: set[asyncio.Transport]) -> None:

@@ -101,8 +101,10 @@ def test_a_master_refuses_a_broken_check_on_both_lines() -> None:
     lab = Lab(fault("noise:broken"))
     with on_pty(lab.station) as line, serial_master(line.path, 0.1) as master, pytest.raises(ConnectionError):
         registers(master, 0x34, 2)
-    with on_tcp(lab.station) as port, tcp_master(port, 0.2) as master, pytest.raises(ConnectionError):
-        registers(master, 0x34, 2)
+    for word in ("broken", "inside"):
+        lab = Lab(fault(f"noise:{word}"))
+        with on_tcp(lab.station) as port, tcp_master(port, 0.2) as master, pytest.raises(ConnectionError):
+            registers(master, 0x34, 2)
 
 
 @pytest.mark.parametrize(("text", "unit"), [("other_unit", 2), ("other_unit:9", 9)])

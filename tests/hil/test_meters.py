@@ -252,7 +252,7 @@ def test_the_truth_reads_back(tmp_path: Path) -> None:
 
 
 def test_a_request_costs_less_than_100_microseconds() -> None:
-    """Two dozen meters share a core with all else. The best of a few runs: others use the machine too."""
+    """Two dozen meters share a core with all else. Processor time, the best of a few runs: others use the machine."""
     framing, costs = RtuFraming(), []
     for name in MODELS:
         one = station(name)
@@ -260,9 +260,9 @@ def test_a_request_costs_less_than_100_microseconds() -> None:
         pdu = bytes((one.meter.model.functions[0],)) + q.address.to_bytes(2, "big") + b"\0\2"
         runs = []
         for _ in range(5):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             for _ in range(200):
                 one.answer(1, pdu, framing)
-            runs.append((time.perf_counter() - begun) / 200)
+            runs.append((time.thread_time() - begun) / 200)
         costs.append(min(runs))
     assert max(costs) < 100e-6
