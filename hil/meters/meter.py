@@ -11,11 +11,11 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hil.meters.catalogue import NAMES, MeterMap, Quantity
-from hil.meters.registers import Form, answer, encode, span, turned
+from hil.meters.registers import Form, answer, encoder, span, turned
 from hil.meters.truth import Offered
 
 _WS_PER_WH = 3600
@@ -47,7 +47,7 @@ def _share(total: int, phases: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Register:
-    """counts = value x numerator / denominator; what is written is counts x weight."""
+    """counts = value x numerator / denominator; what is written is counts x weight; is_smooth: counts have fractions."""
 
     quantity: Quantity
     at: int
@@ -57,10 +57,12 @@ class _Register:
     low: float
     high: float
     absent: bytes
+    encode: Callable[[float], bytes]
+    is_smooth: bool
 
     def written(self, value: int) -> float:
         """The register's value, rounded half away from zero; energies are cut."""
-        if self.quantity.form is Form.FLOAT32 and not self.quantity.resolution:
+        if self.is_smooth:
             return value * self.numerator / self.denominator
         if self.quantity.kind == "energy":
             return value * self.numerator // self.denominator * self.weight
@@ -129,7 +131,7 @@ class Meter:
             written = register.written(value)
             data = register.absent
             if register.low <= written <= register.high:
-                data = encode(quantity.form, written, self.model.low_first)
+                data = register.encode(written)
                 offered[quantity.name] = value
             self.content[register.at : register.at + len(data)] = data
         return Offered(self.pod, utc_ms, offered)
@@ -149,6 +151,8 @@ def _register(model: MeterMap, quantity: Quantity, ratio: int) -> _Register:
         low,
         high,
         turned(absent) if model.low_first else absent,
+        encoder(quantity.form, model.low_first),
+        quantity.form is Form.FLOAT32 and not quantity.resolution,
     )
 
 

@@ -5,6 +5,7 @@
 """
 
 import struct
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
@@ -50,8 +51,13 @@ def span(form: Form) -> tuple[float, float]:
 
 def encode(form: Form, value: float, low_first: bool) -> bytes:
     """The registers of a value within its form's span; `low_first`: the low register comes first."""
-    data = _PACKING[form].pack(value)
-    return turned(data) if low_first else data
+    return encoder(form, low_first)(value)
+
+
+def encoder(form: Form, low_first: bool) -> Callable[[float], bytes]:
+    """`encode` for one form and order, for those who write often."""
+    pack = _PACKING[form].pack
+    return (lambda value: turned(pack(value))) if low_first else pack
 
 
 def decode(form: Form, data: bytes, low_first: bool) -> float:
@@ -62,6 +68,8 @@ def decode(form: Form, data: bytes, low_first: bool) -> float:
 
 def turned(data: bytes) -> bytes:
     """The same registers in reversed order."""
+    if len(data) == 4:
+        return data[2:] + data[:2]
     return b"".join(data[k : k + 2] for k in range(len(data) - 2, -1, -2))
 
 
