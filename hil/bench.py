@@ -24,6 +24,7 @@ from edge_agent.settings import EmsSettings
 from hil.agents import VirtualAgent
 from hil.broker import Broker
 from hil.conductor import PHASE_AGENT, Conductor, Tick
+from hil.meters.truth import read_truth
 from hil.nodes import NodeFailed, VirtualNode
 from hil.pki import Pki
 from hil.process import Child
@@ -143,7 +144,7 @@ class Bench:
             "issuers": [{"id": identity.issuer.hex(), "role": 1, "key": identity.issuer_key.public.hex()}],
             "broker": {"host": self.broker.host, "port": self.broker.port, "ca": str(self.pki.ca_der), "cert": "-", "key": "-"},
             "meter": {
-                "port": self.ready[pod]["meter"], "unit": customer["unit"], "map": "sdm630",
+                "port": self.ready[pod]["meter"], "unit": customer["unit"], "map": customer.get("meter", "sdm630"),
                 "ct_ratio": customer["ct_ratio"], "vt_ratio": customer["vt_ratio"],
             },
             "limits": {"max_withdrawal_w": 2_000_000, "max_injection_w": 2_000_000},
@@ -311,5 +312,6 @@ class Bench:
 
     def truth(self, pod: str) -> dict[int, int]:
         """What the meter offered: W by slot mark."""
-        rows = [json.loads(line) for line in (self.folder / "truth.jsonl").read_text().splitlines()]
-        return {row["utc_ms"]: row["power_w"] for row in rows if row["pod"] == pod}
+        return {
+            offered.utc_ms: offered.power_w for offered in read_truth(self.folder / "truth.jsonl") if offered.pod == pod
+        }

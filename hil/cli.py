@@ -10,6 +10,8 @@ from backend.errors import BackendError, Unavailable
 from hil.bench import BenchError
 from hil.broker import BrokerUnavailable
 from hil.demo.options import Options, add_arguments, options_of
+from hil.meters.command import EXAMPLE, run
+from hil.meters.command import add_arguments as add_meter_arguments
 from hil.nodes import NodeFailed
 from hil.runtime import RuntimePartMissing, micropython_command, mosquitto_command
 
@@ -25,7 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add_arguments(demo)
     demo.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    meter = commands.add_parser(
+        "meter", help="an emulated meter", epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_meter_arguments(meter)
     options = parser.parse_args(arguments)
+    if options.command == "meter":
+        return run(options)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         return _demo(options_of(options), options.json)
