@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 refused or not valid (with the reason), 2 wrong usage, 3 a
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def _export(options: argparse.Namespace) -> int:
         print(f"lightnode: {error}", file=sys.stderr)
         return UNAVAILABLE
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: no second error at exit
         return REFUSED
     return DONE
 
