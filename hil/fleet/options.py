@@ -1,0 +1,89 @@
+"""What a fleet may be told on its command line."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+STORMS = ("sessions", "reboot", "broker", "backend")
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """What breaks for everybody at once, and when: ms after the start, virtual."""
+
+    kind: str
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """nodes; speed: virtual seconds per wall second, None as fast as it goes; minutes of load, virtual; workers: processes."""
+
+    nodes: int
+    speed: float | None
+    minutes: float
+    seed: str
+    out: Path
+    workers: int
+    storms: tuple[Storm, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The fleet's options."""
+    parser.add_argument("--nodes", type=_number(1, 20_000), default=1000, help="light nodes (default 1000)")
+    parser.add_argument("--speed", type=_speed, default=1.0, help="virtual seconds per second, or 'max' (default 1)")
+    parser.add_argument("--minutes", type=_minutes, default=5.0, help="virtual minutes of load, to 720 (default 5)")
+    parser.add_argument("--seed", default="1", help="of keys and loads (default 1)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("fleet-output"), help="folder of the run (default fleet-output)"
+    )
+    parser.add_argument("--workers", type=_number(1, 64), default=2, help="processes (default 2)")
+    parser.add_argument(
+        "--storm",
+        type=_storm,
+        action="append",
+        default=[],
+        metavar="KIND@MINUTE",
+        help="sessions (all broken at once), reboot (all lose power), broker or backend (kill -9 and start); repeatable",
+    )
+
+
+def options_of(parsed: argparse.Namespace) -> FleetOptions:
+    """Checked options; storms in order of time."""
+    storms = tuple(sorted(parsed.storm, key=lambda storm: storm.after_ms))
+    workers = min(parsed.workers, parsed.nodes)
+    return FleetOptions(parsed.nodes, parsed.speed, parsed.minutes, parsed.seed, parsed.out, workers, storms)
+
+
+def _speed(text: str) -> float | None:
+    return None if text == "max" else _between(text, 0.1, 10_000)
+
+
+def _minutes(text: str) -> float:
+    return _between(text, 0.1, 720)
+
+
+def _between(text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text}: a number from {low} to {high}")
+    return value
+
+
+def _number(low: int, high: int):  # type: ignore[no-untyped-def]
+    def parse(text: str) -> int:
+        if not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text}: a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _storm(text: str) -> Storm:
+    kind, _, minute = text.partition("@")
+    if kind not in STORMS or not minute:
+        raise argparse.ArgumentTypeError(f"{text}: KIND@MINUTE with a kind of {', '.join(STORMS)}")
+    return Storm(kind, int(_between(minute, 0, 720) * 60_000))
