@@ -143,18 +143,16 @@ class SqliteStore:
 
     def keep_message(self, record: records.Reading, sealed: bytes, time_ms: int) -> bytes | None:
         """Stores a message; None if it was new, else the bytes already there under this identity."""
-        found = self._rows("select sealed from message where device = ? and seq = ?", record.device, record.seq)
-        if found:
-            there = found[0][0]
-            assert isinstance(there, bytes)
-            return there
-        power = getattr(record, "power_w", None)
-        self._do(
-            "insert into message values (?,?,?,?,?,?,?,?,?)",
-            record.device, record.seq, record.boot, record.KIND, time_ms, power,
+        new = self._do(
+            "insert into message values (?,?,?,?,?,?,?,?,?) on conflict do nothing",
+            record.device, record.seq, record.boot, record.KIND, time_ms, getattr(record, "power_w", None),
             getattr(record, "import_wh", None), getattr(record, "export_wh", None), sealed,
         )  # fmt: skip
-        return None
+        if new:
+            return None
+        there = self._rows("select sealed from message where device = ? and seq = ?", record.device, record.seq)[0][0]
+        assert isinstance(there, bytes)
+        return there
 
     def messages(self, device: bytes, first: int, last: int) -> list[Kept]:
         """Messages of a device with first <= seq <= last, in order."""
