@@ -96,19 +96,19 @@ class SqliteStore:
     def writing(self) -> Iterator[None]:
         """One commit at the end; nothing of it on an error. Nested use joins the outer commit."""
         with self._lock:
-            self._depth += 1
-            if self._depth == 1:
+            if not self._depth:
                 self._db.execute("begin immediate")
+            self._depth += 1
             try:
                 yield
+                if self._depth == 1:
+                    self._db.execute("commit")
             except BaseException:
-                self._depth -= 1
-                if not self._depth:
+                if self._depth == 1 and self._db.in_transaction:
                     self._db.execute("rollback")
                 raise
-            self._depth -= 1
-            if not self._depth:
-                self._db.execute("commit")
+            finally:
+                self._depth -= 1
 
     def _rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         with self._lock:
