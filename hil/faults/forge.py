@@ -7,6 +7,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from lightwire import decision, envelope, records
 
@@ -25,7 +26,9 @@ class Forged:
     reason: int
 
 
-def set_point(identity: Identity, device: bytes, now_ms: int, command: int, **other: object) -> records.SetPoint:
+def set_point(
+    identity: Identity, device: bytes, now_ms: int, command: int, other: Mapping[str, object] = MappingProxyType({})
+) -> records.SetPoint:
     """A set-point that a node would accept, but for what `other` changes."""
     fields: dict[str, object] = {
         "id": os.urandom(16), "device": device, "issuer": identity.issuer, "role": records.ROLE_DSO, "command": command,
@@ -47,7 +50,7 @@ def set_points(identity: Identity, device: bytes, now_ms: int, command: int) -> 
     thief, issuer, deployment = SigningKey(os.urandom(32)), identity.issuer_key, identity.deployment
 
     def wrong(reason: int, **other: object) -> Forged:
-        point = set_point(identity, device, now_ms, command, **other)
+        point = set_point(identity, device, now_ms, command, other)
         return Forged(sealed_by(issuer, point, deployment), reason)
 
     good = set_point(identity, device, now_ms, command)
