@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         if options.command == "fleet":
-            return _fleet(fleet_options_of(options), options.json)
+            return _fleet(_fleet_options(fleet, options), options.json)
         return _demo(options_of(options), options.json)
     except (RuntimePartMissing, BrokerUnavailable, Unavailable) as error:
         print(f"lightnode-hil: {error}", file=sys.stderr)
@@ -51,6 +51,13 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("lightnode-hil: stopped", file=sys.stderr)
         return 130
+
+
+def _fleet_options(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> FleetOptions:
+    try:
+        return fleet_options_of(parsed)
+    except argparse.ArgumentTypeError as error:
+        parser.error(str(error))
 
 
 def _fleet(options: FleetOptions, as_json: bool) -> int:

@@ -26,6 +26,16 @@ class FleetOptions:
     out: Path
     workers: int
     storms: tuple[Storm, ...]
+    broker: "GivenBroker | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBroker:
+    """A broker that runs already, and the folder of the authority (ca.pem, ca.key.pem) that its clients are issued by."""
+
+    host: str
+    port: int
+    authority: Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,13 +56,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND@MINUTE",
         help="sessions (all broken at once), reboot (all lose power), broker or backend (kill -9 and start); repeatable",
     )
+    parser.add_argument(
+        "--broker", type=_address, metavar="HOST:PORT", help="a broker that runs already, with --authority"
+    )
+    parser.add_argument(
+        "--authority", type=Path, help="folder with ca.pem and ca.key.pem, to issue certificates for it"
+    )
 
 
 def options_of(parsed: argparse.Namespace) -> FleetOptions:
-    """Checked options; storms in order of time."""
+    """Checked options; storms in order of time. ArgumentTypeError for what does not go together."""
+    if (parsed.broker is None) != (parsed.authority is None):
+        raise argparse.ArgumentTypeError("--broker and --authority go together")
+    if parsed.broker is not None and any(storm.kind == "broker" for storm in parsed.storm):
+        raise argparse.ArgumentTypeError("--storm broker: only a broker of the fleet's own can be killed")
+    given = None
+    if parsed.broker is not None:
+        host, port = parsed.broker
+        given = GivenBroker(host, port, parsed.authority)
     storms = tuple(sorted(parsed.storm, key=lambda storm: storm.after_ms))
     workers = min(parsed.workers, parsed.nodes)
-    return FleetOptions(parsed.nodes, parsed.speed, parsed.minutes, parsed.seed, parsed.out, workers, storms)
+    return FleetOptions(parsed.nodes, parsed.speed, parsed.minutes, parsed.seed, parsed.out, workers, storms, given)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"{text}: HOST:PORT belongs here")
+    return host, int(port)
 
 
 def _speed(text: str) -> float | None:

@@ -84,8 +84,9 @@ class Fleet:
 
     def _open(self, stack: ExitStack) -> None:
         out, options = self._out, self._options
-        self._pki = Pki(out / "pki")
-        self._broker = stack.enter_context(Broker(out / "broker", self._pki))
+        given = options.broker
+        self._pki = Pki(out / "pki", authority=given.authority if given else None)
+        self._broker = given or stack.enter_context(Broker(out / "broker", self._pki))
         self._identity = make_identity(out / "keys", os.urandom(16))
         self._say(f"enrolling {options.nodes} light nodes")
         clients = self._enrol()
@@ -177,7 +178,7 @@ class Fleet:
 
     def _break(self, kind: str) -> None:
         self._say(f"kill -9 of the {kind}")
-        if kind == "broker":
+        if isinstance(self._broker, Broker) and kind == "broker":
             self._broker.kill()
             self._tick()
             self._broker.start()

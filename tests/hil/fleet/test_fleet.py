@@ -3,13 +3,18 @@
 import argparse
 import json
 import resource
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from hil.broker import Broker
 from hil.cli import main
 from hil.fleet.options import add_arguments, options_of
 from hil.fleet.run import allow_files
+from hil.pki import Pki
 from hil.process import Child
 
 
@@ -64,3 +69,60 @@ def test_a_fleet_survives_every_storm_without_a_loss(
     boots = {json.loads(line)["boot"] for path in tmp_path.glob("produced-*.jsonl") for line in path.open()}
     assert boots == {1, 2}
     assert len(started) == 6 and all(child.exit_code is not None for child in started)
+
+
+def test_a_fleet_uses_a_broker_that_runs_already(
+    tmp_path: Path, mosquitto: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pki = Pki(tmp_path / "authority")
+    pki.keep_key()
+    with Broker(tmp_path / "broker", pki) as broker:
+        where = ["--broker", f"{broker.host}:{broker.port}", "--authority", str(tmp_path / "authority")]
+        words = ["--nodes", "3", "--minutes", "0.4", "--speed", "max", "--out", str(tmp_path / "out"), "--json"]
+        assert main(["fleet", *words, *where]) == 0
+        assert broker.alive
+    assert json.loads(capsys.readouterr().out)["stored"] == 3 * 6
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--broker", "127.0.0.1:1"], "go together"),
+        (["--broker", "127.0.0.1:1", "--authority", ".", "--storm", "broker@1"], "of the fleet's own"),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_usage(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["fleet", *words])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def alive_in(folder: Path) -> list[str]:
+    """Command lines of processes that name the folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # it has ended meanwhile
+        if str(folder) in words:
+            found.append(words)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc to see processes")
+def test_no_process_is_left_after_kill_9(tmp_path: Path, mosquitto: list[str]) -> None:
+    command = [sys.executable, "-m", "hil", "fleet", "--nodes", "4", "--minutes", "60", "--out", str(tmp_path)]
+    fleet = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert fleet.stderr is not None
+    assert any(line.startswith("slot 0") for line in fleet.stderr)
+    assert len(alive_in(tmp_path)) >= 5, "fleet, broker, back end, two workers"
+    fleet.kill()
+    fleet.wait()
+    end = time.monotonic() + 10
+    while alive_in(tmp_path) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert alive_in(tmp_path) == []
