@@ -200,7 +200,8 @@ class FleetNode:
         """A slot after the end of the load: nothing is read, what was kept is still sent."""
         if self._clock.trusted:
             self._recorder.close_if_over(self._clock.utc_ms())
-        self._uplink.tick()
+        if self._journal.acked < self._journal.seq or self._clock.wants_answer:
+            self._uplink.tick()
 
     def facts(self) -> tuple[int, ...]:
         """In the order of FACTS."""
