@@ -5,9 +5,13 @@ Exit codes: 0 done, 1 refused or not valid (with the reason), 2 wrong usage, 3 a
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
+from backend.adapters.readings import Selection, exported
+from backend.errors import Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_rpc
 from backend.evidence.verifier.bundle import MAX_BYTES, Report, verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid
@@ -18,7 +22,7 @@ DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence.",
+        description="The back end: evidence, readings.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -40,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with --rpc: the contract you trust (else the one that the bundle names is asked)",
     )
     check.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_export(groups)
     return parser
 
 
@@ -53,9 +58,47 @@ def _address(text: str) -> bytes:
     return found
 
 
+def _add_export(groups: Any) -> None:
+    readings = groups.add_parser("readings", help="what the light nodes measured").add_subparsers(
+        dest="command", required=True
+    )
+    export = readings.add_parser(
+        "export",
+        help="every stored reading as one JSON line, by device and seq",
+        epilog="example: lightnode readings export --db scd.sqlite --device 0123456789abcdef --from 1796040000000",
+    )
+    export.add_argument("--db", type=Path, required=True, help="the database file; it is only read")
+    export.add_argument("--device", type=_device, help="only this light node, 16 hexadecimal digits")
+    export.add_argument("--from", type=int, dest="start_ms", help="first slot mark, UTC ms, inclusive")
+    export.add_argument("--to", type=int, dest="end_ms", help="last slot mark, UTC ms, exclusive")
+
+
+def _device(text: str) -> bytes:
+    if len(text) != 16 or not all(c in "0123456789abcdef" for c in text.lower()):
+        raise argparse.ArgumentTypeError(f"{text}: a device id has 16 hexadecimal digits")
+    return bytes.fromhex(text)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parses, calls, prints."""
     options = _parser().parse_args(arguments)
+    return _export(options) if options.group == "readings" else _check(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    try:
+        for line in exported(options.db, Selection(options.device, options.start_ms, options.end_ms)):
+            print(json.dumps(line))
+    except Unavailable as error:
+        print(f"lightnode: {error}", file=sys.stderr)
+        return UNAVAILABLE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: no second error at exit
+        return REFUSED
+    return DONE
+
+
+def _check(options: argparse.Namespace) -> int:
     try:
         report = _verify(options)
     except NotValid as finding:

@@ -21,7 +21,7 @@ from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
 from backend.ports import Ledger
 
-BATCH = 256
+BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)

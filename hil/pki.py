@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
@@ -32,13 +32,35 @@ class Identity:
 class Pki:
     """The authority of one deployment; files under `folder`, keys readable by the owner only."""
 
-    def __init__(self, folder: Path, valid_days: int = 30) -> None:
+    def __init__(self, folder: Path, valid_days: int = 30, authority: Path | None = None) -> None:
+        """authority: a folder with ca.pem and ca.key.pem (see `keep_key`) to issue for, instead of making one."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._days = valid_days
+        if authority is None:
+            self._make()
+        else:
+            self._open(authority)
+
+    def keep_key(self) -> None:
+        """Writes the authority's key beside its certificate, so that another process can issue, too."""
+        key = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        _write(self._folder / "ca.key.pem", key)
+
+    def _open(self, authority: Path) -> None:
+        key = load_pem_private_key((authority / "ca.key.pem").read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{authority / 'ca.key.pem'}: a key on an elliptic curve belongs here")
+        certificate = x509.load_pem_x509_certificate((authority / "ca.pem").read_bytes())
+        self._key, self._name = key, certificate.subject
+        self.ca_pem, self.ca_der = self._folder / "ca.pem", self._folder / "ca.der"
+        _write(self.ca_pem, certificate.public_bytes(Encoding.PEM))
+        _write(self.ca_der, certificate.public_bytes(Encoding.DER))
+
+    def _make(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lightnode rig authority")])
-        self.ca_pem, self.ca_der = folder / "ca.pem", folder / "ca.der"
+        self.ca_pem, self.ca_der = self._folder / "ca.pem", self._folder / "ca.der"
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         builder = self._builder(self._name, self._key).add_extension(usage, True)
         certificate = builder.add_extension(x509.BasicConstraints(True, 0), True).sign(self._key, hashes.SHA256())

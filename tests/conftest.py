@@ -12,6 +12,8 @@ from hil.runtime import RuntimePartMissing, micropython_command, mosquitto_comma
 
 ROOT = Path(__file__).parents[1]
 
+pytest_plugins = ("hil.plugin_faults",)
+
 settings.register_profile("lightnode", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lightnode")
 

@@ -96,19 +96,19 @@ class SqliteStore:
     def writing(self) -> Iterator[None]:
         """One commit at the end; nothing of it on an error. Nested use joins the outer commit."""
         with self._lock:
-            self._depth += 1
-            if self._depth == 1:
+            if not self._depth:
                 self._db.execute("begin immediate")
+            self._depth += 1
             try:
                 yield
+                if self._depth == 1:
+                    self._db.execute("commit")
             except BaseException:
-                self._depth -= 1
-                if not self._depth:
+                if self._depth == 1 and self._db.in_transaction:
                     self._db.execute("rollback")
                 raise
-            self._depth -= 1
-            if not self._depth:
-                self._db.execute("commit")
+            finally:
+                self._depth -= 1
 
     def _rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         with self._lock:
@@ -143,18 +143,16 @@ class SqliteStore:
 
     def keep_message(self, record: records.Reading, sealed: bytes, time_ms: int) -> bytes | None:
         """Stores a message; None if it was new, else the bytes already there under this identity."""
-        found = self._rows("select sealed from message where device = ? and seq = ?", record.device, record.seq)
-        if found:
-            there = found[0][0]
-            assert isinstance(there, bytes)
-            return there
-        power = getattr(record, "power_w", None)
-        self._do(
-            "insert into message values (?,?,?,?,?,?,?,?,?)",
-            record.device, record.seq, record.boot, record.KIND, time_ms, power,
+        new = self._do(
+            "insert into message values (?,?,?,?,?,?,?,?,?) on conflict do nothing",
+            record.device, record.seq, record.boot, record.KIND, time_ms, getattr(record, "power_w", None),
             getattr(record, "import_wh", None), getattr(record, "export_wh", None), sealed,
         )  # fmt: skip
-        return None
+        if new:
+            return None
+        there = self._rows("select sealed from message where device = ? and seq = ?", record.device, record.seq)[0][0]
+        assert isinstance(there, bytes)
+        return there
 
     def messages(self, device: bytes, first: int, last: int) -> list[Kept]:
         """Messages of a device with first <= seq <= last, in order."""

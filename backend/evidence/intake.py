@@ -12,6 +12,8 @@ from typing import Any
 from lightwire import envelope
 from lightwire.errors import WireError
 
+from backend.evidence.decoding import decode
+
 Verify = Callable[[bytes, bytes], bool]
 
 
@@ -33,17 +35,19 @@ def open_verified(
 ) -> Any:
     """The record in sealed bytes, signed by the registered key of its `signer_field` and generation (rule 1); Refused."""
     try:
-        claimed = envelope.peek(sealed)
+        payload, signature, algorithm = envelope.split(sealed)
+        record = decode(payload)
     except WireError as error:
         raise Refused(f"not a record: {error}") from error
-    who = getattr(claimed, signer_field, b"")
-    signer = signers.get((who, getattr(claimed, "generation", 1)))
+    who = getattr(record, signer_field, b"")
+    signer = signers.get((who, getattr(record, "generation", 1)))
     if signer is None or signer.role != role:
         raise Refused(f"no registered {role} key for {who.hex()}")
-    try:
-        return envelope.open_sealed(sealed, deployment, signer.verify, signer.algorithm)
-    except WireError as error:
-        raise Refused(f"{who.hex()}: {error}") from error
+    if algorithm != signer.algorithm:
+        raise Refused(f"{who.hex()}: algorithm {algorithm} where {signer.algorithm} is registered")
+    if not signer.verify(envelope.digest(payload, deployment, algorithm), signature):
+        raise Refused(f"{who.hex()}: signature of kind {record.KIND}")
+    return record
 
 
 def same_payload(one: bytes, other: bytes) -> bool:

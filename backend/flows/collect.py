@@ -9,6 +9,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from lightwire import envelope, merkle, records, topics
@@ -22,6 +23,7 @@ from backend.flows.ledgers import EvidenceTrees
 from backend.ports import Link
 
 DELIVERY_EVERY_MS = 60_000
+_parsed = lru_cache(maxsize=65536)(topics.parse)
 UPLINK_KINDS = (records.READING, records.STATEMENT, records.GAP, records.CLOCK_LINK, records.DECISION)
 
 
@@ -118,7 +120,7 @@ class Collect:
 
     def _one(self, message: Incoming) -> None:
         try:
-            device, channel = topics.parse(message.topic)
+            device, channel = _parsed(message.topic)
         except WireError as error:
             raise Refused(str(error)) from error
         if channel == "record":
@@ -150,7 +152,7 @@ class Collect:
         state = self._devices[device]
         self._place(record)
         self._arrived(state, record.KIND, record.seq, sealed)
-        for seq in sorted(seq for seq in state.waiting if seq <= state.committed):
+        for seq in sorted(seq for seq in state.waiting if seq <= state.committed) if state.waiting else ():
             waiting = state.waiting.pop(seq)
             self._statement(state, envelope.peek(waiting), waiting)
 

@@ -99,6 +99,7 @@ class Node:
             "accepted": setpoints.accepted,
             "refused": sum(setpoints.refused),
             "alarms": uplink.alarms + setpoints.alarms,
+            "times_refused": uplink.times_refused,
             "restarts": self._restarts,
         }
 

@@ -28,7 +28,8 @@ _PAUSE_MAX_MS = 30_000
 
 
 class Uplink:
-    """`connected`; `sessions`; `receipts`: checked and true; `receipts_refused`: of no statement here; `alarms`: rule 5."""
+    """`connected`; `sessions`; `receipts`: checked and true; `receipts_refused`: of no statement here; `alarms`: rule 5;
+    `times_refused`: answers to another question, or no better than what the clock knows."""
 
     def __init__(self, board, settings, recorder, journal, clock, setpoints, device: bytes) -> None:  # type: ignore[no-untyped-def]
         value = settings.value
@@ -56,6 +57,7 @@ class Uplink:
         self.receipts = 0
         self.receipts_refused = 0
         self.alarms = 0
+        self.times_refused = 0
         recorder.wake = self._work.set
 
     async def run(self) -> None:
@@ -176,7 +178,7 @@ class Uplink:
 
     def _time(self, payload: bytes) -> None:
         answer = self._from_back_end(payload, records.TIME_ANSWER)
-        self._clock.answer(answer.nonce, answer.utc_ms)
+        self.times_refused += not self._clock.answer(answer.nonce, answer.utc_ms)
 
     def _delivery(self, payload: bytes) -> None:
         delivery = self._from_back_end(payload, records.DELIVERY)

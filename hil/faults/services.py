@@ -1,0 +1,102 @@
+"""Services that stop: the back end between commit and acknowledgement, the chain; the broker has kill and start itself.
+
+A crash of the back end inside this process is what kill -9 leaves: no word to the broker, nothing written after it, and
+everything in memory gone. For a real kill -9 see hil.scd.
+"""
+
+import threading
+from collections.abc import Sequence
+
+from backend.adapters.mqtt import BrokerAccess, Incoming, MqttLink
+from backend.errors import Unavailable
+from backend.ports import Ledger
+from backend.wiring import Backend
+from hil.broker import Broker
+from hil.pki import Pki
+
+
+class Crashed(RuntimeError):
+    """The back end ends here, on purpose."""
+
+
+class _CrashingLink:
+    """The link; its next acknowledgement is never sent."""
+
+    def __init__(self, link: MqttLink, crashed: threading.Event) -> None:
+        self._link = link
+        self._crashed = crashed
+
+    def incoming(self, limit: int, timeout_s: float) -> list[Incoming]:
+        """As the link."""
+        return self._link.incoming(limit, timeout_s)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """As the link."""
+        self._link.publish(topic, payload)
+
+    def stop(self) -> None:
+        """As the link."""
+        self._link.stop()
+
+    def done(self, _batch: list[Incoming]) -> None:
+        """What was to be acknowledged is committed; nobody will hear of it."""
+        hang_up(self._link)
+        self._crashed.set()
+        raise Crashed("between commit and acknowledgement")
+
+
+def hang_up(link: MqttLink) -> None:
+    """The connection to the broker ends without a word, and is not made again."""
+    client = link._client
+    client.loop_stop()
+    if (sock := client.socket()) is not None:
+        sock.close()
+
+
+def crash_before_acknowledgement(backend: Backend) -> threading.Event:
+    """The next batch is committed and then the back end's ingest is gone; set when it has happened."""
+    crashed = threading.Event()
+    backend._link = _CrashingLink(backend._link, crashed)  # type: ignore[assignment]
+    return crashed
+
+
+def access_of(broker: Broker, pki: Pki) -> BrokerAccess:
+    """The back end's way to the broker."""
+    mine = pki.client("backend")
+    return BrokerAccess(broker.host, broker.port, pki.ca_pem, mine.cert_pem, mine.key_pem)
+
+
+class ChainSwitch:
+    """A ledger that can be taken away: while `is_on` is false every call is Unavailable."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.is_on = True
+        self.refused = 0
+        self.chain_id, self.contract, self.log = ledger.chain_id, ledger.contract, ledger.log
+
+    def head(self) -> int:
+        """Number of the latest block."""
+        return self._there().head()
+
+    def words(self, first: int, count: int, block: int) -> list[bytes]:
+        """As the ledger."""
+        return self._there().words(first, count, block)
+
+    def nonce(self, block: int) -> int:
+        """As the ledger."""
+        return self._there().nonce(block)
+
+    def prepare(self, nonce: int, commitments: Sequence[tuple[int, bytes, int]], bump: int) -> bytes:
+        """As the ledger."""
+        return self._there().prepare(nonce, commitments, bump)
+
+    def send(self, raw: bytes) -> None:
+        """As the ledger."""
+        self._there().send(raw)
+
+    def _there(self) -> Ledger:
+        if not self.is_on:
+            self.refused += 1
+            raise Unavailable("chain", "switched off")
+        return self._ledger
