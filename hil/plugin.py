@@ -11,10 +11,12 @@ from collections.abc import Callable
 import pytest
 
 from hil.targets.board import Board
+from hil.targets.chip import Chip
 from hil.targets.host import CPython, Vm
 from hil.targets.target import Target, lacks
 
-NAMES = ("cpython", "vm", "board")
+NAMES = ("cpython", "vm", "chip", "board")
+_BUILD_S = 1200  # the chip's first test may have to install a compiler and build the image
 _OURS_TO_INSTALL = ("cpython", "vm", "chip")
 
 
@@ -38,7 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A body with the fixture `target` becomes one test for each chosen target."""
     if "target" in metafunc.fixturenames:
-        metafunc.parametrize("target", _chosen(metafunc.config), indirect=True)
+        slow = pytest.mark.timeout(_BUILD_S)
+        chosen = [pytest.param(n, marks=slow) if n == "chip" else n for n in _chosen(metafunc.config)]
+        metafunc.parametrize("target", chosen, indirect=True)
 
 
 @pytest.fixture
@@ -47,6 +51,7 @@ def target(request: pytest.FixtureRequest) -> Target:
     makers: dict[str, Callable[[], Target]] = {
         "cpython": CPython,
         "vm": Vm,
+        "chip": Chip,
         "board": lambda: Board(str(request.config.getoption("--board-port"))),
     }
     found = makers[request.param]()

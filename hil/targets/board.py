@@ -2,10 +2,11 @@
 
 1. The port is $LIGHTNODE_BOARD_PORT or the option --board-port. Without one the target is missing, never guessed.
 2. The firmware goes to /lightnode-rig as .mpy files beside a stamp of what they were made from, and is copied again only
-   when that changed. Nothing else on the board is touched, but the files of a job, which are removed after it.
+   when that changed. A job's files go there too and are removed after it; nothing else on the board is touched.
 3. What its wiring offers is said by the user: $LIGHTNODE_BOARD_HAS=asyncio,uart
 """
 
+import base64
 import hashlib
 import os
 import subprocess
@@ -22,7 +23,8 @@ from hil.targets.repl import Repl
 from hil.targets.target import Job, TargetError, with_meter
 
 _FOLDER = "/lightnode-rig"
-_CHUNK = 512
+_ENTER = f"import os, sys\nos.chdir({_FOLDER!r})\nif {_FOLDER!r} not in sys.path: sys.path.insert(0, {_FOLDER!r})"
+_CHUNK = 1024
 
 
 class SerialLine:
@@ -75,10 +77,10 @@ class Board:
         """What the script printed; the board is as before, but for rule 2."""
         with self._raw() as repl:
             _install(repl)
-            _write(repl, job.files, ".")
+            repl.run(_ENTER, 10)
+            _write(repl, job.files, _FOLDER)
             names = f"[{', '.join(repr(n) for n in job.files)}]"
             try:
-                repl.run(f"import sys\nif {_FOLDER!r} not in sys.path: sys.path.insert(0, {_FOLDER!r})", 10)
                 return repl.run(with_meter(job.script, job.meter), job.timeout_s)
             finally:
                 repl.run(f"import os\nfor name in {names}: os.remove(name)", 10)
@@ -122,5 +124,6 @@ def _write(repl: Repl, files: Mapping[str, bytes], folder: str) -> None:
     for name, content in files.items():
         repl.run(f"f = open({folder + '/' + name!r}, 'wb')", 10)
         for at in range(0, len(content), _CHUNK):
-            repl.run(f"f.write({content[at : at + _CHUNK]!r}) and None", 10)
+            chunk = base64.b64encode(content[at : at + _CHUNK])
+            repl.run(f"import binascii\nf.write(binascii.a2b_base64({chunk!r})) and None", 10)
         repl.run("f.close()", 10)
