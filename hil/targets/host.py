@@ -48,7 +48,7 @@ class Vm:
     def run(self, job: Job) -> str:
         """What the script printed."""
         command = [*micropython_command(), "-X", f"heapsize={self._heap}"]
-        return _run(self.name, command, {"MICROPYPATH": str(FIRMWARE)}, job)
+        return _run(self.name, command, {"MICROPYPATH": f".frozen:{FIRMWARE}"}, job)
 
 
 def _run(name: str, command: list[str], paths: dict[str, str], job: Job) -> str:
