@@ -10,8 +10,10 @@ from backend.errors import BackendError, Unavailable
 from hil.bench import BenchError
 from hil.broker import BrokerUnavailable
 from hil.demo.options import Options, add_arguments, options_of
+from hil.mcu.toolchain import ToolchainMissing
 from hil.nodes import NodeFailed
 from hil.runtime import RuntimePartMissing, micropython_command, mosquitto_command
+from hil.targets.target import TargetError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,19 +27,52 @@ def main(arguments: list[str] | None = None) -> int:
     )
     add_arguments(demo)
     demo.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    commands.add_parser("image", help="builds the emulated chip's image if needed and prints where it is")
+    budget = commands.add_parser(
+        "budget", help="instructions, heap and sizes on the emulated chip", epilog="example: ./run hil budget"
+    )
+    budget.add_argument("--accept", action="store_true", help="write the figures into the ratchet, hil/budget.json")
+    budget.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
+        if options.command == "image":
+            return _image()
+        if options.command == "budget":
+            return _budget(options.accept, options.json)
         return _demo(options_of(options), options.json)
-    except (RuntimePartMissing, BrokerUnavailable, Unavailable) as error:
+    except (RuntimePartMissing, ToolchainMissing, BrokerUnavailable, Unavailable) as error:
         print(f"lightnode-hil: {error}", file=sys.stderr)
         return 3
-    except (BenchError, NodeFailed, BackendError, OSError) as error:
+    except (BenchError, NodeFailed, BackendError, TargetError, OSError) as error:
         print(f"lightnode-hil: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("lightnode-hil: stopped", file=sys.stderr)
         return 130
+
+
+def _image() -> int:
+    from hil.mcu.image import image
+
+    print(image().path)
+    return 0
+
+
+def _budget(accept: bool, as_json: bool) -> int:
+    from hil import budget
+
+    rows = budget.compare(budget.measure(), budget.read_ratchet())
+    if accept:
+        budget.accept(rows)
+    print(json.dumps({row.name: row.now for row in rows}) if as_json else budget.table(rows))
+    grown = [row for row in rows if row.has_grown]
+    if accept or not grown:
+        return 0
+    for row in grown:
+        print(f"lightnode-hil: {row}", file=sys.stderr)
+    print("lightnode-hil: if this is wanted, './run hil budget --accept' and say why in the commit", file=sys.stderr)
+    return 1
 
 
 def _demo(options: Options, as_json: bool) -> int:
