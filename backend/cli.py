@@ -34,8 +34,23 @@ def _parser() -> argparse.ArgumentParser:
     source = check.add_mutually_exclusive_group()
     source.add_argument("--anchors", type=Path, help="commitments exported from the chain by somebody you trust")
     source.add_argument("--rpc", help="URL of a node of the chain")
+    check.add_argument(
+        "--contract",
+        type=_address,
+        help="with --rpc: the contract you trust (else the one that the bundle names is asked)",
+    )
     check.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _address(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        found = b""
+    if len(found) != 20:
+        raise argparse.ArgumentTypeError(f"{text}: an address of 40 hexadecimal digits belongs here")
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,16 +71,18 @@ def main(arguments: list[str] | None = None) -> int:
             {"valid": False, "reason": f"{options.bundle}: {error.strerror}"},
             f"{options.bundle}: {error.strerror}",
         )
-    facts = {
-        "valid": True, "anchored": report.anchored, "pod": report.pod, "records": report.records, "batches": report.batches,
-        "setpoints": report.setpoints, "documents": report.documents, "lines": report.lines, "epochs": sorted(report.epochs),
-    }  # fmt: skip
+    facts = _facts(report)
     what = (
         f"{report.pod}: {report.records} records in {report.batches} batches, {report.setpoints} set-points, "
         f"{report.lines} settlement lines"
     )
     if report.anchored:
-        return _say(options, DONE, facts, f"valid: {what}, anchored in epochs {_span(report)}")
+        named = (
+            ""
+            if options.rpc is None or options.contract
+            else f" of contract 0x{report.contract.hex()}, named by the bundle"
+        )
+        return _say(options, DONE, facts, f"valid: {what}, anchored in epochs {_span(report)}{named}")
     return _say(
         options, PENDING, facts, f"consistent, not anchored: {what}; give --anchors or --rpc, or wait for the chain"
     )
@@ -81,8 +98,15 @@ def _verify(options: argparse.Namespace) -> Report:
         anchors = from_file(options.anchors)
     elif options.rpc is not None:
         consistent = verify(data, None)
-        anchors = from_rpc(options.rpc, consistent.contract, consistent.log, consistent.epochs)
+        contract = options.contract or consistent.contract
+        anchors = from_rpc(options.rpc, contract, consistent.log, consistent.epochs)
     return verify(data, anchors)
+
+
+def _facts(report: Report) -> dict[str, object]:
+    counts = {name: getattr(report, name) for name in ("records", "batches", "setpoints", "documents", "lines")}
+    where = {"epochs": sorted(report.epochs), "contract": "0x" + report.contract.hex()}
+    return {"valid": True, "anchored": report.anchored, "pod": report.pod, **counts, **where}
 
 
 def _span(report: Report) -> str:

@@ -24,6 +24,7 @@ from edge_agent.settings import EmsSettings
 from hil.agents import VirtualAgent
 from hil.broker import Broker
 from hil.conductor import PHASE_AGENT, Conductor, Tick
+from hil.meters.truth import read_truth
 from hil.nodes import NodeFailed, VirtualNode
 from hil.pki import Pki
 from hil.process import Child
@@ -143,7 +144,7 @@ class Bench:
             "issuers": [{"id": identity.issuer.hex(), "role": 1, "key": identity.issuer_key.public.hex()}],
             "broker": {"host": self.broker.host, "port": self.broker.port, "ca": str(self.pki.ca_der), "cert": "-", "key": "-"},
             "meter": {
-                "port": self.ready[pod]["meter"], "unit": customer["unit"], "map": "sdm630",
+                "port": self.ready[pod]["meter"], "unit": customer["unit"], "map": customer.get("meter", "sdm630"),
                 "ct_ratio": customer["ct_ratio"], "vt_ratio": customer["vt_ratio"],
             },
             "limits": {"max_withdrawal_w": 2_000_000, "max_injection_w": 2_000_000},
@@ -221,7 +222,6 @@ class Bench:
         self.conductor.dismiss(f"node/{node.device.hex()}")
         if node.child is not None:
             node.child.kill()
-            node.child._reader.join(2)
         self.produced(pod)
         self.facts.pop(pod, None)
 
@@ -278,10 +278,11 @@ class Bench:
             time.sleep(0.15)
             self.tick()
             if all(int(f["seq"]) - int(f["pending"]) >= wanted.get(pod, 0) for pod, f in self.facts.items()):
-                return self._stored()
+                return self.stored()
         raise BenchError(f"not drained: {json.dumps(self.facts, default=str)[:400]}")
 
-    def _stored(self) -> None:
+    def stored(self) -> None:
+        """Until everything the nodes said they journalled is in the store; BenchError otherwise."""
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             committed = self.backend.collect.committed()
@@ -289,6 +290,10 @@ class Bench:
                 return
             time.sleep(0.02)
         raise BenchError("the last readings did not reach the store")
+
+    def inject(self, device: bytes, channel: str, message: bytes) -> None:
+        """Publishes any bytes to a device, as somebody with the back end's access to the broker could."""
+        self.backend.inject(topics.topic(device, channel), message)
 
     def close_epoch(self) -> None:
         """Commits to what is there now, under the present epoch's number, and anchors it to finality."""
@@ -307,5 +312,6 @@ class Bench:
 
     def truth(self, pod: str) -> dict[int, int]:
         """What the meter offered: W by slot mark."""
-        rows = [json.loads(line) for line in (self.folder / "truth.jsonl").read_text().splitlines()]
-        return {row["utc_ms"]: row["power_w"] for row in rows if row["pod"] == pod}
+        return {
+            offered.utc_ms: offered.power_w for offered in read_truth(self.folder / "truth.jsonl") if offered.pod == pod
+        }

@@ -11,6 +11,8 @@ from hil.bench import BenchError
 from hil.broker import BrokerUnavailable
 from hil.demo.options import Options, add_arguments, options_of
 from hil.mcu.toolchain import ToolchainMissing
+from hil.meters.command import EXAMPLE, run
+from hil.meters.command import add_arguments as add_meter_arguments
 from hil.nodes import NodeFailed
 from hil.runtime import RuntimePartMissing, micropython_command, mosquitto_command
 from hil.targets.target import TargetError
@@ -33,7 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     budget.add_argument("--accept", action="store_true", help="write the figures into the ratchet, hil/budget.json")
     budget.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    meter = commands.add_parser(
+        "meter", help="an emulated meter", epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_meter_arguments(meter)
     options = parser.parse_args(arguments)
+    if options.command == "meter":
+        return run(options)
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         if options.command == "image":
@@ -80,9 +88,13 @@ def _demo(options: Options, as_json: bool) -> int:
     from hil.demo.report import write_report
 
     micropython_command(), mosquitto_command()
-    live = sys.stderr.isatty()
+    live, last = sys.stderr.isatty(), ""
 
     def progress(what: str) -> None:
+        nonlocal last
+        if what == last:
+            return
+        last = what
         if live:
             print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
         elif not what.startswith("live: ") or what.endswith("0 %"):

@@ -8,7 +8,9 @@
 Method: every-byte cuts over a journal (see tests/lightnode/test_journal.py). MicroPython's block-device protocol.
 """
 
+import copy
 import random
+from collections.abc import Callable
 
 SECTOR = 4096
 ERASE_STEPS = 16
@@ -90,3 +92,41 @@ class NorFlash:
                     self.cells[at] |= 1 << bit
             if self._random.random() < _WEAK_AFTER_ERASE:
                 self._weak[at] = self._random.getrandbits(8)
+
+
+class CutRecorder(NorFlash):
+    """A flash that lives on, and hands out what each cut on its way would have left.
+
+    on_cut(flash, operation) is called with a copy of the flash as a cut would leave it, for the cuts that `wanted` names of
+    an operation (its steps: bytes, or ERASE_STEPS): before its first step, inside it, after all but the last.
+    """
+
+    def __init__(self, sectors: int, seed: int, wanted: Callable[[int, int], list[int]]) -> None:
+        super().__init__(sectors, seed)
+        self._wanted = wanted
+        self.operations = 0
+        self.on_cut: Callable[[NorFlash, int], None] = lambda _flash, _operation: None
+
+    def writeblocks(self, block: int, data: bytes, offset: int = 0) -> None:
+        """As NorFlash; first the cuts."""
+        self._cut(len(data), lambda flash: flash.writeblocks(block, data, offset))
+        super().writeblocks(block, data, offset)
+
+    def ioctl(self, operation: int, argument: int) -> int:
+        """As NorFlash; before an erase the cuts."""
+        if operation == 6:
+            self._cut(ERASE_STEPS, lambda flash: flash.ioctl(operation, argument))
+        return super().ioctl(operation, argument)
+
+    def _cut(self, steps: int, operate: Callable[[NorFlash], object]) -> None:
+        self.operations += 1
+        for left in self._wanted(self.operations, steps):
+            image = NorFlash(len(self.erases), self._random.getrandbits(32))
+            image.cells, image.erases = bytearray(self.cells), list(self.erases)
+            image._weak = copy.copy(self._weak)
+            image.left = left
+            try:
+                operate(image)
+            except PowerCut:
+                image.left = None
+                self.on_cut(image, self.operations)

@@ -78,9 +78,10 @@ class Child:
             return None
 
     def kill(self) -> None:
-        """SIGKILL, at once; returns when it is gone."""
+        """SIGKILL, at once; returns when it is gone and all it printed is here."""
         self._process.kill()
         self._process.wait()
+        self._reader.join(2.0)
 
     def stop(self, patience_s: float = 3.0) -> None:
         """SIGTERM, then SIGKILL after the patience."""

@@ -17,11 +17,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 from hil.der import Der
-from hil.meter import Meter, Terminals, write_truth
-from hil.modbus import RtuSlave
+from hil.meters.catalogue import meter_map
+from hil.meters.meter import Meter, Terminals
+from hil.meters.rtu import RtuLine, pty_line
+from hil.meters.station import Station
+from hil.meters.truth import TruthLog
 from hil.profile import FRAME_MS, SLOT_MS, slot_power_w
 from hil.site_config import Customer, SiteConfig, SiteError, load
 
@@ -33,19 +35,20 @@ class Place:
         self.customer = customer
         self._config = config
         self.der = Der(customer.plate, serial=customer.pod)
-        self.meter = Meter(
+        meter = Meter(
             customer.pod,
-            customer.unit,
+            meter_map(customer.meter),
             customer.ct_ratio,
             customer.vt_ratio,
             customer.import_wh * 3600,
             customer.export_wh * 3600,
         )
-        self.line: RtuSlave | None = None
+        self.station = Station(meter, customer.unit, customer.faults, seed=config.seed)
+        self.line: RtuLine | None = None
 
     async def open(self) -> dict[str, object]:
         """Listens on both sides: where the meter and the DER are to be found."""
-        self.line = RtuSlave(self.meter.registers, asyncio.get_running_loop())
+        self.line = pty_line([self.station])
         path = self.line.path
         if (link := self.customer.tty) is not None:
             link.unlink(missing_ok=True)
@@ -61,7 +64,7 @@ class Place:
             if self.customer.tty is not None:
                 self.customer.tty.unlink(missing_ok=True)
 
-    def step(self, utc_ms: int, truth: TextIO | None) -> int:
+    def step(self, utc_ms: int) -> int:
         """One slot from utc_ms on; the power at the terminals [W]."""
         customer = self.customer
         quarter = customer.quarter(utc_ms // FRAME_MS)
@@ -69,9 +72,8 @@ class Place:
         load_w = slot_power_w(f"{self._config.seed}/{customer.pod}", utc_ms, customer.load_w[quarter])
         power_w = load_w + self.der.step(utc_ms, customer.der_w[quarter], load_w, SLOT_MS)
         reactive_var = load_w * customer.reactive_per_mille // 1000
-        offered = self.meter.offer(utc_ms, Terminals(power_w, reactive_var, customer.phase_mv[quarter]))
-        if truth is not None:
-            write_truth(offered, truth)
+        phases = self.station.meter.model.phases
+        self.station.offer(utc_ms, Terminals.spread(phases, power_w, reactive_var, customer.phase_mv[quarter]))
         return power_w
 
     def _disturb(self, utc_ms: int) -> None:
@@ -79,8 +81,6 @@ class Place:
         self.der.block.refuses = customer.is_in("ems_down", utc_ms)
         self.der.local_switch = customer.is_in("local_switch", utc_ms)
         self.der.emergency_stop = customer.is_in("emergency_stop", utc_ms)
-        if self.line is not None:
-            self.line.silent = customer.is_in("meter_silent", utc_ms)
 
 
 class Site:
@@ -88,29 +88,30 @@ class Site:
 
     def __init__(self, config: SiteConfig) -> None:
         self._config = config
+        self._log: TruthLog | None = None
         self.places = [Place(c, config) for c in config.customers]
 
     async def run(self) -> None:
         """Until the source of ticks ends. OSError if a port or the conductor cannot be had."""
-        with self._truth() as truth:
+        with self._truth():
             try:
                 print(json.dumps({"ready": {p.customer.pod: await p.open() for p in self.places}}), flush=True)
                 if self._config.conductor is None:
-                    await self._by_wall_clock(truth)
+                    await self._by_wall_clock()
                 else:
-                    await self._conducted(self._config.conductor, truth)
+                    await self._conducted(self._config.conductor)
             finally:
                 for place in self.places:
                     await place.close()
 
-    def step(self, utc_ms: int, truth: TextIO | None = None) -> dict[str, int]:
+    def step(self, utc_ms: int) -> dict[str, int]:
         """One slot for everybody: W by POD."""
-        powers = {place.customer.pod: place.step(utc_ms, truth) for place in self.places}
-        if truth is not None:
-            truth.flush()
+        powers = {place.customer.pod: place.step(utc_ms) for place in self.places}
+        if self._log is not None:
+            self._log.flush()
         return powers
 
-    async def _conducted(self, address: str, truth: TextIO | None) -> None:
+    async def _conducted(self, address: str) -> None:
         host, _, port = address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b'{"part": "site", "phase": 1}\n')
@@ -119,25 +120,29 @@ class Site:
                 message = json.loads(line)
                 if message.get("end"):
                     break
-                meters = self.step(message["utc_ms"], truth)
+                meters = self.step(message["utc_ms"])
                 writer.write(json.dumps({"done": message["tick"], "meters": meters}).encode() + b"\n")
                 await writer.drain()
         writer.close()
 
-    async def _by_wall_clock(self, truth: TextIO | None) -> None:
+    async def _by_wall_clock(self) -> None:
         mark = time.time_ns() // 1_000_000 // SLOT_MS * SLOT_MS
         while True:
-            self.step(mark, truth)
+            self.step(mark)
             mark += SLOT_MS
             await asyncio.sleep(max(0.0, mark / 1000 - time.time()))
 
     @contextlib.contextmanager
-    def _truth(self) -> Iterator[TextIO | None]:
+    def _truth(self) -> Iterator[None]:
+        """All meters write to the truth file meanwhile, if there is one."""
         if self._config.truth is None:
-            yield None
+            yield
             return
         with self._config.truth.open("w") as out:
-            yield out
+            self._log = TruthLog(out)
+            for place in self.places:
+                place.station.truth = self._log
+            yield
 
 
 def main(arguments: list[str]) -> int:

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from hil.der import Fault, Kind, Plate, Storage
+from hil.meters.catalogue import models
+from hil.meters.faults import Fault as MeterFault
+from hil.meters.faults import FaultError
+from hil.meters.faults import fault as meter_fault
 
 Span = tuple[int, int]
-_SPANS = ("meter_silent", "ems_down", "local_switch", "emergency_stop")
+_SPANS = ("ems_down", "local_switch", "emergency_stop")
 _CUSTOMER = {"pod", "tty", "unit", "ct_ratio", "vt_ratio", "import_wh", "export_wh", "first_frame", "load_w", "der_w",
-             "reactive_per_mille", "phase_mv", "der", "spans_ms"}  # fmt: skip
+             "reactive_per_mille", "phase_mv", "der", "spans_ms", "meter", "faults"}  # fmt: skip
 _DER = {
     "kind",
     "lowest_w",
@@ -33,12 +37,15 @@ class SiteError(ValueError):
 class Customer:
     """One POD: its meter, its load, its DER; lists by quarter-hour from epoch `first_frame` on, the ends hold beyond.
 
-    tty: the link to make to the meter's pseudo terminal, None for none. load_w: means [W] of the load without the DER;
-    der_w: the DER's own schedule [W]; phase_mv: phase to neutral. der_port: 0 takes a free one.
-    spans: [from, to) in UTC ms by kind of disturbance: meter_silent, ems_down, local_switch, emergency_stop.
+    meter: its model. faults: of the meter, by the time of the ticks. tty: the link to make to the meter's pseudo terminal,
+    None for none. load_w: means [W] of the load without the DER; der_w: the DER's own schedule [W]; phase_mv: phase to
+    neutral. der_port: 0 takes a free one.
+    spans: [from, to) in UTC ms by kind of disturbance: ems_down, local_switch, emergency_stop.
     """
 
     pod: str
+    meter: str
+    faults: tuple[MeterFault, ...]
     tty: Path | None
     unit: int
     ct_ratio: int
@@ -128,6 +135,13 @@ class _Reader:
             raise self.wrong(key, "a text")
         return value
 
+    def choice(self, key: str, choices: list[str], default: str) -> str:
+        """One of the choices."""
+        value = self.row.get(key, default)
+        if value not in choices:
+            raise self.wrong(key, "one of " + ", ".join(choices))
+        return str(value)
+
     def rows(self, key: str) -> list[Any]:
         """A list that is not empty."""
         value = self.row.get(key)
@@ -170,6 +184,8 @@ def _customer(reader: _Reader) -> Customer:
     tty = reader.text("tty", "")
     return Customer(
         pod=reader.text("pod"),
+        meter=reader.choice("meter", models(), "sdm630"),
+        faults=_faults(_Reader(reader.path, reader.row.get("faults", {}), reader.prefix + "faults.")),
         tty=Path(tty) if tty else None,
         unit=reader.number("unit", 1, 247, 1),
         ct_ratio=reader.number("ct_ratio", 1, 10_000, 1),
@@ -185,6 +201,18 @@ def _customer(reader: _Reader) -> Customer:
         der_port=der.number("port", 0, 65_535, 0),
         spans={kind: spans.spans(kind) for kind in _SPANS},
     )
+
+
+def _faults(reader: _Reader) -> tuple[MeterFault, ...]:
+    """Fault to spans in UTC ms; no spans: all the time."""
+    found: list[MeterFault] = []
+    for name in reader.row:
+        spans = reader.spans(name) or ((0, None),)
+        try:
+            found += [meter_fault(name, start, end) for start, end in spans]
+        except FaultError as error:
+            raise SiteError(f"{reader.path}: {reader.prefix}{error}") from error
+    return tuple(found)
 
 
 def _plate(der: _Reader) -> Plate:

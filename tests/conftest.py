@@ -16,6 +16,13 @@ settings.register_profile("lightnode", derandomize=True, deadline=None, suppress
 settings.load_profile("lightnode")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Long suites stand behind an option."""
+    parser.addoption(
+        "--every-cut", action="store_true", help="cut the journal at every byte instead of a sample (hours)"
+    )
+
+
 def part_or_skip(find: Callable[[], list[str]]) -> list[str]:
     """The command of a system part; without it a skip with its reason, in CI a failure."""
     try:

@@ -125,7 +125,8 @@ class EmbeddedChain:
                 answer: dict[str, Any] = {"jsonrpc": "2.0", "id": asked.get("id")}
                 if asked.get("method") in ("eth_chainId", "eth_call", "eth_blockNumber"):
                     with ledger._lock:
-                        answer["result"] = web3.manager.request_blocking(asked["method"], asked.get("params", []))
+                        found = web3.manager.request_blocking(asked["method"], asked.get("params", []))
+                        answer["result"] = hex(found) if isinstance(found, int) else found
                 else:
                     answer["error"] = {"code": -32601, "message": "read only: eth_chainId, eth_call, eth_blockNumber"}
                 body = json.dumps(answer, default=_hex).encode()

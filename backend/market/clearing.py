@@ -6,8 +6,9 @@
 3. Each acceptance is held against every limit of the quarter-hour, linearised: the largest W that leaves none broken
    that held, and none more broken than it was. A TSO acceptance thus never takes back what the DSO bought.
 4. Volume is split over an offer's PODs by their shares, largest remainder, ties by POD id.
-5. Every offer ends in exactly one result with a reason; need that stays is published.
+5. Every offer ends in exactly one result with a reason; need that stays when all awards are active is published.
 6. Pay as bid.
+7. A DSO request asks for relief beside the state of the constraints; what any award relieves counts towards it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,10 +34,8 @@ class _Book:
 
     def note(self, offer: str, reason: Reason, element: str = "") -> None:
         """Remembers the reason nearest to acceptance."""
-        rank = list(Reason)
         if offer not in self.why or _NEARNESS[reason] > _NEARNESS[self.why[offer][0]]:
             self.why[offer] = (reason, element)
-        assert reason in rank
 
 
 _NEARNESS = {
@@ -70,24 +69,63 @@ def clear(
     book = _Book(
         {o.id: o for o in offers}, table, {f: dict(pods) for f, pods in (active_w or {}).items()}
     )  # fmt: skip
-    unserved: dict[tuple[str, int], int] = {}
     asked = sorted(requests, key=lambda r: (r.buyer is not Buyer.DSO, r.priority, r.id))
     for request in asked:
         for frame in sorted(request.need):
-            left = _serve(book, request, frame)
-            if left:
-                unserved[request.id, frame] = left
-    results = tuple(_result(book, book.offers[id], asked) for id in sorted(book.offers))
-    return Outcome(session, tuple(book.awards), results, unserved)
+            _serve(book, request, frame)
+    results = tuple(_result(book, book.offers[id]) for id in sorted(book.offers))
+    left = _unserved(asked, book.awards, book.constraints, book.delta_w)
+    return Outcome(session, tuple(book.awards), results, left)
 
 
-def _serve(book: _Book, request: Request, frame: int) -> int:
-    """Serves one request in one quarter-hour; what stays unserved, in the request's unit."""
-    constraint = _constraint(book, request, frame)
+def unserved(
+    requests: Iterable[Request], offers: Iterable[Offer], awards: Sequence[Award], constraints: Iterable[Constraint]
+) -> dict[tuple[str, int], int]:
+    """What stays of each need when exactly these awards are active, by (request, frame), in the request's unit."""
+    by_id = {o.id: o for o in offers}
+    delta_w: dict[int, dict[str, int]] = {}
+    for award in awards:
+        _add(delta_w.setdefault(award.frame, {}), _signed(by_id[award.offer], award.parts_w))
+    table: dict[int, list[Constraint]] = {}
+    for constraint in constraints:
+        table.setdefault(constraint.frame, []).append(constraint)
+    return _unserved(requests, awards, table, delta_w)
+
+
+def _unserved(
+    requests: Iterable[Request],
+    awards: Sequence[Award],
+    constraints: Mapping[int, Sequence[Constraint]],
+    delta_w: Mapping[int, Mapping[str, int]],
+) -> dict[tuple[str, int], int]:
+    bought: dict[tuple[str, int], int] = {}
+    for award in awards:
+        bought[award.request, award.frame] = bought.get((award.request, award.frame), 0) + award.volume_w
+    found = {}
+    for request in requests:
+        for frame, need in request.need.items():
+            constraint = _constraint(constraints, request, frame)
+            if constraint is None:
+                left = need - bought.get((request.id, frame), 0)
+            else:
+                left = _still_needed(constraint, need, delta_w.get(frame, {}))
+            if left > 0:
+                found[request.id, frame] = left
+    return found
+
+
+def _still_needed(constraint: Constraint, need: int, delta_w: Mapping[str, int]) -> int:
+    """The part of a need for relief (ppt) that these changes do not give (rule 7)."""
+    return max(0, need - (constraint.margin_after(delta_w) - constraint.margin_ppt))
+
+
+def _serve(book: _Book, request: Request, frame: int) -> None:
+    """Serves one request in one quarter-hour as far as it goes."""
+    constraint = _constraint(book.constraints, request, frame)
     delta = book.delta_w.setdefault(frame, {})
     need = request.need[frame]
     if constraint is not None:
-        need = max(0, -constraint.margin_after(delta))
+        need = _still_needed(constraint, need, delta)
     ranked = []
     for offer in book.offers.values():
         if frame in offer.volume_w and (rank := _rank(book, request, constraint, offer)) is not None:
@@ -97,15 +135,15 @@ def _serve(book: _Book, request: Request, frame: int) -> int:
             book.note(offer.id, Reason.NEED_MET)
             continue
         need -= _accept(book, request, constraint, offer, frame, need)
-    return max(0, need)
 
 
-def _constraint(book: _Book, request: Request, frame: int) -> Constraint | None:
+def _constraint(constraints: Mapping[int, Sequence[Constraint]], request: Request, frame: int) -> Constraint | None:
+    """The limit that a DSO request is about; one that nobody can influence if the grid names none. None for a TSO's."""
     if request.buyer is Buyer.TSO:
         return None
-    found = [c for c in book.constraints.get(frame, ()) if c.element == request.element]
-    if found:
-        return found[0]
+    for constraint in constraints.get(frame, ()):
+        if constraint.element == request.element:
+            return constraint
     return Constraint(request.element, frame, 0, {})
 
 
@@ -139,7 +177,7 @@ def _accept(book: _Book, request: Request, constraint: Constraint | None, offer:
     if left_w <= 0:
         return 0
     effect = Fraction(1) if constraint is None else _effect(constraint, offer)
-    wanted_w = min(left_w, -(-Fraction(need) // effect))
+    wanted_w = min(left_w, -(-Fraction(need + _rounding(constraint, offer)) // effect))
     volume_w, element = _within_limits(book, offer, frame, int(wanted_w))
     if volume_w < wanted_w:
         book.note(offer.id, Reason.GUARD, element)
@@ -151,11 +189,22 @@ def _accept(book: _Book, request: Request, constraint: Constraint | None, offer:
     if volume_w <= 0:
         return 0
     parts = split(volume_w, offer.shares_w)
-    for pod, part_w in _signed(offer, parts).items():
-        book.delta_w[frame][pod] = book.delta_w[frame].get(pod, 0) + part_w
+    _add(book.delta_w[frame], _signed(offer, parts))
     book.taken_w[offer.id, frame] = book.taken_w.get((offer.id, frame), 0) + volume_w
     book.awards.append(Award(offer.id, request.id, frame, volume_w, parts))
     return int(min(Fraction(need), volume_w * effect))
+
+
+def _add(delta_w: dict[str, int], parts_w: Mapping[str, int]) -> None:
+    for pod, part_w in parts_w.items():
+        delta_w[pod] = delta_w.get(pod, 0) + part_w
+
+
+def _rounding(constraint: Constraint | None, offer: Offer) -> int:
+    """What splitting a group's volume into whole watts may change on an element (ppt)."""
+    if constraint is None or len(offer.shares_w) == 1:
+        return 0
+    return sum(abs(constraint.effect_ppt_per_w.get(pod, 0)) for pod in offer.shares_w)
 
 
 def _signed(offer: Offer, parts_w: Mapping[str, int]) -> dict[str, int]:
@@ -167,23 +216,18 @@ def _within_limits(book: _Book, offer: Offer, frame: int, wanted_w: int) -> tupl
     """The largest W up to wanted_w that keeps rule 3, and the element that stops it."""
     volume_w, element = wanted_w, ""
     delta = book.delta_w[frame]
-    whole = sum(offer.shares_w.values())
     for constraint in book.constraints.get(frame, ()):
         eaten = -_effect(constraint, offer)
         if eaten <= 0:
             continue
-        slack = (
-            sum(abs(constraint.effect_ppt_per_w.get(p, 0)) for p in offer.shares_w) if len(offer.shares_w) > 1 else 0
-        )
-        room = max(0, constraint.margin_after(delta) - slack)
+        room = max(0, constraint.margin_after(delta) - _rounding(constraint, offer))
         fits_w = int(room // eaten)
         if fits_w < volume_w:
             volume_w, element = fits_w, constraint.element
-    assert whole
     return volume_w, element
 
 
-def _result(book: _Book, offer: Offer, requests: Sequence[Request]) -> Result:
+def _result(book: _Book, offer: Offer) -> Result:
     offered = sum(offer.volume_w.values())
     accepted = sum(book.taken_w.get((offer.id, f), 0) for f in offer.volume_w)
     reason, element = book.why.get(offer.id, (Reason.NO_NEED, ""))
@@ -202,8 +246,8 @@ def with_allowed(
 ) -> Outcome:
     """The outcome after technical validation (I-07): each offer's awards in the part (1e-6) that was allowed per frame.
 
-    Parts are rounded towards nothing per POD, as the operator's verdict is; what is lost is added to the unserved need
-    by the caller, who knows the state. elements: the limit that stopped an offer.
+    Parts are rounded towards nothing per POD, as the operator's verdict is. elements: the limit that stopped an offer.
+    The unserved need is still that of before: see `unserved`.
     """
     awards = []
     for award in outcome.awards:

@@ -17,6 +17,7 @@ from lightwire import envelope, records
 from . import board as boards
 from . import keys, settings
 from .clock import Clock
+from .compat import sleep_ms
 from .conducted import ConductedClock
 from .errors import NodeError
 from .journal import Journal
@@ -77,7 +78,7 @@ class Node:
             except Exception as error:
                 self._restarts += 1
                 print(f"lightnode: uplink started again after {repr(error)}", file=sys.stderr)
-                await asyncio.sleep_ms(_RESTART_MS)  # type: ignore[attr-defined]
+                await sleep_ms(_RESTART_MS)
 
     def _facts(self) -> dict[str, object]:
         journal, uplink, setpoints = self._journal, self._uplink, self._setpoints

@@ -28,7 +28,6 @@ class Clock:
         self._asked_ms = 0
         self._trusted_ms = 0
         self._done: int | None = None
-        self._done_trusted = False
         self.error_ms = 0
 
     @property
@@ -69,16 +68,16 @@ class Clock:
         """Monotonic instant of the next slot mark to be done (rule 4); in the past if slots went by undone."""
         offset = self._offset_ms or 0
         now = self.monotonic_ms() + offset
-        if self._done is None or self._done_trusted != self.trusted:
-            return (now + SLOT_MS - 1) // SLOT_MS * SLOT_MS - offset
+        if self._done is None:
+            return _next_mark(now) - offset
         return max(self._done + SLOT_MS, now // SLOT_MS * SLOT_MS) - offset
 
     def begin_slot(self, mark: int) -> int:
         """The slot of a monotonic mark is being done: the time_ms of its reading, UTC once trusted, else monotonic."""
-        slot = (mark + (self._offset_ms or 0) + SLOT_MS // 2) // SLOT_MS * SLOT_MS
-        if self._done is not None and self._done_trusted == self.trusted:
+        slot = _nearest_mark(mark + (self._offset_ms or 0))
+        if self._done is not None:
             slot = max(slot, self._done + SLOT_MS)
-        self._done, self._done_trusted = slot, self.trusted
+        self._done = slot
         return slot
 
     def ask(self) -> bytes:
@@ -96,7 +95,18 @@ class Clock:
         error = (now - self._asked_ms + 1) // 2
         if error > ERROR_MAX_MS or utc_ms + error < self._floor_ms or not self._source.agrees(utc_ms):
             return False
-        self._offset_ms = utc_ms + error - now
+        offset = utc_ms + error - now
+        if self._offset_ms is None and self._done is not None:  # the last slot before trust has its place in UTC too
+            self._done = max(_nearest_mark(self._done + offset), _next_mark(now + offset) - SLOT_MS)
+        self._offset_ms = offset
         self._trusted_ms = now
         self.error_ms = error
         return True
+
+
+def _nearest_mark(instant: int) -> int:
+    return (instant + SLOT_MS // 2) // SLOT_MS * SLOT_MS
+
+
+def _next_mark(instant: int) -> int:
+    return (instant + SLOT_MS - 1) // SLOT_MS * SLOT_MS

@@ -8,8 +8,8 @@ data, offset), ioctl(4) = number of blocks, ioctl(5) = their size (4096), ioctl(
    body over several slots. The CRC starts from the lap, so nothing of an earlier lap is ever taken for an entry.
 3. The sector with the highest lap is the head. A new one: the old header is retired, the sector erased, the header written.
 4. Mount: every cell is read once, and what was valid then is remembered, since a cell that a cut has half written may read
-   otherwise the next time. A head without a valid entry is given up and erased again. Writing goes on behind everything
-   that the cut may have touched.
+   otherwise the next time. A head without a valid entry is given up and erased again. What a cut left half written in it
+   is struck out for good, and writing goes on behind everything that the cut may have touched.
 """
 
 import binascii
@@ -70,6 +70,7 @@ class Ring:
 
     def mount(self):  # type: ignore[no-untyped-def]
         """(sector, slot, kind, body) of each valid entry, oldest first; when it is exhausted the ring can be written."""
+        walk = None
         for lap, number in self._laps():
             self._lap = lap
             data = self._read(number, 0, SECTOR)
@@ -87,6 +88,9 @@ class Ring:
             if not walk.found:
                 self.sectors.pop()
                 self._slot = SLOTS
+        if walk is not None and walk.found:
+            for slot in walk.torn:
+                self._flash.writeblocks(self.sectors[-1].number, b"\x00", slot * SLOT)
 
     def append(self, kind: int, body: bytes) -> tuple[Sector, int]:
         """Writes an entry; on return it survives a cut. Where it stands."""
@@ -212,6 +216,7 @@ class _Walk:
         self._lap = lap
         self._touched = begin
         self.found = 0
+        self.torn: list[int] = []
 
     def entries(self):  # type: ignore[no-untyped-def]
         """(slot, kind, body) of each valid entry."""
@@ -220,6 +225,8 @@ class _Walk:
             found = _entry(data, slot * SLOT, self._lap)
             if found is None:
                 if data[slot * SLOT : (slot + 1) * SLOT] != _BLANK:
+                    if data[slot * SLOT]:
+                        self.torn.append(slot)
                     self._touched = max(self._touched, slot + _claimed(data, slot))
                 slot += 1
             else:

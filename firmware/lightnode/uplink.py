@@ -14,6 +14,7 @@ import asyncio
 from lightwire import ecdsa, envelope, receipt, records, topics
 from lightwire.errors import BadProof, WireError
 
+from .compat import sleep_ms
 from .mqtt import MqttError, Session
 
 WINDOW = 32
@@ -66,7 +67,7 @@ class Uplink:
                 await self._session()
             except (OSError, MqttError, ValueError):
                 pause_ms = _PAUSE_MIN_MS if self.sessions > before else min(pause_ms * 2, _PAUSE_MAX_MS)
-            await asyncio.sleep_ms(pause_ms + pause_ms * self._random(1)[0] // 512)  # type: ignore[attr-defined]
+            await sleep_ms(pause_ms + pause_ms * self._random(1)[0] // 512)
 
     def tick(self) -> None:
         """Once a slot: lets the session ask for time, sees that the flow has not stalled and no receipt is late."""

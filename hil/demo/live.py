@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import coincurve
-from lightwire import envelope, records, topics
+from lightwire import envelope, records
 
 from backend.domain.quantity import FRAME_MS
 from backend.domain.trade import Order, Plan
@@ -37,10 +37,9 @@ class Live:
     plans_made: dict[int, list[Plan]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     receipts: dict[str, int] = field(default_factory=dict)
-    missed: int = 0
     _down_since: int = 0
     _waiting: dict[bytes, str] = field(default_factory=dict)
-    _last: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    _last: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def run(self) -> None:
         """From the first warm slot to the first slots after the window."""
@@ -150,7 +149,7 @@ class Live:
         sealed = envelope.seal(
             point, self.bench.identity.deployment, lambda digest: thief.sign_recoverable(digest, hasher=None)[:64]
         )
-        self.bench.backend._link.publish(topics.topic(device, "setpoint"), sealed)
+        self.bench.inject(device, "setpoint", sealed)
         self.say(f"{pod}: a forged set-point of -900 kW arrives; the light node refuses it: bad signature")
 
     def _keep_up(self) -> None:
@@ -170,10 +169,9 @@ class Live:
             self.bench.broker.start()
 
     def _note_facts(self) -> None:
-        """Receipts and missed slots count on over restarts of a node."""
+        """Receipts count on over restarts of a node."""
         for pod, facts in self.bench.facts.items():
-            boot, receipts, missed = self._last.get(pod, (0, 0, 0))
+            boot, receipts = self._last.get(pod, (0, 0))
             fresh = int(facts["boot"]) != boot
             self.receipts[pod] = self.receipts.get(pod, 0) + int(facts["receipts"]) - (0 if fresh else receipts)
-            self.missed += int(facts["missed"]) - (0 if fresh else missed)
-            self._last[pod] = (int(facts["boot"]), int(facts["receipts"]), int(facts["missed"]))
+            self._last[pod] = (int(facts["boot"]), int(facts["receipts"]))

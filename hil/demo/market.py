@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.adapters.power_grid import PowerGridFlow
 from backend.demo.customer import Customer
@@ -25,7 +25,7 @@ from backend.grid.substation import substation_profile
 from backend.grid.transmission import parse_transmission, transmission_request
 from backend.grid.validation import Decision, Proposal, validate
 from backend.market.activation import order
-from backend.market.clearing import clear, remaining, with_allowed
+from backend.market.clearing import clear, remaining, unserved, with_allowed
 from backend.market.portfolio import Resource, build_offers
 from backend.market.session import Answer, MarketSession, State
 
@@ -80,13 +80,13 @@ class Market:
         tapped, tap = own_remedy(flow, plain, list(day.frames), day.margin_kept)
         everything = list(day.frames)
         window = tapped.rows(self._rows)
-        ahead = self._session(DAY_AHEAD, window, self._offers(), {})
+        ahead = self._session(DAY_AHEAD, window, self._offers())
         awarded = self._change(ahead.outcome.awards, ahead.offers)
         renewed = (
             day_scenarios(day.network, day.forecast(day.near_real_time_gate)).with_tap(tapped.tap).rows(self._rows)
         )
         left = remaining(ahead.offers, ahead.outcome, day.near_real_time_gate, day.near_real_time_gate * FRAME_MS)
-        near = self._session(NEAR_REAL_TIME, self._changed(renewed, awarded), tuple(left), {})
+        near = self._session(NEAR_REAL_TIME, self._changed(renewed, awarded), tuple(left))
         orders, planned = self._orders(renewed, ahead, near)
         return Trades(
             tap=tap,
@@ -116,9 +116,7 @@ class Market:
         resources = [Resource(c.pod, c.aggregator, c.up_w, c.down_w) for c in self._customers]
         return build_offers(resources, self.frames, self._seed, self._day.day_ahead_gate * FRAME_MS - 3_600_000)
 
-    def _session(
-        self, name: str, scenarios: Scenarios, offers: tuple[Offer, ...], active: Mapping[int, Mapping[str, int]]
-    ) -> Session:
+    def _session(self, name: str, scenarios: Scenarios, offers: tuple[Offer, ...]) -> Session:
         day, flow = self._day, self.flow
         sizing = size(flow, scenarios, self.frames, day.margin_kept, self._can)
         gate = day.day_ahead_gate if name == DAY_AHEAD else day.near_real_time_gate
@@ -131,9 +129,10 @@ class Market:
                 raise Rejected(f"{name}: {bid.id}: {answer}")
         requests, offers = book.close(gate * FRAME_MS)
         table = constraints(flow, scenarios, self.frames, day.margin_kept, near_ppm=60_000)
-        outcome = clear(name, requests, offers, table, active)
+        outcome = clear(name, requests, offers, table)
         book.move(State.CLEARED)
         checked = self._validated(outcome, offers, scenarios)
+        checked = replace(checked, unserved=unserved(requests, offers, checked.awards, table))
         book.move(State.VALIDATED)
         book.move(State.PUBLISHED)
         return Session(requests, offers, checked, scenarios, sizing)

@@ -15,7 +15,7 @@ from backend.evidence.verifier.anchors import from_file
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
 from backend.market.canonical import text
-from hil.bench import Bench
+from hil.bench import Bench, BenchError
 from hil.demo.cast import Mishaps, cast, mishaps, site_customer
 from hil.demo.live import Live
 from hil.demo.market import Market, Trades
@@ -71,7 +71,10 @@ def _clean(out: Path) -> Path:
     """The output folder with nothing of an earlier run in it; its work folder."""
     for name in ("work", "bundles"):
         shutil.rmtree(out / name, ignore_errors=True)
-    (out / "bundles").mkdir(parents=True, exist_ok=True)
+    try:
+        (out / "bundles").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"{out} cannot be written ({error.strerror}): name another folder with --out") from error
     return (out / "work").resolve()
 
 
@@ -106,7 +109,7 @@ def _close(
 ) -> Played:  # fmt: skip
     store = bench.backend.store
     devices = {pod: node.device for pod, node in bench.nodes.items()}
-    bench._stored()
+    bench.stored()
     said = {(pod, row["seq"]) for pod in devices for row in bench.produced(pod)}
     kept = {(pod, row.seq) for pod, device in devices.items() for row in store.of_kind(device, records.READING)}
     orders = [one for one in trades.orders if one.frame in live.frames]

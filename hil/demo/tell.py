@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lightwire import envelope, records
 
 from backend.domain.quantity import FRAME_MS
-from backend.domain.trade import Fate, Outcome
+from backend.domain.trade import Fate, Order, Outcome
 from backend.evidence.anchoring import ANCHORED, FINAL
 from backend.grid.congestion import Violation
 from backend.grid.series import series, with_measured
@@ -18,6 +18,7 @@ from hil.demo.story import ElementSeries, Event, OfferRow, PodSeries, Proof, Sto
 from hil.demo.story import Payment as StoryPayment
 
 SLOTS_PER_FRAME = 225
+SLOT_MS = 4000
 EVERY = 5
 
 
@@ -71,16 +72,11 @@ def _pod(played: Played, pod: str) -> PodSeries:
     device = played.bench.nodes[pod].device
     store = played.bench.backend.store
     readings = store.readings(device, frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS)
-    gaps = []
-    for kept in store.of_kind(device, records.GAP):
-        gap = records.decode(envelope.split(kept.sealed)[0])
-        assert isinstance(gap, records.Gap)
-        gaps.append((gap.start_ms, gap.end_ms))
     return PodSeries(
         pod, customer.owner, customer.aggregator, f"{customer.owner} ({customer.kind.replace('_', ' ')})", frames[0],
         tuple(baseline), tuple(targets.get(f) for f in frames), tuple(targets.get(f) for f in frames),
         tuple(b if f in targets else None for f, b in zip(frames, baseline, strict=True)),
-        tuple((t, w) for t, w, _, _ in readings[::EVERY]), tuple(gaps),
+        tuple((t, w) for t, w, _, _ in readings[::EVERY]), tuple(_gaps(played, device)),
     )  # fmt: skip
 
 
@@ -145,26 +141,26 @@ def summary(played: Played, left: tuple[Violation, ...]) -> dict[str, object]:
         "readings_produced": played.produced,
         "readings_stored": played.produced - played.lost,
         "readings_lost": played.lost,
-        "slots_missed_named": played.live.missed,
+        "slots_missed_named": _missed_in_gaps(played, live),
         "receipts_verified_on_device": sum(played.live.receipts.values()),
         "anchors": sum(state in (ANCHORED, FINAL) for _, _, _, state, _ in store.epochs()),
         "violations_forecast": len(trades.forecast_violations),
         "violations_after_own_remedies": len(trades.after_remedy),
         "violations_planned": len(trades.planned_violations),
+        "violations_planned_named": [_named(v, first) for v in trades.planned_violations],
         "unserved": [
             {"request": request, "quarter": frame - first, "need": need}
             for outcome in outcomes
             for (request, frame), need in sorted(outcome.unserved.items())
         ],
         "violations_measured": len(left),
-        "violations_measured_named": [
-            {"element": v.element, "quarter": v.frame - first, "amount_ppm": v.amount_ppt // 10**6} for v in left
-        ],
+        "violations_measured_named": [_named(v, first) for v in left],
         "offers": sum(len(outcome.results) for outcome in outcomes),
         "offers_accepted": _count(outcomes, Fate.ACCEPTED),
         "offers_cut": _count(outcomes, Fate.CUT),
         "offers_rejected": _count(outcomes, Fate.REJECTED),
         "orders": len(trades.orders),
+        "awarded_but_not_ordered_w": _not_ordered(outcomes, trades.orders),
         "setpoints_sent": len(rows),
         "setpoints_applied": sum(_applied(row.execution) for row in rows),
         "setpoints_forged_refused": sum(int(f["refused"]) for f in played.bench.facts.values()),
@@ -179,6 +175,35 @@ def summary(played: Played, left: tuple[Violation, ...]) -> dict[str, object]:
         "seed": played.options.seed,
         "wall_s": round(played.wall_s, 1),
     }
+
+
+def _named(violation: Violation, first_frame: int) -> dict[str, object]:
+    quarter = violation.frame - first_frame
+    return {"element": violation.element, "quarter": quarter, "amount_ppm": violation.amount_ppt // 10**6}
+
+
+def _not_ordered(outcomes: Sequence[Outcome], orders: Sequence[Order]) -> int:
+    """What the revalidation of the set that is really active took away from the awards [W]."""
+    awarded = sum(award.volume_w for outcome in outcomes for award in outcome.awards)
+    return awarded - sum(sum(order.parts_w.values()) for order in orders)
+
+
+def _gaps(played: Played, device: bytes) -> list[tuple[int, int]]:
+    """[start, end) of every signed gap of a device, in UTC ms."""
+    kept = played.bench.backend.store.of_kind(device, records.GAP)
+    gaps = [records.decode(envelope.split(one.sealed)[0]) for one in kept]
+    return [(gap.start_ms, gap.end_ms) for gap in gaps if isinstance(gap, records.Gap)]
+
+
+def _missed_in_gaps(played: Played, live: Sequence[Sequence[tuple[int, int, int, int]]]) -> int:
+    """Slots of the window that have no reading and lie in a signed gap, as the store has them."""
+    frames, found = played.live.frames, 0
+    window = range(frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS, SLOT_MS)
+    for node, rows in zip(played.bench.nodes.values(), live, strict=True):
+        missing = set(window) - {row[0] for row in rows}
+        gaps = _gaps(played, node.device)
+        found += sum(any(start <= slot < end for start, end in gaps) for slot in missing)
+    return found
 
 
 def _applied(execution: bytes) -> bool:

@@ -10,7 +10,8 @@ import pytest
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 
 from hil.conductor import Conductor
-from hil.meter import read_truth
+from hil.meters.rtu import RtuFraming
+from hil.meters.truth import read_truth
 from hil.process import Child, stopping
 from hil.profile import FRAME_MS, SLOT_MS
 from hil.site import Site
@@ -104,6 +105,9 @@ def test_beyond_its_lists_the_nearest_quarter_hour_holds(tmp_path: Path) -> None
         ),
         ({"der": 5}, "customers[0].der is not an object"),
         ({"spans_ms": {"ems_down": [[5, 5]]}}, "customers[0].spans_ms.ems_down is [[5, 5]], a list of [from, to]"),
+        ({"meter": "sdm631"}, 'customers[0].meter is "sdm631", one of em340, iem3155'),
+        ({"faults": {"wobble": []}}, "customers[0].faults.'wobble' is not a fault; these are: silent"),
+        ({"faults": {"late": [[5, 5]]}}, "customers[0].faults.late is [[5, 5]], a list of [from, to] in UTC ms"),
         ({"pod": None}, "customers[0].pod is null, a text belongs here"),
     ],
 )
@@ -123,6 +127,21 @@ def test_spans_disturb_the_meter_and_the_energy_manager(tmp_path: Path) -> None:
         der = site.places[0].der
         seen.append((der.block.refuses, der.emergency_stop))
     assert seen == [(False, False), (True, True), (False, False)]
+
+
+def test_a_customer_names_its_meter_and_the_meters_faults(tmp_path: Path) -> None:
+    span = [[START_MS + SLOT_MS, START_MS + 2 * SLOT_MS]]
+    path = config(tmp_path, customer(meter="sdm120", faults={"silent": span, "slow:20": []}))
+    station = Site(load(path)).places[0].station
+    assert station.meter.model.name == "sdm120"
+    site, answers = Site(load(path)), []
+    for k in range(3):
+        power_w = site.step(START_MS + k * SLOT_MS)["P1"]
+        sent = site.places[0].station.answer(1, bytes.fromhex("04000c0002"), RtuFraming())
+        answers.append([s.delay_ms for s in sent])
+        for s in sent:
+            assert struct.unpack(">f", s.data[3:7])[0] == power_w
+    assert answers == [[20], [], [20]]
 
 
 def test_wrong_usage_and_a_wrong_file_have_their_exit_codes(tmp_path: Path) -> None:

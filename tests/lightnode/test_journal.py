@@ -1,13 +1,11 @@
 """The journal under cuts: every write and erase may stop at any byte; what was appended is there, nothing is used twice."""
 
-import random
-
 import pytest
 from lightnode.errors import JournalError
 from lightnode.journal import Journal
 from lightwire import records
 
-from hil.flash import NorFlash, PowerCut
+from hil.flash import NorFlash
 
 DEVICE = b"12345678"
 INCARNATION = b"i" * 8
@@ -135,83 +133,3 @@ def test_an_outage_of_a_day_fits_in_640_kib_and_three_in_2_mib(kib: int, hours: 
         if slot % 225 == 224:
             journal.append(statement(journal, slot))
     assert journal.take_dropped() == []
-
-
-class Model:
-    """What must be true of a journal, whatever happened to it."""
-
-    def __init__(self) -> None:
-        self.kept: dict[int, object] = {}
-        self.torn: dict[int, list[object]] = {}
-        self.acked = self.maybe_acked = 0
-        self.command = self.maybe_command = 0
-        self.boot = 0
-
-    def check(self, journal: Journal) -> None:
-        assert journal.boot > self.boot, f"boot {journal.boot} used twice"
-        self.boot = journal.boot
-        assert journal.acked in (self.acked, self.maybe_acked), f"acknowledged up to {journal.acked}"
-        self.acked = self.maybe_acked = journal.acked
-        assert journal.command in (self.command, self.maybe_command), f"command number {journal.command}"
-        self.command = self.maybe_command = journal.command
-        found = {r.seq: r for r in journal.after(journal.acked)}
-        for seq, record in self.kept.items():
-            if seq > journal.acked:
-                assert found.get(seq) == record, f"record {seq} is lost or changed"
-        for seq in found.keys() - self.kept.keys():
-            assert found[seq] in self.torn.get(seq, []), f"record {seq} was never made"
-            self.kept[seq] = found[seq]
-        assert journal.seq >= max(found, default=0)
-
-    def live(self, journal: Journal, source: random.Random, slot: int, steps: int) -> int:
-        """Steps of an ordinary life; what was not finished before a cut may be there or not."""
-        for _ in range(steps):
-            slot += 1
-            record = statement(journal, slot) if source.random() < 0.03 else reading(journal, slot)
-            self.torn.setdefault(record.seq, []).append(record)
-            journal.append(record)
-            self.kept[record.seq] = record
-            if source.random() < 0.08:
-                self.maybe_acked = record.seq
-                journal.acknowledge(record.seq, INCARNATION)
-                self.acked = record.seq
-            if source.random() < 0.03:
-                self.maybe_command = self.command + 1
-                journal.accept(self.maybe_command, START_MS + 10**9, bytes(215))
-                self.command = self.maybe_command
-        return slot
-
-
-def live_with_cut(seed: int, cut: int, again: int, steps: int = 160) -> None:
-    """A life with a cut after `cut` steps of flash work, `again` more cuts during recovery, then a whole one."""
-    source = random.Random(seed)
-    flash = NorFlash(4, seed * 1_000_003 + cut)
-    model = Model()
-    slot = 0
-    for left in [cut, *(source.randrange(400) for _ in range(again)), None]:
-        flash.left = left
-        try:
-            journal = opened(flash)
-            model.check(journal)
-            slot = model.live(journal, source, slot, steps if left == cut else 6)
-        except PowerCut:
-            slot += 1
-    flash.left = None
-    model.check(opened(flash))
-
-
-def total_work(seed: int) -> int:
-    flash = NorFlash(4, seed)
-    Model().live(opened(flash), random.Random(seed), 0, 160)
-    return flash.work
-
-
-@pytest.mark.parametrize("again", [0, 2])
-@pytest.mark.parametrize("seed", range(1, 11))
-def test_a_cut_at_a_sampled_byte_loses_nothing_and_uses_no_identity_twice(seed: int, again: int) -> None:
-    step = 97
-    for cut in range(seed * 9 % step, total_work(seed), step):
-        try:
-            live_with_cut(seed, cut, again)
-        except AssertionError as problem:
-            raise AssertionError(f"live_with_cut(seed={seed}, cut={cut}, again={again}): {problem}") from problem

@@ -1,7 +1,12 @@
 """The demo's day, two live quarter-hours of it: what its summary promises, its bundles, the same hashes at another speed."""
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +84,9 @@ def test_the_command_line_says_valid_not_anchored_or_the_true_reason(
     (out / "other.json").write_text(json.dumps(held))
     assert main(["evidence", "verify", str(bundle), "--anchors", str(out / "other.json")]) == 1
     assert "the chain holds another commitment" in capsys.readouterr().err
+    held["commitments"].popitem()
+    (out / "fewer.json").write_text(json.dumps(held))
+    assert main(["evidence", "verify", str(bundle), "--anchors", str(out / "fewer.json")]) == 1
     assert main(["evidence", "verify", str(bundle), "--anchors", str(out / "nothing.json")]) == 3
     assert main(["evidence", "verify", str(out / "nothing.json")]) == 1
 
@@ -101,8 +109,33 @@ def test_the_report_stands_alone(played: tuple[Story, Path]) -> None:
     assert "<script" not in page
 
 
-def test_the_same_seed_gives_the_same_hashes_at_another_speed(played: tuple[Story, Path], tmp_path: Path) -> None:
+def kill_the_broker(config: Path, after_s: float) -> list[int]:
+    """SIGKILL for the broker with this configuration once, after_s of wall time after it is first seen; its pid."""
+    killed: list[int] = []
+
+    def watch() -> None:
+        end = time.monotonic() + 120
+        while not killed and time.monotonic() < end:
+            for entry in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    if str(config).encode() in entry.read_bytes().split(b"\0"):
+                        time.sleep(after_s)
+                        os.kill(int(entry.parent.name), signal.SIGKILL)
+                        killed.append(int(entry.parent.name))
+                        break
+            time.sleep(0.2)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return killed
+
+
+def test_the_same_seed_gives_the_same_hashes_at_another_speed_and_over_a_killed_broker(
+    played: tuple[Story, Path], tmp_path: Path
+) -> None:
+    killed = kill_the_broker(tmp_path / "work" / "broker" / "mosquitto.conf", 12.0)
     again = play(options(tmp_path, speed=150.0), lambda _what: None)
+    assert killed and any("broker ended" in event.what for event in again.events)
+    assert again.summary["readings_lost"] == 0
     for name in ("outcome_hash", "settlement_hash"):
         assert again.summary[name] == played[0].summary[name]
     shutil.rmtree(tmp_path / "work", ignore_errors=True)

@@ -62,7 +62,7 @@ def test_an_order_moves_the_meter_and_without_the_agent_nothing_moves_and_nothin
 
 def test_a_forged_set_point_is_refused_and_moves_nothing(bench: Bench) -> None:
     import coincurve
-    from lightwire import envelope, records, topics
+    from lightwire import envelope, records
 
     device = bench.nodes[POD].device
     point = records.SetPoint(
@@ -72,7 +72,7 @@ def test_a_forged_set_point_is_refused_and_moves_nothing(bench: Bench) -> None:
     )  # fmt: skip
     thief = coincurve.PrivateKey()
     sealed = envelope.seal(point, bench.identity.deployment, lambda d: thief.sign_recoverable(d, hasher=None)[:64])
-    bench.backend._link.publish(topics.topic(device, "setpoint"), sealed)
+    bench.inject(device, "setpoint", sealed)
     facts = bench.until(lambda nodes: nodes[POD]["refused"] == 1)
     assert facts[POD]["setpoint"] == ""
     assert bench.agent_facts[POD]["held"] == []

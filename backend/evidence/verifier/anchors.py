@@ -45,12 +45,15 @@ def from_file(path: Path) -> Anchors:
 
 
 def from_rpc(url: str, contract: bytes, log: bytes, epochs: Iterable[int]) -> Anchors:
-    """Asks a node for each epoch's word (eth_call at the latest block)."""
-    chain_id = int(str(_call(url, "eth_chainId", [])), 16)
+    """Asks a node for each epoch's word (eth_call at the latest block); AnchorsUnavailable if it does not know the contract."""
     words = {}
-    for epoch in sorted(set(epochs)):
-        data = f"0x{COMMITMENT_SELECTOR}{log.hex()}{epoch:064x}"
-        words[epoch] = _octets(str(_call(url, "eth_call", [{"to": "0x" + contract.hex(), "data": data}, "latest"])), 32)
+    try:
+        chain_id = int(str(_call(url, "eth_chainId", [])), 16)
+        for epoch in sorted(set(epochs)):
+            call = {"to": "0x" + contract.hex(), "data": f"0x{COMMITMENT_SELECTOR}{log.hex()}{epoch:064x}"}
+            words[epoch] = _octets(str(_call(url, "eth_call", [call, "latest"])), 32)
+    except ValueError as error:
+        raise AnchorsUnavailable(f"{url}: no AnchorLog answers at 0x{contract.hex()}: {error}") from error
     return Anchors(chain_id, contract, log, {k: v for k, v in words.items() if any(v)})
 
 

@@ -1,8 +1,8 @@
 """Clearing: one session checked by hand, then what must always hold.
 
-By hand: line "line:1" is over by 10,000 (ppt). A eats 1 per W, B 0.5, C nothing. The DSO asks for 10,000 of relief; the
-TSO for 6,000 W. A1: A, 8,000 W at 100. B1: B, 8,000 W at 60 (so 120 per unit of relief). C1: C, 8,000 W at 90.
-DSO: A1 first (100 < 120) with all 8,000 -> relief 8,000; B1 with 4,000 W -> relief 2,000. TSO: B1's rest 4,000 at 60,
+By hand: line "line:1" is over by 20,000 (ppt). A eats 2 per W, B 1, C nothing. The DSO asks for all of it (WHOLE); the
+TSO for 6,000 W. A1: A, 8,000 W at 100 (so 50 per unit of relief). B1: B, 8,000 W at 60. C1: C, 8,000 W at 90.
+DSO: A1 first (50 < 60) with all 8,000 W -> relief 16,000; B1 with 4,000 W -> relief 4,000. TSO: B1's rest 4,000 at 60,
 then C1 with 2,000 at 90.
 """
 
@@ -17,7 +17,7 @@ from backend.domain.constraint import Constraint
 from backend.domain.trade import Fate, Outcome, Reason
 from backend.errors import Rejected
 from backend.market.canonical import outcome_hash
-from backend.market.clearing import clear, remaining
+from backend.market.clearing import clear, remaining, unserved, with_allowed
 
 F = 1_970_000
 CAP = 300
@@ -35,7 +35,7 @@ DSO = Request("dso", Buyer.DSO, Direction.UP, "line:1", {F: 10_000}, CAP)
 TSO = Request("tso", Buyer.TSO, Direction.UP, "substation", {F: 6_000}, CAP)
 OFFERS = [offer("A1", "a", 8_000, 100), offer("B1", "b", 8_000, 60), offer("C1", "c", 8_000, 90)]
 TABLE = [Constraint("line:1", F, -20_000, {"a": 2, "b": 1, "c": 0})]
-HALVES = Request("dso", Buyer.DSO, Direction.UP, "line:1", {F: 20_000}, CAP)
+WHOLE = Request("dso", Buyer.DSO, Direction.UP, "line:1", {F: 20_000}, CAP)
 
 
 def awarded(outcome: Outcome) -> dict[tuple[str, str], int]:
@@ -43,7 +43,7 @@ def awarded(outcome: Outcome) -> dict[tuple[str, str], int]:
 
 
 def test_the_session_by_hand() -> None:
-    outcome = clear("s", [TSO, HALVES], OFFERS, TABLE)
+    outcome = clear("s", [TSO, WHOLE], OFFERS, TABLE)
     assert awarded(outcome) == {("A1", "dso"): 8_000, ("B1", "dso"): 4_000, ("B1", "tso"): 4_000, ("C1", "tso"): 2_000}
     assert {r.offer: r.fate for r in outcome.results} == {"A1": Fate.ACCEPTED, "B1": Fate.ACCEPTED, "C1": Fate.CUT}
     assert outcome.unserved == {}
@@ -61,7 +61,7 @@ def test_the_guard_cuts_what_would_break_a_limit_and_names_it() -> None:
 def test_a_tso_award_never_takes_back_what_the_dso_bought() -> None:
     back = Request("tso", Buyer.TSO, Direction.DOWN, "substation", {F: 5_000}, CAP)
     offers = [*OFFERS[:2], offer("D1", "a", 5_000, 10, Direction.DOWN)]
-    outcome = clear("s", [HALVES, back], offers, TABLE)
+    outcome = clear("s", [WHOLE, back], offers, TABLE)
     assert ("D1", "tso") not in awarded(outcome)
     assert next(r for r in outcome.results if r.offer == "D1").reason is Reason.GUARD
 
@@ -80,15 +80,48 @@ def test_a_tso_award_never_takes_back_what_the_dso_bought() -> None:
 )
 def test_each_rejection_has_its_reason(one: Offer, reason: Reason) -> None:
     enough = [offer("A0", "a", 10_000, 200)] if reason is Reason.NEED_MET else []
-    outcome = clear("s", [HALVES], [one, *enough], TABLE)
+    outcome = clear("s", [WHOLE], [one, *enough], TABLE)
     result = next(r for r in outcome.results if r.offer == "X")
     assert (result.fate, result.reason) == (Fate.REJECTED, reason)
 
 
 def test_what_is_left_goes_into_the_next_session_and_no_watt_is_sold_twice() -> None:
-    outcome = clear("s", [TSO, HALVES], OFFERS, TABLE)
+    outcome = clear("s", [TSO, WHOLE], OFFERS, TABLE)
     left = {o.id: o.volume_w for o in remaining(OFFERS, outcome, F, 0)}
     assert left == {"C1": {F: 6_000}}
+
+
+def test_what_validation_took_away_is_published_as_unserved() -> None:
+    outcome = clear("s", [TSO, WHOLE], OFFERS, TABLE)
+    checked = with_allowed(outcome, {"A1": {F: 500_000}, "C1": {F: 0}}, {"A1": "line:9"})
+    assert unserved([TSO, WHOLE], OFFERS, checked.awards, TABLE) == {("dso", F): 4_000, ("tso", F): 2_000}
+    assert next(r for r in checked.results if r.offer == "A1").element == "line:9"
+
+
+def test_a_need_on_an_element_that_the_grid_does_not_name_stays_unserved() -> None:
+    other = Request("dso", Buyer.DSO, Direction.UP, "line:7", {F: 5_000}, CAP)
+    outcome = clear("s", [other], OFFERS, TABLE)
+    assert outcome.unserved == {("dso", F): 5_000} and outcome.awards == ()
+    assert {r.reason for r in outcome.results} == {Reason.NO_EFFECT}
+
+
+def test_a_request_gets_the_relief_it_asks_for_and_no_more() -> None:
+    outcome = clear("s", [DSO], OFFERS, TABLE)
+    assert awarded(outcome) == {("A1", "dso"): 5_000} and outcome.unserved == {}
+
+
+def test_relief_that_another_request_bought_is_not_bought_twice() -> None:
+    second = Request("dso2", Buyer.DSO, Direction.UP, "line:2", {F: 4_000}, CAP, priority=1)
+    table = [*TABLE, Constraint("line:2", F, -4_000, {"a": 1, "b": 0, "c": 0})]
+    outcome = clear("s", [WHOLE, second], OFFERS, table)
+    assert all(award.request == "dso" for award in outcome.awards) and outcome.unserved == {}
+
+
+def test_a_group_leaves_no_rest_for_the_rounding_of_its_parts() -> None:
+    group = Offer("G", "A", Direction.UP, {F: 9_000}, {"a": 3_333, "b": 3_333, "c": 3_334}, 50, 0)
+    table = [Constraint("line:1", F, -10_001, {"a": 7, "b": 3, "c": 1})]
+    asked = Request("dso", Buyer.DSO, Direction.UP, "line:1", {F: 10_001}, CAP)
+    assert clear("s", [asked], [group], table).unserved == {}
 
 
 @pytest.mark.parametrize("volume", [{}, {F: 0}, {F: 9_000}])
@@ -122,7 +155,7 @@ def test_every_offer_has_one_result_volume_is_conserved_and_no_limit_is_worse(
         Constraint("line:1", F, margin, {"a": 2, "b": 1, "c": 0}),
         Constraint("line:2", F, second, {"a": -1, "b": 2, "c": -3}),
     ]
-    outcome = clear("s", [HALVES, TSO], offers, table)
+    outcome = clear("s", [WHOLE, TSO], offers, table)
     assert sorted(r.offer for r in outcome.results) == sorted(o.id for o in offers)
     signs = {o.id: -1 if o.direction is Direction.UP else 1 for o in offers}
     change: dict[str, int] = {}
@@ -141,7 +174,7 @@ def test_every_offer_has_one_result_volume_is_conserved_and_no_limit_is_worse(
 @given(BOOKS)
 def test_the_order_of_input_does_not_matter(rows: list[tuple[int, str, int, int, bool, int]]) -> None:
     offers = book(rows)[:4]
-    hashes = {outcome_hash([clear("s", [HALVES, TSO], list(p), TABLE)]) for p in itertools.permutations(offers)}
+    hashes = {outcome_hash([clear("s", [WHOLE, TSO], list(p), TABLE)]) for p in itertools.permutations(offers)}
     assert len(hashes) == 1
 
 

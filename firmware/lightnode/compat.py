@@ -1,0 +1,11 @@
+"""What MicroPython has and CPython has not: the only module that asks which Python runs it."""
+
+import asyncio
+
+try:
+    from asyncio import sleep_ms  # type: ignore[attr-defined]
+except ImportError:
+
+    async def sleep_ms(duration: int) -> None:
+        """Sleeps for milliseconds."""
+        await asyncio.sleep(duration / 1000)

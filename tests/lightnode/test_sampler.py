@@ -1,0 +1,102 @@
+"""Every slot is a signed reading or lies in a signed gap; the numbers are those of the module's rules."""
+
+import asyncio
+
+from lightwire import records
+
+from tests.lightnode.parts import DEVICE, QUARTER_MS, T0, Node
+
+START = T0 + 100 * 4000
+
+
+def node() -> Node:
+    made = Node()
+    made.trust(START)
+    return made
+
+
+def test_a_slot_is_one_reading_of_what_the_meter_said_behind_its_transformers() -> None:
+    made = node()
+    asyncio.run(made.slots(2))
+    first, second = made.kept(records.READING)
+    assert (first.device, first.boot, first.seq, first.time_ms, second.time_ms) == (DEVICE, 1, 1, START, START + 4000)
+    assert (first.power_w, first.reactive_var, first.import_wh, first.export_wh) == (10_000, 2_000, 250_000, 20_000)
+    assert (first.voltage_mv, first.frequency_mhz) == ((230_100, 230_200, 230_300), 50_000)
+    assert (first.flags, second.flags) == (records.FIRST_OF_BOOT, 0)
+    assert made.traced == [first, second]
+
+
+def test_2_slots_without_an_answer_are_no_reading_and_one_named_gap() -> None:
+    made = node()
+    asyncio.run(made.slots(1))
+    made.meter.silent = True
+    asyncio.run(made.slots(3))
+    assert made.kept(records.GAP) == []
+    made.meter.silent = False
+    asyncio.run(made.slots(1))
+    (gap,) = made.kept(records.GAP)
+    assert (gap.cause, gap.start_ms, gap.end_ms, gap.slots) == (records.CAUSE_METER, START + 4000, START + 16_000, 3)
+    assert [r.time_ms for r in made.kept(records.READING)] == [START, START + 16_000]
+    assert (made.sampler.produced, made.sampler.missed, made.sampler.meter_errors) == (2, 3, 3)
+
+
+def test_2_a_gap_is_named_at_the_end_of_its_quarter_hour_and_goes_on_in_the_next() -> None:
+    made = Node()
+    made.trust(T0 + QUARTER_MS - 8000)
+    asyncio.run(made.slots(1))
+    made.meter.silent = True
+    asyncio.run(made.slots(3))
+    made.meter.silent = False
+    asyncio.run(made.slots(1))
+    gaps = [(g.start_ms - T0 - QUARTER_MS, g.end_ms - T0 - QUARTER_MS) for g in made.kept(records.GAP)]
+    assert gaps == [(-4000, 0), (0, 8000)]
+    first, *_ = made.kept(records.STATEMENT)
+    assert (first.missing, first.causes, first.end_ms) == (1, records.CAUSE_METER, T0 + QUARTER_MS)
+
+
+def test_2_slots_that_passed_while_nobody_looked_are_named() -> None:
+    made = node()
+    asyncio.run(made.slots(1))
+    made.source.now += 21_000
+    asyncio.run(made.slots(1))
+    (gap,) = made.kept(records.GAP)
+    assert (gap.cause, gap.slots, gap.end_ms) == (records.CAUSE_CLOCK, 4, made.kept(records.READING)[-1].time_ms)
+
+
+def test_3_before_trust_readings_say_so_and_a_link_maps_their_boot() -> None:
+    made = Node()
+    made.source.now = 500
+    asyncio.run(made.slots(2))
+    early = made.kept(records.READING)
+    assert [(r.time_ms, r.flags & records.UNTRUSTED_CLOCK) for r in early] == [(4000, 1), (8000, 1)]
+    made.trust(START + 1000)
+    asyncio.run(made.slots(1))
+    (link,) = made.kept(records.CLOCK_LINK)
+    assert link.utc_ms - link.monotonic_ms == START + 1000 - 8000
+    last = made.kept(records.READING)[-1]
+    assert last.time_ms == START + 4000 and not last.flags & records.UNTRUSTED_CLOCK
+
+
+def test_3_the_time_without_power_is_a_named_gap() -> None:
+    made = node()
+    asyncio.run(made.slots(2))
+    made.restart()
+    made.trust(START + 30_000)
+    asyncio.run(made.slots(1))
+    (gap,) = made.kept(records.GAP)
+    assert (gap.cause, gap.start_ms, gap.end_ms) == (records.CAUSE_POWER, START + 8000, START + 32_000)
+    last = made.kept(records.READING)[-1]
+    assert (last.boot, last.time_ms, last.flags) == (2, START + 32_000, records.FIRST_OF_BOOT)
+
+
+def test_a_reading_says_that_it_is_late_that_registers_fell_and_that_the_clock_runs_by_itself() -> None:
+    made = node()
+    asyncio.run(made.slots(1))
+    made.meter.takes_ms = 101
+    asyncio.run(made.slots(1))
+    made.meter.takes_ms, made.meter.imported = 0, 0.5
+    asyncio.run(made.slots(1))
+    made.source.now += 24 * 3_600_000
+    asyncio.run(made.slots(1))
+    flags = [r.flags for r in made.kept(records.READING)]
+    assert flags[1:] == [records.LATE, records.REGISTER_RESET, records.HOLDOVER]
