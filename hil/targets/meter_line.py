@@ -5,21 +5,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hil.meter import Meter
-from hil.modbus import RtuSlave
+from hil.meters.rtu import pty_line
+from hil.meters.station import Station
 
 
 @contextmanager
-def on_a_terminal(meter: Meter) -> Iterator[RtuSlave]:
-    """The meter's line; its `path` is what a target takes as meter."""
+def on_a_terminal(station: Station) -> Iterator[str]:
+    """The path of the meter's line: what a job takes as meter."""
     loop = asyncio.new_event_loop()
-    slave = RtuSlave(meter.registers, loop)
+    line = pty_line([station], loop)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
-        yield slave
+        yield line.path
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        slave.close()
+        line.close()
         loop.close()

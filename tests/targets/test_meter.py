@@ -3,7 +3,9 @@
 import pytest
 from lightwire import ecdsa, envelope, records
 
-from hil.meter import Meter, Terminals
+from hil.meters.catalogue import meter_map
+from hil.meters.meter import Meter, Terminals
+from hil.meters.station import Station
 from hil.targets.meter_line import on_a_terminal
 from hil.targets.target import Job, Target
 
@@ -66,10 +68,10 @@ asyncio.run(main())
 
 
 def test_the_meters_quantities_arrive_and_another_units_silence_is_an_error(target: Target) -> None:
-    meter = Meter("P1", unit=7, ct_ratio=20, import_ws=3_600 * 4_000)
-    meter.offer(0, Terminals(50_000, -10_000, 231_400))
-    with on_a_terminal(meter) as line:
-        printed = target.run(Job(READ, meter=line.path)).splitlines()
+    station = Station(Meter("P1", meter_map("sdm630"), ct_ratio=20, import_ws=3_600 * 4_000), unit=7)
+    station.offer(0, Terminals.spread(3, 50_000, -10_000, 231_400))
+    with on_a_terminal(station) as path:
+        printed = target.run(Job(READ, meter=path)).splitlines()
     assert printed == [
         "50000 -10000 4000 0 (231400, 231400, 231400) 50000",
         "unit 8, register 0: no answer",
@@ -77,11 +79,11 @@ def test_the_meters_quantities_arrive_and_another_units_silence_is_an_error(targ
 
 
 def test_a_cycle_from_the_meter_to_a_signed_reading_in_the_journal(target: Target) -> None:
-    meter = Meter("P1", unit=7, ct_ratio=20)
-    meter.offer(0, Terminals(-41_000, 700, 229_900))
-    with on_a_terminal(meter) as line:
-        first, *messages, last = target.run(Job(CYCLE, meter=line.path)).splitlines()
-        assert line.requests == 6
+    station = Station(Meter("P1", meter_map("sdm630"), ct_ratio=20), unit=7)
+    station.offer(0, Terminals.spread(3, -41_000, 700, 229_900))
+    with on_a_terminal(station) as path:
+        first, *messages, last = target.run(Job(CYCLE, meter=path)).splitlines()
+    assert station.requests == 6
     public = bytes.fromhex(first.split()[2])
     assert first.split()[:2] == ["3", "3"] and public == ecdsa.public_key(ecdsa.SECP256K1, SECRET)
     assert last.split() == ["2", "3"]
