@@ -37,10 +37,9 @@ def environment() -> dict[str, str]:
     folder = cache_folder()
     unpacked = folder / "toolchain"
     with locked(folder):
+        if not unpacked.exists() and _install() and not _absent(here):
+            return here
         try:
-            if not unpacked.exists() and os.geteuid() == 0 and shutil.which("apt-get"):
-                _install()
-                return here
             if not unpacked.exists():
                 _unpack(folder, unpacked)
         except (subprocess.SubprocessError, OSError) as error:
@@ -55,17 +54,18 @@ def _absent(env: dict[str, str]) -> list[str]:
     return [tool for tool in _TOOLS if not shutil.which(tool, path=env.get("PATH", ""))]
 
 
-def _install() -> None:
+def _install() -> bool:
+    """Whether apt, which wants root, installed them (rule 2); one that cannot leaves it to rule 3."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return False
     print(f"installing {', '.join(_PACKAGES)} (once)", file=sys.stderr)
-    for words in (["update"], ["install", "--yes", "--no-install-recommends", *_PACKAGES]):
-        subprocess.run(
-            ["apt-get", "-qq", *words],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=900,
-        )
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *_PACKAGES]
+    for command in (["apt-get", "-qq", "update"], install):
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=900)
+        if done.returncode:
+            print(f"{' '.join(command[:3])}: {done.stderr.strip()[-300:]}", file=sys.stderr)
+    return done.returncode == 0
 
 
 def _unpack(folder: Path, target: Path) -> None:
@@ -88,5 +88,10 @@ def _release() -> str:
 
 def _with(root: Path, env: dict[str, str]) -> dict[str, str]:
     libraries = [str(p) for p in sorted(root.glob("usr/lib/*-linux-gnu*"))]
-    paths = {"PATH": [str(root / "usr/bin")], "LD_LIBRARY_PATH": libraries, "PERL5LIB": [str(root / "usr/share/perl5")]}
+    paths = {
+        "PATH": [str(root / "usr/bin")],
+        "LD_LIBRARY_PATH": libraries,
+        "PERL5LIB": [str(root / "usr/share/perl5")],
+        "C_INCLUDE_PATH": [str(root / "usr/include/newlib")],  # the compiler looks for its headers from the root only
+    }
     return {**env, **{k: os.pathsep.join([*v, *filter(None, [env.get(k, "")])]) for k, v in paths.items()}}
