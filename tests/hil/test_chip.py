@@ -158,7 +158,8 @@ def test_rule_1_kill_9_of_the_parent_leaves_no_emulator(tmp_path: Path) -> None:
             print(repl.run("print('up')", 10).strip(), flush=True)
             time.sleep(60)
     """)
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    folder = {**os.environ, "TMPDIR": str(tmp_path)}  # what is killed cannot take its flash away
+    parent = subprocess.Popen([sys.executable, "-c", code], env=folder, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None and parent.stdout.readline() == "up\n"
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
     assert len(children) == 1
