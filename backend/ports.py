@@ -27,6 +27,10 @@ class Ledger(Protocol):
         """Commitment words of epochs first.. as of a block; 32 zero bytes where there is none."""
         ...
 
+    def block_of(self, epoch: int, head: int) -> int:
+        """The block, up to head, whose event says that the epoch was committed."""
+        ...
+
     def nonce(self, block: int) -> int:
         """The writer's next nonce as of a block."""
         ...
@@ -43,8 +47,12 @@ class Ledger(Protocol):
 class AnchorStore(Protocol):
     """Desired commitments and the one transaction in flight, durable."""
 
-    def desired(self) -> Sequence[tuple[int, bytes, int]]:
-        """(epoch, root, count) of every epoch that is not final."""
+    def desired(self, watched: int) -> Sequence[tuple[int, bytes, int]]:
+        """(epoch, root, count) of every epoch that is not final, and of those among the last `watched` that are."""
+        ...
+
+    def anchor_states(self) -> Mapping[int, str]:
+        """The state of each epoch as last noted."""
         ...
 
     def set_state(self, epoch: int, state: str, block: int) -> None:

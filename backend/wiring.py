@@ -66,7 +66,9 @@ class Backend:
         self.collect = Collect(self.store, self._link, self.trees, identity.log_key, who, now_ms)
         self.activate = Activate(self.store, self._link, identity.issuer_key, identity.issuer, identity.deployment)
         self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
-        self.anchoring = Anchoring(self.store, ledger, confirmations)
+        self.anchoring = Anchoring(self.store, ledger, confirmations, self._alarm)
+        self._chain_trouble = ""
+        self._now_ms = now_ms
         self._epoch = 0
         self._stop = threading.Event()
         self._failure: BaseException | None = None
@@ -92,7 +94,10 @@ class Backend:
         self.collect.deliver(utc_ms)
         epoch = utc_ms // 900_000
         if self._epoch and epoch > self._epoch:
-            self.close_epoch(self._epoch)
+            self.trees.close_epoch(self._epoch)
+            self.anchor()
+        elif not self.anchoring.settled:
+            self.anchor()
         self._epoch = epoch
 
     def close_epoch(self, epoch: int) -> None:
@@ -101,15 +106,21 @@ class Backend:
         self.anchor()
 
     def anchor(self) -> None:
-        """One step of reconciliation; an unreachable chain is waited for."""
+        """One step of reconciliation; an unreachable chain is waited for, and said once."""
         try:
             states = self.anchoring.step()
         except Unavailable as reason:
-            self.store.add_finding(0, str(reason))
+            if str(reason) != self._chain_trouble:
+                self._chain_trouble = str(reason)
+                self._alarm(self._chain_trouble)
             return
+        self._chain_trouble = ""
         ready = [epoch for epoch, state in states.items() if state in (ANCHORED, FINAL)]
         if ready:
             self._receipts(max(ready))
+
+    def _alarm(self, what: str) -> None:
+        self.store.add_finding(self._now_ms(), what)
 
     def anchor_of(self, block: int) -> list[object]:
         """Where a commitment stands: [chain id, contract, log, block]."""

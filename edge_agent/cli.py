@@ -6,6 +6,8 @@ exit codes: 0 done, 1 refused or not valid (one line says why), 2 wrong usage, 3
 import argparse
 import hashlib
 import json
+import logging
+import re
 import signal
 import ssl
 import sys
@@ -17,7 +19,7 @@ from pathlib import Path
 from lightwire import decision, envelope, records
 
 from edge_agent.agent import NAMES, Agent, trust_of
-from edge_agent.errors import AgentError, EmsUnreachable
+from edge_agent.errors import AgentError, Unreachable
 from edge_agent.keys import AgentKey, make_key, open_key
 from edge_agent.log import Log
 from edge_agent.settings import Settings, load
@@ -32,6 +34,7 @@ _EXAMPLE = """example:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code."""
     words = _parser().parse_args(arguments)
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)  # it prints frames, and lines that are no JSON
     try:
         settings = load(words.config)
         if words.command == "enrol":
@@ -42,15 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print(show(settings, words.at if words.at is not None else time.time_ns() // 1_000_000), words.json)
         else:
             run(settings)
-    except EmsUnreachable as error:
-        print(f"lightnode-agent: energy manager: {error}", file=sys.stderr)
+    except Unreachable as error:
+        print(f"lightnode-agent: {error.party}: {error}", file=sys.stderr)
         return 3
     except AgentError as error:
         print(f"lightnode-agent: {error}", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"lightnode-agent: {error}", file=sys.stderr)
-        return 3
     return 0
 
 
@@ -76,10 +76,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _nonce(text: str) -> bytes:
-    nonce = bytes.fromhex(text)
-    if len(nonce) != 16:
-        raise ValueError(text)
-    return nonce
+    if not re.fullmatch("[0-9a-fA-F]{32}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no nonce, 32 hexadecimal digits from the back end belong here")
+    return bytes.fromhex(text)
 
 
 def _print(document: dict[str, object], as_json: bool) -> None:
@@ -116,7 +115,7 @@ def _fingerprint(cert: Path) -> bytes:
 
 
 def check(settings: Settings) -> dict[str, object]:
-    """Everything `run` needs, tried once. AgentError, EmsUnreachable."""
+    """Everything `run` needs, tried once. AgentError, Unreachable."""
     from edge_agent.ems_modbus import ModbusEms
     from edge_agent.link import tls_context
 

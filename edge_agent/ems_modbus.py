@@ -108,7 +108,9 @@ class ModbusEms:
         if self._client.connected and self._models:
             return
         if not self._client.connect():  # type: ignore[no-untyped-call]
-            raise EmsUnreachable(f"no connection to {self._settings.host}:{self._settings.port}")
+            raise EmsUnreachable(
+                f"no connection to {self._settings.host}:{self._settings.port}: is it on, are ems.host and ems.port right?"
+            )
         self._models = {}
         models = self._walk()
         for model in (701, 704, POD_MODEL):

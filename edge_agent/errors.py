@@ -9,8 +9,22 @@ class SettingsError(AgentError):
     """A setting that is missing or wrong: key, value, what belongs there, file."""
 
 
-class EmsUnreachable(AgentError):
+class Unreachable(AgentError):
+    """An outside party does not answer; `party` says which."""
+
+    party = "outside party"
+
+
+class EmsUnreachable(Unreachable):
     """The energy manager does not answer; tried again at the next tick."""
+
+    party = "energy manager"
+
+
+class ConductorUnreachable(Unreachable):
+    """There is no conductor at the address."""
+
+    party = "conductor"
 
 
 class EmsRefused(AgentError):

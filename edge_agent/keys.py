@@ -27,17 +27,25 @@ class AgentKey:
 
 
 def make_key(path: Path) -> AgentKey:
-    """The key in the file, made first if there is none."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(coincurve.PrivateKey().secret)
-            file.flush()
-            os.fsync(descriptor)
-        new.rename(path)
+    """The key in the file, made first if there is none; AgentError if it cannot be."""
+    try:
+        if not path.exists():
+            _write(path, coincurve.PrivateKey().secret)
+    except OSError as error:
+        raise AgentError(f"{path}: {error.strerror}: the agent needs room and the right to write there") from error
     return open_key(path)
+
+
+def _write(path: Path, secret: bytes) -> None:
+    """The file takes its name only when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(descriptor)
+    new.rename(path)
 
 
 def open_key(path: Path) -> AgentKey:

@@ -6,6 +6,7 @@ for ever; meanwhile the agent goes on with what it holds.
 
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from lightwire import topics
@@ -97,11 +98,33 @@ class Link:
 def tls_context(settings: BrokerSettings) -> ssl.SSLContext:
     """Our certificate, their authority; SettingsError naming the file that cannot be used."""
     for path in (settings.ca, settings.cert, settings.key):
-        if not path.is_file():
-            raise SettingsError(f"{path}: no such file")
+        _readable(path)
+    context = ssl.create_default_context(cafile=str(_certificate(settings.ca, "the operator's CA certificate")))
+    _certificate(settings.cert, "this agent's certificate")
     try:
-        context = ssl.create_default_context(cafile=str(settings.ca))
-        context.load_cert_chain(settings.cert, settings.key)
-    except (ssl.SSLError, OSError) as error:
-        raise SettingsError(f"{settings.cert}, {settings.key}: {error}") from error
+        context.load_cert_chain(settings.cert, settings.key, password="")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise SettingsError(f"{settings.key}: not the key of {settings.cert}: copy both from one issue") from error
+        raise SettingsError(
+            f"{settings.key}: no private key to be used ({error.reason}): put the key of {settings.cert} there, PEM "
+            "without passphrase"
+        ) from error
     return context
+
+
+def _readable(path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise SettingsError(f"{path}: {reason}: put the file there, or correct [broker]") from error
+
+
+def _certificate(path: Path, wanted: str) -> Path:
+    """The path again, if it holds a certificate."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise SettingsError(f"{path}: no certificate in it: put {wanted} (PEM) there") from error
+    return path

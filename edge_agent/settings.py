@@ -3,6 +3,7 @@
 Relative paths are relative to the file. README.md has the table of keys.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 from edge_agent.errors import SettingsError
 
 _WATT = 2**31 - 1
+_MOST_BYTES = 65_536
+_DEEPEST = 8
 _KEYS = {"deployment", "device", "node_key", "issuers", "key_file", "state_dir", "broker", "ems", "limits", "conductor"}
 _TABLES = {
     "broker": {"host", "port", "ca", "cert", "key"},
@@ -70,12 +73,7 @@ class Settings:
 
 def load(path: Path) -> Settings:
     """The settings in a file; SettingsError in one line if it is not there, no TOML, or wrong."""
-    try:
-        document = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from error
+    document = _document(path)
     top = _Table(path, document, "", _KEYS)
     broker, ems, limits = (_Table(path, document.get(name, {}), f"{name}.", _TABLES[name]) for name in _TABLES)
     state_dir = top.path("state_dir") if "state_dir" in document else top.path("key_file").parent
@@ -88,18 +86,58 @@ def load(path: Path) -> Settings:
         key_file=top.path("key_file") if "key_file" in document else state_dir / "agent.key",
         state_dir=state_dir,
         broker=BrokerSettings(
-            broker.text("host"), broker.number("port", 1, 65_535), *(broker.path(k) for k in ("ca", "cert", "key"))
+            broker.host("host"), broker.number("port", 1, 65_535), *(broker.path(k) for k in ("ca", "cert", "key"))
         ),
         ems=EmsSettings(
-            ems.text("host"),
+            ems.host("host"),
             ems.number("port", 1, 65_535),
             ems.number("unit", 0, 255),
             ems.number("nameplate_w", 1, _WATT),
         ),
         max_withdrawal_w=limits.number("max_withdrawal_w", 0, _WATT, _WATT),
         max_injection_w=limits.number("max_injection_w", 0, _WATT, _WATT),
-        conductor=top.text("conductor") if document.get("conductor") else None,
+        conductor=top.address("conductor") if document.get("conductor") else None,
     )
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise SettingsError(f"{path}: longer than {_MOST_BYTES} bytes")
+        document = tomllib.loads(data.decode())
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from error
+    except RecursionError as error:
+        raise SettingsError(f"{path}: nested deeper than {_DEEPEST}") from error
+    if not _is_flat(document, _DEEPEST):
+        raise SettingsError(f"{path}: nested deeper than {_DEEPEST}")
+    return document
+
+
+def _is_flat(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not inner or (levels > 0 and all(_is_flat(v, levels - 1) for v in inner))
+
+
+def _shown(value: object) -> str:
+    """On one line, and no longer than a reader wants."""
+    try:
+        return repr(value)[:60]
+    except ValueError:  # Python does not print a number of thousands of digits
+        return "a number of thousands of digits"
+
+
+def _is_host(text: str) -> bool:
+    """Whether the resolver takes it: no label empty or over 63 characters."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        return False
+    return " " not in text
 
 
 class _Table:
@@ -109,22 +147,36 @@ class _Table:
         self._file = file
         self._prefix = prefix
         if not isinstance(row, dict):
-            raise SettingsError(f"{file}: {prefix.rstrip('.')} is {repr(row)[:60]}, a table belongs here")
+            raise SettingsError(f"{file}: {prefix.rstrip('.')} is {_shown(row)}, a table belongs here")
         self._row: Mapping[str, Any] = row
         if unknown := sorted(set(row) - keys):
-            raise SettingsError(f"{file}: {prefix}{unknown[0]} is not a setting")
+            raise SettingsError(f"{file}: {prefix}{_shown(unknown[0])[1:-1]} is not a setting")
 
     def _wrong(self, key: str, wanted: str) -> SettingsError:
         if key not in self._row:
             return SettingsError(f"{self._file}: {self._prefix}{key} is missing, {wanted} belongs here")
-        return SettingsError(f"{self._file}: {self._prefix}{key} is {repr(self._row[key])[:60]}, {wanted} belongs here")
+        return SettingsError(f"{self._file}: {self._prefix}{key} is {_shown(self._row[key])}, {wanted} belongs here")
 
     def text(self, key: str) -> str:
-        """A text that is not empty."""
+        """A text on one line that is not empty."""
         value = self._row.get(key)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value or not value.isprintable():
             raise self._wrong(key, "a text")
         return value
+
+    def host(self, key: str) -> str:
+        """A host name or address."""
+        value = self.text(key)
+        if not _is_host(value):
+            raise self._wrong(key, "a host name or an address")
+        return value
+
+    def address(self, key: str) -> str:
+        """host:port."""
+        host, colon, port = self.text(key).rpartition(":")
+        if not host or not _is_host(host) or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
+            raise self._wrong(key, "host:port")
+        return host + colon + port
 
     def path(self, key: str) -> Path:
         """A path, relative to the settings file."""

@@ -37,7 +37,7 @@ class State:
     outbox: dict[int, bytes] = field(default_factory=dict)
 
     def save(self) -> None:
-        """On disk when it returns."""
+        """On disk when it returns; AgentError if the disk does not take it."""
         document = {
             "boot": self.boot,
             "seq": self.seq,
@@ -46,17 +46,21 @@ class State:
             "outbox": {str(seq): sealed.hex() for seq, sealed in self.outbox.items()},
         }
         new = self.path.with_suffix(".new")
-        with new.open("w") as file:
-            json.dump(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.rename(self.path)
+        try:
+            with new.open("w") as file:
+                json.dump(document, file)
+                file.flush()
+                os.fsync(file.fileno())
+            new.rename(self.path)
+        except OSError as error:
+            raise AgentError(f"{new}: {error.strerror}: the agent needs room and the right to write there") from error
 
 
 def open_state(folder: Path, trust: Trust) -> State:
     """The state in the folder, a new one if there is none; AgentError if it is damaged or not ours."""
     path = folder / _NAME
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         document = json.loads(path.read_text())
         return State(
             path,
@@ -67,9 +71,8 @@ def open_state(folder: Path, trust: Trust) -> State:
             {int(seq): bytes.fromhex(sealed) for seq, sealed in document["outbox"].items()},
         )
     except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True)
         return State(path)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise AgentError(f"{path} is damaged ({error}): look at the device, then remove the file") from error
     except OSError as error:
         raise AgentError(f"{path}: {error.strerror}") from error

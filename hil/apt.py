@@ -8,21 +8,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+from hil.release import Release
+
+
+def has_apt() -> bool:
+    """Whether this system has what a private apt is made of."""
+    return sys.platform == "linux" and bool(shutil.which("apt-get") and shutil.which("dpkg-deb"))
 
 
 class PrivateApt:
-    """apt over one suite of the machine's own mirror; downloads land in `downloads`."""
+    """apt over one release on the machine's own mirror; downloads land in `downloads`."""
 
-    def __init__(self, folder: Path, suite: str, types: str = "deb") -> None:
+    def __init__(self, folder: Path, source: Release, types: str = "deb") -> None:
         """types: "deb" or "deb-src". OSError or CalledProcessError if there is no apt or the mirror does not answer."""
-        if sys.platform != "linux" or not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        if not has_apt():
             raise OSError("this system has no apt")
         self.downloads = folder / "downloads"
         for name in ("lists/partial", "cache/archives/partial", "parts", "downloads"):
             (folder / name).mkdir(parents=True)
         (folder / "parts" / "mirror.sources").write_text(
-            f"Types: {types}\nURIs: {_mirror()}\nSuites: {suite}\nComponents: main\nSigned-By: {_KEYRING}\n"
+            f"Types: {types}\nURIs: {_mirror(source.origin)}\nSuites: {source.suite}\n"
+            f"Components: {source.components}\nSigned-By: {source.keyring}\n"
         )
         options = {
             "Dir::Etc::SourceList": "/dev/null",
@@ -64,10 +70,10 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-def _mirror() -> str:
-    """The address of the machine's own Debian mirror, from apt itself."""
+def _mirror(origin: str) -> str:
+    """The address of the machine's own mirror of this origin, from apt itself."""
     listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian", "Created-By: Packages"],
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", f"Origin: {origin}", "Created-By: Packages"],
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     if not listed:  # never updated: the same without the origin, which only the lists know
@@ -77,5 +83,5 @@ def _mirror() -> str:
         ).stdout.splitlines()  # fmt: skip
     usable = [uri for uri in listed if "security" not in uri]
     if not usable:
-        raise OSError("apt names no Debian mirror")
+        raise OSError(f"apt names no {origin} mirror")
     return usable[0]

@@ -48,7 +48,7 @@ def plain_customer(pod: str, first_frame: int) -> dict[str, Any]:
 
 
 class Bench:
-    """A context manager. `tick()` is one slot for everybody; `nodes` by POD."""
+    """A context manager. `tick()` is one slot for everybody; `nodes` by POD; `watch` is called after each tick."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Bench:
         self.agents: dict[str, VirtualAgent] = {}
         self.agent_facts: Facts = {}
         self._produced: dict[str, list[Mapping[str, Any]]] = {}
+        self.watch: Callable[[Tick], None] = lambda _done: None
 
     def __enter__(self) -> "Bench":
         try:
@@ -239,8 +240,11 @@ class Bench:
                 self.facts[by_part[name]] = facts
             elif name in by_agent:
                 self.agent_facts[by_agent[name]] = facts
+        for name in done.lost:
+            self.facts.pop(by_part.get(name, ""), None)
         if any(not f["trusted"] for f in self.facts.values()):
             time.sleep(0.25)
+        self.watch(done)
         return done
 
     def poll_agents(self) -> None:
@@ -262,7 +266,19 @@ class Bench:
                 return self.facts
             time.sleep(0.1)
             self.tick()
-        raise BenchError(f"still not so after {ticks} slots: {json.dumps(self.facts, default=str)[:400]}")
+        raise BenchError(f"still not so after {ticks} slots: {self._where_nodes_stand()}")
+
+    def _where_nodes_stand(self) -> str:
+        words = []
+        for pod in self.nodes:
+            facts = self.facts.get(pod)
+            if facts is None:
+                words.append(f"{pod} does not answer")
+            elif not facts["connected"] or not facts["trusted"]:
+                words.append(f"{pod} {'has no trusted time' if facts['connected'] else 'is not connected'}")
+            elif facts["pending"]:
+                words.append(f"{pod} waits for {facts['pending']} acknowledgements")
+        return "; ".join(words[:4]) + ("; and more" if len(words) > 4 else "") or "every node is well"
 
     def warm_up(self) -> None:
         """Until every node is connected and has trusted time."""
@@ -277,9 +293,10 @@ class Bench:
             self.backend.collect.deliver_all(self.conductor.now_ms)
             time.sleep(0.15)
             self.tick()
-            if all(int(f["seq"]) - int(f["pending"]) >= wanted.get(pod, 0) for pod, f in self.facts.items()):
+            there = {pod: int(f["seq"]) - int(f["pending"]) for pod, f in self.facts.items()}
+            if all(there.get(pod, -1) >= seq for pod, seq in wanted.items()):
                 return self.stored()
-        raise BenchError(f"not drained: {json.dumps(self.facts, default=str)[:400]}")
+        raise BenchError(f"not everything was acknowledged: {self._where_nodes_stand()}; is the broker reachable?")
 
     def stored(self) -> None:
         """Until everything the nodes said they journalled is in the store; BenchError otherwise."""
@@ -294,6 +311,11 @@ class Bench:
     def inject(self, device: bytes, channel: str, message: bytes) -> None:
         """Publishes any bytes to a device, as somebody with the back end's access to the broker could."""
         self.backend.inject(topics.topic(device, channel), message)
+
+    def node_is_alive(self, pod: str) -> bool:
+        """Whether the light node's process runs."""
+        child = self.nodes[pod].child
+        return child is not None and child.exit_code is None
 
     def close_epoch(self) -> None:
         """Commits to what is there now, under the present epoch's number, and anchors it to finality."""

@@ -89,6 +89,7 @@ def _budget(accept: bool, as_json: bool) -> int:
 def _demo(options: Options, as_json: bool) -> int:
     from hil.demo.play import play
     from hil.demo.report import write_report
+    from hil.demo.story import Story
 
     micropython_command(), mosquitto_command()
     live, last = sys.stderr.isatty(), ""
@@ -103,19 +104,23 @@ def _demo(options: Options, as_json: bool) -> int:
         elif not what.startswith("live: ") or what.endswith("0 %"):
             print(what, file=sys.stderr, flush=True)
 
-    story = play(options, progress)
-    if live:
-        print(file=sys.stderr)
-    (options.out / "summary.json").write_text(json.dumps(story.summary, indent=1) + "\n")
-    (options.out / "story.json").write_text(json.dumps(asdict(story), default=str) + "\n")
-    write_report(story, options.out / "report.html")
-    if as_json:
-        print(json.dumps(story.summary))
-    else:
+    def finish(story: Story) -> None:
+        (options.out / "summary.json").write_text(json.dumps(story.summary, indent=1) + "\n")
+        (options.out / "story.json").write_text(json.dumps(asdict(story), default=str) + "\n")
+        write_report(story, options.out / "report.html")
+        if live:
+            print(file=sys.stderr)
+        if as_json:
+            print(json.dumps(story.summary), flush=True)
+            return
         for name, value in story.summary.items():
             print(f"{name:32} {value}")
-        print(f"report: {options.out / 'report.html'}")
-    return 0
+        print(f"report: {options.out / 'report.html'}", flush=True)
+
+    broken = [proof for proof in play(options, progress, finish).proofs if not proof.holds]
+    for proof in broken:
+        print(f"lightnode-hil: does not hold: {proof.claim}: {proof.figure}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

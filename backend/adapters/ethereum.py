@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
     from web3 import Web3
 
+LOG_SPAN = 1000
+READ_METHODS = ("eth_chainId", "eth_call", "eth_blockNumber")
 GAS_COMMIT, GAS_EACH, GAS_DEPLOY = 150_000, 60_000, 4_000_000
 
 
@@ -42,6 +44,19 @@ class Web3Ledger:
             return [bytes(32)] * count
         call = self._functions.commitments(self.log, first, count)
         return [bytes(w) for w in self._ask(lambda: call.call(block_identifier=block))]
+
+    def block_of(self, epoch: int, head: int) -> int:
+        """From the event, looked for from the newest block down in steps that endpoints allow."""
+        topic = "0x" + epoch.to_bytes(32, "big").hex()
+        signature = self._web3.keccak(text="Committed(bytes32,uint64,bytes32,uint64)").to_0x_hex()
+        for last in range(head, self._deployed_at - 1, -LOG_SPAN):
+            asked: Any = {
+                "address": self._web3.to_checksum_address(self.contract), "topics": [signature, "0x" + self.log.hex(), topic],
+                "fromBlock": max(self._deployed_at, last - LOG_SPAN + 1), "toBlock": last,
+            }  # fmt: skip
+            if found := self._ask(lambda asked=asked: self._web3.eth.get_logs(asked)):
+                return int(found[-1]["blockNumber"])
+        raise Unavailable("chain", f"the endpoint gives no event for epoch {epoch}: does it keep logs?")
 
     def nonce(self, block: int) -> int:
         """The account's next nonce as of a block."""
@@ -120,16 +135,10 @@ class EmbeddedChain:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                length = min(int(self.headers.get("content-length", 0)), 65536)
-                asked = json.loads(self.rfile.read(length))
-                answer: dict[str, Any] = {"jsonrpc": "2.0", "id": asked.get("id")}
-                if asked.get("method") in ("eth_chainId", "eth_call", "eth_blockNumber"):
-                    with ledger._lock:
-                        found = web3.manager.request_blocking(asked["method"], asked.get("params", []))
-                        answer["result"] = hex(found) if isinstance(found, int) else found
-                else:
-                    answer["error"] = {"code": -32601, "message": "read only: eth_chainId, eth_call, eth_blockNumber"}
-                body = json.dumps(answer, default=_hex).encode()
+                length = self.headers.get("content-length", "")
+                body = _answer(
+                    web3, ledger._lock, self.rfile.read(min(int(length), 65536)) if length.isdigit() else b""
+                )
                 self.send_response(200)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(body)))
@@ -148,6 +157,30 @@ class EmbeddedChain:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+
+
+def _answer(web3: "Web3", lock: threading.Lock, request: bytes) -> bytes:
+    """The answer of JSON-RPC 2.0 to any bytes; only questions, nothing that writes."""
+    id: object = None
+    try:
+        asked = json.loads(request)
+        if not isinstance(asked, dict):
+            return _failed(id, -32600, "not a request")
+        id = asked.get("id")
+        if asked.get("method") not in READ_METHODS:
+            return _failed(id, -32601, "read only: " + ", ".join(READ_METHODS))
+        with lock:
+            found = web3.manager.request_blocking(asked["method"], asked.get("params", []))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return _failed(id, -32700, "not JSON")
+    except Exception as error:  # whatever the EVM makes of a stranger's parameters
+        return _failed(id, -32000, f"{type(error).__name__}: {error}")
+    result = hex(found) if isinstance(found, int) else found
+    return json.dumps({"jsonrpc": "2.0", "id": id, "result": result}, default=_hex).encode()
+
+
+def _failed(id: object, code: int, message: str) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}}, default=str).encode()
 
 
 def _hex(value: object) -> object:

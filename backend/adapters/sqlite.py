@@ -232,9 +232,17 @@ class SqliteStore:
         """(epoch, root, count, state, block) of all commitments."""
         return self._rows("select epoch, root, count, state, block from epoch order by epoch")  # type: ignore[return-value]
 
-    def desired(self) -> list[tuple[int, bytes, int]]:
-        """Commitments that are not final."""
-        return self._rows("select epoch, root, count from epoch where state != 'final' order by epoch")  # type: ignore[return-value]
+    def desired(self, watched: int) -> list[tuple[int, bytes, int]]:
+        """Commitments that are not final, and of the last `watched` epochs those that are."""
+        sql = (
+            "select epoch, root, count from epoch"
+            " where state != 'final' or epoch > (select max(epoch) from epoch) - ? order by epoch"
+        )
+        return self._rows(sql, watched)  # type: ignore[return-value]
+
+    def anchor_states(self) -> dict[int, str]:
+        """The state of each epoch as last noted."""
+        return dict(self._rows("select epoch, state from epoch"))  # type: ignore[arg-type]
 
     def set_state(self, epoch: int, state: str, block: int) -> None:
         """As last seen on chain."""

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     PRICE_CAP = "dearer than the price cap"
     GUARD = "would break a limit of the grid"
     MINIMUM = "its minimum does not fit the need"
+    OTHER_WAY = "its POD already moves the other way in that quarter-hour"
     NOT_VALIDATED = "refused by the operator's power flow"
     VALIDATED_IN_PART = "cut by the operator's power flow"
 

@@ -8,7 +8,8 @@
 4. Volume is split over an offer's PODs by their shares, largest remainder, ties by POD id.
 5. Every offer ends in exactly one result with a reason; need that stays when all awards are active is published.
 6. Pay as bid.
-7. A DSO request asks for relief beside the state of the constraints; what any award relieves counts towards it.
+7. A POD moves in one direction in a quarter-hour, over all sessions: else neither delivery could be measured.
+8. A DSO request asks for relief beside the state of the constraints; what any award relieves counts towards it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ class _Book:
     offers: Mapping[str, Offer]
     constraints: Mapping[int, Sequence[Constraint]]
     delta_w: dict[int, dict[str, int]]
+    moves: dict[tuple[str, int], Direction]
     taken_w: dict[tuple[str, int], int] = field(default_factory=dict)
     awards: list[Award] = field(default_factory=list)
     why: dict[str, tuple[Reason, str]] = field(default_factory=dict)
@@ -45,10 +47,11 @@ _NEARNESS = {
     Reason.PRICE_CAP: 3,
     Reason.NEED_MET: 4,
     Reason.MINIMUM: 5,
-    Reason.GUARD: 6,
-    Reason.VALIDATED_IN_PART: 7,
-    Reason.NOT_VALIDATED: 8,
-    Reason.TAKEN: 9,
+    Reason.OTHER_WAY: 6,
+    Reason.GUARD: 7,
+    Reason.VALIDATED_IN_PART: 8,
+    Reason.NOT_VALIDATED: 9,
+    Reason.TAKEN: 10,
 }
 
 
@@ -57,17 +60,17 @@ def clear(
     requests: Iterable[Request],
     offers: Iterable[Offer],
     constraints: Iterable[Constraint],
-    active_w: Mapping[int, Mapping[str, int]] | None = None,
+    moves: Mapping[tuple[str, int], Direction] | None = None,
 ) -> Outcome:
     """The outcome of one session before technical validation.
 
-    active_w: changes of withdrawal (W by frame and POD) already awarded in earlier sessions; constraints are without them.
+    constraints: of the state that earlier sessions left; moves: which way (POD, frame) moves by their awards.
     """
     table: dict[int, list[Constraint]] = {}
     for constraint in constraints:
         table.setdefault(constraint.frame, []).append(constraint)
     book = _Book(
-        {o.id: o for o in offers}, table, {f: dict(pods) for f, pods in (active_w or {}).items()}
+        {o.id: o for o in offers}, table, {}, dict(moves or {})
     )  # fmt: skip
     asked = sorted(requests, key=lambda r: (r.buyer is not Buyer.DSO, r.priority, r.id))
     for request in asked:
@@ -76,6 +79,12 @@ def clear(
     results = tuple(_result(book, book.offers[id]) for id in sorted(book.offers))
     left = _unserved(asked, book.awards, book.constraints, book.delta_w)
     return Outcome(session, tuple(book.awards), results, left)
+
+
+def moves(offers: Iterable[Offer], awards: Iterable[Award]) -> dict[tuple[str, int], Direction]:
+    """Which way each (POD, frame) moves by these awards."""
+    by_id = {o.id: o for o in offers}
+    return {(pod, a.frame): by_id[a.offer].direction for a in awards for pod, w in a.parts_w.items() if w}
 
 
 def unserved(
@@ -115,7 +124,7 @@ def _unserved(
 
 
 def _still_needed(constraint: Constraint, need: int, delta_w: Mapping[str, int]) -> int:
-    """The part of a need for relief (ppt) that these changes do not give (rule 7)."""
+    """The part of a need for relief (ppt) that these changes do not give (rule 8)."""
     return max(0, need - (constraint.margin_after(delta_w) - constraint.margin_ppt))
 
 
@@ -176,6 +185,9 @@ def _accept(book: _Book, request: Request, constraint: Constraint | None, offer:
     left_w = offer.volume_w[frame] - book.taken_w.get((offer.id, frame), 0)
     if left_w <= 0:
         return 0
+    if any(book.moves.get((pod, frame), offer.direction) is not offer.direction for pod in offer.shares_w):
+        book.note(offer.id, Reason.OTHER_WAY)
+        return 0
     effect = Fraction(1) if constraint is None else _effect(constraint, offer)
     wanted_w = min(left_w, -(-Fraction(need + _rounding(constraint, offer)) // effect))
     volume_w, element = _within_limits(book, offer, frame, int(wanted_w))
@@ -190,6 +202,7 @@ def _accept(book: _Book, request: Request, constraint: Constraint | None, offer:
         return 0
     parts = split(volume_w, offer.shares_w)
     _add(book.delta_w[frame], _signed(offer, parts))
+    book.moves.update({(pod, frame): offer.direction for pod, part_w in parts.items() if part_w})
     book.taken_w[offer.id, frame] = book.taken_w.get((offer.id, frame), 0) + volume_w
     book.awards.append(Award(offer.id, request.id, frame, volume_w, parts))
     return int(min(Fraction(need), volume_w * effect))

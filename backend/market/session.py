@@ -42,7 +42,7 @@ class Answer(StrEnum):
     AFTER_GATE = "the gate has closed"
     OUTSIDE = "a quarter-hour outside the session"
     NOT_THEIRS = "the id belongs to another aggregator"
-    POD_TWICE = "a POD of another aggregator"
+    NOT_ITS_POD = "a POD of another aggregator"
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class MarketSession:
             self._requests[bid.id] = bid
             return Answer.AMENDED if known else Answer.TAKEN
         if any(self.aggregator_of.get(pod) != bid.aggregator for pod in bid.shares_w):
-            return Answer.POD_TWICE
+            return Answer.NOT_ITS_POD
         before = self._offers.get(bid.id)
         if before is not None and before.aggregator != bid.aggregator:
             return Answer.NOT_THEIRS

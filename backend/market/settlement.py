@@ -1,7 +1,8 @@
 """Orders, baseline and readings to money that sums to zero.
 
 1. Delivered energy of a POD and quarter-hour, up: baseline minus measured; down: measured minus baseline (Ws).
-2. What a POD delivered is given to its orders in order of id, each up to what it ordered; the last one has the rest.
+2. All orders of a POD and quarter-hour have one direction (clearing sees to it). What it delivered is given to them in
+   order of id, each up to what it ordered; the last one has the rest.
 3. Paid energy = max(0, min(delivered, ordered)); over-delivery is unpaid.
 4. Missing energy beyond the tolerance pays a penalty at a part of the price; the wrong way counts as missing too.
 5. Without evidence a line is held: nothing is paid, nothing is guessed.
@@ -14,6 +15,7 @@ from enum import StrEnum
 
 from backend.domain.quantity import FRAME_S, PPM, half_even, value_ueur
 from backend.domain.trade import Order
+from backend.errors import Rejected
 
 
 class Source(StrEnum):
@@ -102,6 +104,8 @@ def _point_lines(
     pod, frame = point
     if measured is None or measured.source is Source.MISSING:
         measured = Measured(0, Source.MISSING, 0)
+    if len({one.direction for one in orders}) > 1:
+        raise Rejected(f"{pod}, quarter-hour {frame}: orders up and down at once cannot be told apart by one meter")
     up_ws = baseline_w * FRAME_S - measured.energy_ws
     left = up_ws if orders[0].direction == "up" else -up_ws
     found = []
@@ -156,9 +160,24 @@ def payments(found: Iterable[Line], owner_of: Mapping[str, str]) -> tuple[Paymen
 
 
 def balances(found: Iterable[Payment]) -> dict[str, int]:
-    """What each party gained (micro-EUR); they sum to zero."""
+    """What each party gained (micro-EUR)."""
     totals: dict[str, int] = {}
     for one in found:
         totals[one.payer] = totals.get(one.payer, 0) - one.amount_ueur
         totals[one.payee] = totals.get(one.payee, 0) + one.amount_ueur
     return totals
+
+
+def unbalanced_ueur(found: Iterable[Line], made: Iterable[Payment], owner_of: Mapping[str, str]) -> int:
+    """Money (micro-EUR) that the payments move otherwise than the lines say, over all parties; 0 when the books close."""
+    owed: dict[str, int] = {}
+    for line in found:
+        owner = owner_of[line.pod]
+        for party, gain in (
+            (line.buyer, line.penalty_ueur - line.payment_ueur),
+            (line.aggregator, line.fee_ueur),
+            (owner, line.payment_ueur - line.fee_ueur - line.penalty_ueur),
+        ):
+            owed[party] = owed.get(party, 0) + gain
+    gained = balances(made)
+    return sum(abs(gained.get(party, 0) - owed.get(party, 0)) for party in gained.keys() | owed.keys())

@@ -1,6 +1,6 @@
 """Every 4 s: reads the meter and keeps a signed reading; what could not be read becomes a named gap.
 
-1. A slot gives one reading or none; none is never a value.
+1. A slot gives one reading or none; none is never a value. Trust that comes while the meter answers counts from the next.
 2. Slots without a reading are collected and named by one Gap when the meter answers again or the quarter-hour ends;
    slots that passed while nobody looked are named as lost by the clock.
 3. The first trusted instant of a boot is written as ClockLink if records were made before it, and the time since the last
@@ -48,8 +48,8 @@ class Sampler:
         self._notice_skipped(mark)
         if self._clock.trusted:
             self._link(mark)
-        slot_ms = self._clock.begin_slot(mark)
-        if self._clock.trusted:
+        slot_ms, trusted = self._clock.begin_slot(mark), self._clock.trusted
+        if trusted:
             if self._open is not None and self._slot_utc(self._open[1]) // _QUARTER_MS < slot_ms // _QUARTER_MS:
                 self._name(mark)
             self._recorder.close_if_over(slot_ms)
@@ -59,11 +59,11 @@ class Sampler:
             self.meter_errors += 1
             self._begin_gap(records.CAUSE_METER, mark)
             return
-        self._name(mark)
-        self._keep(mark, slot_ms, found)
+        if trusted:
+            self._name(mark)
+        self._keep(mark, slot_ms, 0 if trusted else records.UNTRUSTED_CLOCK, found)
 
-    def _keep(self, mark: int, slot_ms: int, found) -> None:  # type: ignore[no-untyped-def]
-        flags = 0 if self._clock.trusted else records.UNTRUSTED_CLOCK
+    def _keep(self, mark: int, slot_ms: int, flags: int, found) -> None:  # type: ignore[no-untyped-def]
         if self._clock.monotonic_ms() - mark > LATE_MS:
             flags |= records.LATE
         if not self.produced:

@@ -1,10 +1,17 @@
-"""config.json, read once, checked, then only looked at. An error names key, value and limit."""
+"""The settings file, read once, checked, then only looked at.
+
+1. Any bytes give settings or a SettingsError in one line: the file as given, key, value, what belongs there.
+2. Size and depth are bounded before anything is parsed: what parses nested text recurses, on a board into a reset.
+"""
 
 import json
 
 from .errors import SettingsError
 from .meter import MAPS
 
+_MOST_BYTES = 8192
+_DEEPEST = 8
+_SHOWN = 60
 _FORMS = {
     "state_dir": "text",
     "deployment": 16,
@@ -28,6 +35,7 @@ _FORMS = {
     "conductor": "address",
     "trace": "flag",
 }
+_TABLES = [key.split(".")[0] for key in _FORMS if "." in key]
 
 
 class Issuer:
@@ -43,22 +51,15 @@ class Settings:
     """Checked settings; `value("broker.port")` gives one."""
 
     def __init__(self, document: object) -> None:
-        flat: dict[str, object] = {}
-        if not isinstance(document, dict):
-            raise SettingsError("config.json: not a JSON object")
-        for key, value in document.items():
-            if isinstance(value, dict):
-                for inner, inner_value in value.items():
-                    flat[key + "." + inner] = inner_value
-            else:
-                flat[key] = value
+        """SettingsError names key, value and what belongs there."""
+        flat = _flat(document)
         for key in flat:
             if key not in _FORMS:
-                raise SettingsError("config.json: unknown key " + key)
+                raise SettingsError("unknown key " + _shown(key)[1:-1])
         self._values = {}
         for key, form in _FORMS.items():
             if key not in flat:
-                raise SettingsError("config.json: missing key " + key)
+                raise SettingsError("missing key " + key)
             self._values[key] = _checked(key, form, flat[key])
 
     def value(self, key: str):  # type: ignore[no-untyped-def]
@@ -66,81 +67,142 @@ class Settings:
         return self._values[key]
 
 
+def _flat(document: object) -> dict[str, object]:
+    """Every value under its whole key, "broker.port"."""
+    if not isinstance(document, dict):
+        raise SettingsError("not a JSON object")
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        if isinstance(value, dict):
+            for inner, inner_value in value.items():
+                flat[key + "." + inner] = inner_value
+        elif key in _TABLES:
+            raise _wrong(key, value, "an object belongs here")
+        else:
+            flat[key] = value
+    return flat
+
+
+def _wrong(key: str, value: object, wanted: str) -> SettingsError:
+    return SettingsError(f"{key} is {_shown(value)}, {wanted}")
+
+
+def _shown(value: object) -> str:
+    """On one line, and no longer than a reader wants."""
+    return repr(value)[:_SHOWN]
+
+
 def _checked(key: str, form: object, value: object) -> object:
     if isinstance(form, tuple):
         if isinstance(value, bool) or not isinstance(value, int) or not form[0] <= value <= form[1]:
-            raise SettingsError(
-                f"config.json: {key} is {value}, a whole number from {form[0]} to {form[1]} belongs here"
-            )
+            raise _wrong(key, value, f"a whole number from {form[0]} to {form[1]} belongs here")
         return value
     if isinstance(form, int):
         return _octets(key, value, form)
     if form == "issuers":
         return _issuers(value)
-    if form == "flag":
-        if not isinstance(value, bool):
-            raise SettingsError(f"config.json: {key} is {value}, true or false belongs here")
-        return value
     if form == "key":
         return _key(key, value)
-    if form == "address" and (value is None or _is_address(value)):
-        return value
-    if form == "address":
-        raise SettingsError(f"config.json: {key} is {value}, host:port or null belongs here")
-    if form == "map" and value not in MAPS:
-        raise SettingsError(f"config.json: {key} is {value}, known maps are {', '.join(sorted(MAPS))}")
-    if not isinstance(value, str) or not value:
-        raise SettingsError(f"config.json: {key} is {value}, a text belongs here")
+    if form == "flag" and not isinstance(value, bool):
+        raise _wrong(key, value, "true or false belongs here")
+    if form == "address" and value is not None and not _is_address(value):
+        raise _wrong(key, value, "host:port or null belongs here")
+    if form == "map" and not (isinstance(value, str) and value in MAPS):
+        raise _wrong(key, value, "known maps are " + ", ".join(sorted(MAPS)))
+    if form == "text" and not _is_line(value):
+        raise _wrong(key, value, "a text on one line belongs here")
     return value
 
 
 def _octets(key: str, value: object, length: int) -> bytes:
-    if isinstance(value, str) and len(value) == 2 * length:
-        try:
-            return bytes.fromhex(value)
-        except ValueError:
-            pass
-    raise SettingsError(f"config.json: {key} is {value}, {2 * length} hexadecimal digits belong here")
+    if isinstance(value, str) and len(value) == 2 * length and _has_only("0123456789abcdefABCDEF", value):
+        return bytes.fromhex(value)
+    raise _wrong(key, value, f"{2 * length} hexadecimal digits belong here")
 
 
 def _key(key: str, value: object) -> bytes:
     found = _octets(key, value, 33)
     if found[0] not in (2, 3):
-        raise SettingsError(f"config.json: {key} is no compressed public key, those begin with 02 or 03")
+        raise _wrong(key, value, "a compressed public key belongs here, it begins with 02 or 03")
     return found
 
 
 def _is_address(value: object) -> bool:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _is_line(value) or ":" not in value:
         return False
-    host, _, port = value.rpartition(":")
-    return bool(host) and port.isdigit() and 0 < int(port) < 65536
+    host, port = value.rsplit(":", 1)
+    return bool(host) and 0 < len(port) < 6 and _has_only("0123456789", port) and 0 < int(port) < 65536
+
+
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and all([c >= " " for c in value])
+
+
+def _has_only(allowed: str, text: str) -> bool:
+    return all([c in allowed for c in text])
 
 
 def _issuers(value: object) -> list[Issuer]:
     if not isinstance(value, list):
-        raise SettingsError("config.json: issuers is not a list")
-    found = []
+        raise _wrong("issuers", value, "a list belongs here")
+    found: list[Issuer] = []
     for k, entry in enumerate(value):
         name = f"issuers[{k}]"
         if not isinstance(entry, dict) or sorted(entry) != ["id", "key", "role"]:
-            raise SettingsError(f"config.json: {name} needs exactly id, role and key")
+            raise _wrong(name, entry, "exactly id, role and key belong here")
         role = _checked(name + ".role", (1, 3), entry["role"])
-        if entry["id"] in [known["id"] for known in value[:k]]:
-            raise SettingsError(f"config.json: {name}.id is {entry['id']}, which another issuer has")
-        found.append(Issuer(_octets(name + ".id", entry["id"], 8), role, _key(name + ".key", entry["key"])))  # type: ignore[arg-type]
+        issuer = Issuer(_octets(name + ".id", entry["id"], 8), role, _key(name + ".key", entry["key"]))  # type: ignore[arg-type]
+        if issuer.id in [known.id for known in found]:
+            raise _wrong(name + ".id", entry["id"], "another issuer has it")
+        found.append(issuer)
     return found
 
 
 def load(path: str) -> Settings:
     """The settings in a file; SettingsError in one line if it is not there, no JSON, or wrong."""
     try:
-        with open(path) as file:
-            text = file.read()
-    except OSError:
-        raise SettingsError(path + ": no such file")
+        return Settings(_document(path))
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}")
+
+
+def _document(path: str) -> object:
     try:
-        document = json.loads(text)
+        with open(path, "rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError:
+        raise SettingsError("no such file")
+    if len(data) > _MOST_BYTES:
+        raise SettingsError(f"longer than {_MOST_BYTES} bytes")
+    try:
+        text = str(data, "utf-8")
+    except UnicodeError:
+        raise SettingsError("not UTF-8")
+    fault = _fault(data)
+    if fault:
+        raise SettingsError(fault)
+    try:
+        return json.loads(text)
     except ValueError:
-        raise SettingsError(path + ": not JSON")
-    return Settings(document)
+        raise SettingsError("not JSON")
+
+
+def _fault(data: bytes) -> str:
+    """What is wrong with the brackets outside texts, empty if nothing: MicroPython takes a document that was cut off."""
+    depth = 0
+    in_text = escaped = False
+    for c in data:
+        if escaped:
+            escaped = False
+        elif in_text:
+            escaped = c == 0x5C
+            in_text = c != 0x22
+        elif c == 0x22:
+            in_text = True
+        elif c in b"[{":
+            depth += 1
+        elif c in b"]}":
+            depth -= 1
+        if depth > _DEEPEST:
+            return f"brackets nested deeper than {_DEEPEST}"
+    return "not JSON" if depth or in_text else ""

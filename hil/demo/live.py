@@ -14,6 +14,7 @@ from backend.domain.trade import Order, Plan
 from backend.flows.activate import Target
 from backend.market.activation import plans
 from hil.bench import Bench, BenchError
+from hil.conductor import Tick
 from hil.demo.cast import POWER_CUT_SLOTS, Mishaps
 from hil.demo.story import Event
 
@@ -41,6 +42,9 @@ class Live:
     _waiting: dict[bytes, str] = field(default_factory=dict)
     _last: dict[str, tuple[int, int]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.bench.watch = self._after
+
     def run(self) -> None:
         """From the first warm slot to the first slots after the window."""
         end = (self.frames[-1] + 1) * FRAME_MS
@@ -48,12 +52,18 @@ class Live:
         while self.bench.conductor.now_ms < end + 2 * SLOT_MS:
             upcoming = self.bench.conductor.now_ms + SLOT_MS
             self._before(upcoming)
-            self.tick()
+            self.bench.tick()
             self.progress(min(upcoming, end) - start, end - start)
 
-    def tick(self) -> None:
-        """One slot; keeps up with the back end and starts again what ended by itself."""
-        done = self.bench.tick()
+    def run_out(self) -> int:
+        """Lives on without orders until the epoch that holds the settlement is over and final; its number."""
+        epoch = self.frames[-1] + 1
+        while self.bench.conductor.now_ms < (epoch + 1) * FRAME_MS or not self.bench.backend.anchoring.settled:
+            self.bench.tick()
+        return epoch
+
+    def _after(self, done: Tick) -> None:
+        """After each slot: keeps up with the back end and starts again what ended by itself."""
         self._note_facts()
         for name in done.lost:
             self._restart(name)
@@ -100,13 +110,16 @@ class Live:
                 self._revive_broker()
                 self.bench.backend.activate.send_again(set(self._waiting))
             outstanding = self.bench.backend.activate.outstanding()
-            wanted = {id for id, pod in self._waiting.items() if pod in self.bench.facts}
+            wanted = {
+                id for id, pod in self._waiting.items() if pod in self.bench.facts and self.bench.node_is_alive(pod)
+            }
             if not wanted & outstanding and self._held(wanted):
                 self._waiting = {i: p for i, p in self._waiting.items() if i in outstanding}
                 return
             time.sleep(0.02)
             self.bench.poll_agents()
-        raise BenchError(f"set-points unanswered after {HOLD_S:.0f} s: is the broker reachable?")
+        silent = sorted({self._waiting[id] for id in wanted & self.bench.backend.activate.outstanding()})
+        raise BenchError(f"set-points unanswered after {HOLD_S:.0f} s by {', '.join(silent) or 'the agents'}")
 
     def _held(self, wanted: set[bytes]) -> bool:
         """Whether the agents hold what their nodes accepted."""
@@ -120,17 +133,16 @@ class Live:
         if upcoming == cut:
             self.bench.kill_node(pod)
             self._down_since = upcoming
-            self.say(f"{pod}: the light node loses power")
+            self.say(f"{pod}: the power of the light node is cut")
         elif upcoming == cut + POWER_CUT_SLOTS * SLOT_MS:
             self.bench.start_node(pod)
-            self.say(f"{pod}: power is back; what was missed is a signed gap of {POWER_CUT_SLOTS} slots")
+            self.say(f"{pod}: power is back")
 
     def _restart(self, name: str) -> None:
         """A part that ended by itself: a light node is started again, what was journalled is kept."""
         for pod, node in self.bench.nodes.items():
             if name == f"node/{node.device.hex()}":
                 self.say(f"{pod}: the light node ended by itself and is started again")
-                self.bench.facts.pop(pod, None)
                 self.bench.start_node(pod)
                 return
         raise BenchError(f"{name} ended: see its log below {self.bench.folder}")
@@ -150,7 +162,7 @@ class Live:
             point, self.bench.identity.deployment, lambda digest: thief.sign_recoverable(digest, hasher=None)[:64]
         )
         self.bench.inject(device, "setpoint", sealed)
-        self.say(f"{pod}: a forged set-point of -900 kW arrives; the light node refuses it: bad signature")
+        self.say(f"{pod}: somebody without the key sends a set-point of -900 kW")
 
     def _keep_up(self) -> None:
         """Waits while the back end is more than BEHIND records behind a node."""

@@ -25,13 +25,14 @@ from backend.grid.substation import substation_profile
 from backend.grid.transmission import parse_transmission, transmission_request
 from backend.grid.validation import Decision, Proposal, validate
 from backend.market.activation import order
-from backend.market.clearing import clear, remaining, unserved, with_allowed
+from backend.market.clearing import clear, moves, remaining, unserved, with_allowed
 from backend.market.portfolio import Resource, build_offers
 from backend.market.session import Answer, MarketSession, State
 
 FRAME_MS = 900_000
 DAY_AHEAD, NEAR_REAL_TIME = "day-ahead", "near-real-time"
 Change = Mapping[str, tuple[int, ...]]
+Moves = Mapping[tuple[str, int], Direction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,14 @@ class Market:
         tapped, tap = own_remedy(flow, plain, list(day.frames), day.margin_kept)
         everything = list(day.frames)
         window = tapped.rows(self._rows)
-        ahead = self._session(DAY_AHEAD, window, self._offers())
+        ahead = self._session(DAY_AHEAD, window, self._offers(), {})
         awarded = self._change(ahead.outcome.awards, ahead.offers)
         renewed = (
             day_scenarios(day.network, day.forecast(day.near_real_time_gate)).with_tap(tapped.tap).rows(self._rows)
         )
         left = remaining(ahead.offers, ahead.outcome, day.near_real_time_gate, day.near_real_time_gate * FRAME_MS)
-        near = self._session(NEAR_REAL_TIME, self._changed(renewed, awarded), tuple(left))
+        moved = moves(ahead.offers, ahead.outcome.awards)
+        near = self._session(NEAR_REAL_TIME, self._changed(renewed, awarded), tuple(left), moved)
         orders, planned = self._orders(renewed, ahead, near)
         return Trades(
             tap=tap,
@@ -116,7 +118,7 @@ class Market:
         resources = [Resource(c.pod, c.aggregator, c.up_w, c.down_w) for c in self._customers]
         return build_offers(resources, self.frames, self._seed, self._day.day_ahead_gate * FRAME_MS - 3_600_000)
 
-    def _session(self, name: str, scenarios: Scenarios, offers: tuple[Offer, ...]) -> Session:
+    def _session(self, name: str, scenarios: Scenarios, offers: tuple[Offer, ...], moved: Moves) -> Session:
         day, flow = self._day, self.flow
         sizing = size(flow, scenarios, self.frames, day.margin_kept, self._can)
         gate = day.day_ahead_gate if name == DAY_AHEAD else day.near_real_time_gate
@@ -129,7 +131,7 @@ class Market:
                 raise Rejected(f"{name}: {bid.id}: {answer}")
         requests, offers = book.close(gate * FRAME_MS)
         table = constraints(flow, scenarios, self.frames, day.margin_kept, near_ppm=60_000)
-        outcome = clear(name, requests, offers, table)
+        outcome = clear(name, requests, offers, table, moved)
         book.move(State.CLEARED)
         checked = self._validated(outcome, offers, scenarios)
         checked = replace(checked, unserved=unserved(requests, offers, checked.awards, table))
@@ -178,8 +180,9 @@ class Market:
 
     def _validated(self, outcome: Outcome, offers: Sequence[Offer], scenarios: Scenarios) -> Outcome:
         chosen = list(dict.fromkeys(award.offer for award in outcome.awards))
+        least = {o.id: self._least_ppm(o, outcome.awards) for o in offers}
         proposals = [
-            Proposal(id, self._change([a for a in outcome.awards if a.offer == id], offers)) for id in chosen
+            Proposal(id, self._change([a for a in outcome.awards if a.offer == id], offers), least[id]) for id in chosen
         ]  # fmt: skip
         verdicts = validate(self.flow, scenarios, self.frames, self._day.margin_kept, proposals)
         allowed: dict[str, dict[int, int]] = {}
@@ -189,6 +192,14 @@ class Market:
                 allowed[verdict.offer] = self._parts_ppm(proposal, verdict.delta_w)
                 elements[verdict.offer] = verdict.element
         return with_allowed(outcome, allowed, elements)
+
+    def _least_ppm(self, offer: Offer, awards: Sequence[Award]) -> int:
+        """The part of what was awarded below which an offer's minimum is not kept, in its tightest quarter-hour."""
+        taken: dict[int, int] = {}
+        for award in awards:
+            if award.offer == offer.id:
+                taken[award.frame] = taken.get(award.frame, 0) + award.volume_w
+        return min(PPM, max((-(-offer.volume_w[f] * offer.minimum_ppm // w) for f, w in taken.items()), default=0))
 
     def _parts_ppm(self, proposal: Proposal, allowed: Change) -> dict[int, int]:
         parts = {}

@@ -21,16 +21,17 @@ from hil.demo.live import Live
 from hil.demo.market import Market, Trades
 from hil.demo.options import Options
 from hil.demo.played import Played
-from hil.demo.results import settle, statement
+from hil.demo.results import Settlement, settle, statement
 from hil.demo.story import Story
 from hil.demo.tell import tell
 
 WARM_SLOTS = 60
+MARKER = ".lightnode-demo"
 Progress = Callable[[str], None]
 
 
-def play(options: Options, progress: Progress) -> Story:
-    """Runs the day and writes summary, report, anchors and bundles to options.out."""
+def play(options: Options, progress: Progress, finish: Callable[[Story], None]) -> Story:
+    """Runs the day and writes anchors and bundles to options.out; finish is called with the story once it can be told."""
     began = time.monotonic()
     work = _clean(options.out)
     day = load_day(seed=options.seed)
@@ -57,29 +58,33 @@ def play(options: Options, progress: Progress) -> Story:
         live.say("light nodes, meters and agents are up; the market has cleared")
         bench.warm_up()
         live.run()
-        progress("draining, settling, anchoring")
-        bench.drain()
-        _receipts(bench, live)
-        played = _close(options, day, market, trades, trouble, bench, live, progress, began)
-        story = tell(played)
+        story = tell(_close(options, day, market, trades, trouble, live, progress, began))
+        finish(story)
         if options.keep_running:
             _keep(bench.chain, progress)
     return story
 
 
 def _clean(out: Path) -> Path:
-    """The output folder with nothing of an earlier run in it; its work folder."""
-    for name in ("work", "bundles"):
-        shutil.rmtree(out / name, ignore_errors=True)
+    """The output folder with nothing of an earlier run in it; its work folder. Nothing that is not ours is touched."""
+    mine = out / MARKER
     try:
-        (out / "bundles").mkdir(parents=True, exist_ok=True)
+        if out.is_dir() and any(out.iterdir()) and not mine.exists():
+            raise BenchError(f"{out} holds other things than an earlier demo: name another folder with --out")
+        out.mkdir(parents=True, exist_ok=True)
+        mine.touch()
+        for name in ("work", "bundles"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in ("summary.json", "story.json", "report.html", "anchors.json"):
+            (out / name).unlink(missing_ok=True)
+        (out / "bundles").mkdir()
     except OSError as error:
         raise BenchError(f"{out} cannot be written ({error.strerror}): name another folder with --out") from error
     return (out / "work").resolve()
 
 
 def _file_market(bench: Bench, trades: Trades, day: ExampleDay) -> None:
-    """Books and outcomes become evidence and are anchored before the window begins."""
+    """Books and outcomes become evidence before the window begins."""
     trees = bench.backend.trees
     for session in (trades.day_ahead, trades.near_real_time):
         name, at = session.outcome.session, bench.conductor.now_ms
@@ -87,16 +92,14 @@ def _file_market(bench: Bench, trades: Trades, day: ExampleDay) -> None:
         trees.add_document(records.TREE_MARKET, "offers", name, 1, text(session.offers), at)
         trees.add_document(records.TREE_MARKET, "outcome", name, 1, text(session.outcome), at)
     trees.add_document(records.TREE_MARKET, "orders", str(day.day), 1, text(trades.orders), bench.conductor.now_ms)
-    bench.close_epoch()
 
 
-def _receipts(bench: Bench, live: Live) -> None:
-    """Closes the epoch early, so that the last quarter-hour is anchored, and waits until devices checked their receipts."""
-    bench.backend.close_epoch(bench.conductor.now_ms // FRAME_MS)
+def _receipts(bench: Bench) -> None:
+    """Until the devices have checked the receipts of all statements but the youngest, which is not anchored yet."""
     for _ in range(80):
-        live.tick()
+        bench.tick()
         time.sleep(0.02)
-        if all(int(f["awaiting"]) == 0 for f in bench.facts.values()):
+        if all(int(f["awaiting"]) <= 1 for f in bench.facts.values()):
             return
         for pod in bench.facts:
             bench.backend.send_receipts_again(bench.nodes[pod].device)
@@ -104,33 +107,40 @@ def _receipts(bench: Bench, live: Live) -> None:
 
 
 def _close(
-    options: Options, day: ExampleDay, market: Market, trades: Trades, trouble: Mishaps, bench: Bench, live: Live,
+    options: Options, day: ExampleDay, market: Market, trades: Trades, trouble: Mishaps, live: Live,
     progress: Progress, began: float,
 ) -> Played:  # fmt: skip
-    store = bench.backend.store
+    """Settles the window, lives on until its settlement is final on chain, and hands out the bundles."""
+    bench = live.bench
+    progress("draining and settling")
+    bench.drain()
     devices = {pod: node.device for pod, node in bench.nodes.items()}
-    bench.stored()
-    said = {(pod, row["seq"]) for pod in devices for row in bench.produced(pod)}
-    kept = {(pod, row.seq) for pod, device in devices.items() for row in store.of_kind(device, records.READING)}
     orders = [one for one in trades.orders if one.frame in live.frames]
-    settled = settle(store, devices, day.customers, live.frames, orders, trades.baseline_w)
-    now = bench.conductor.now_ms
-    for pod in sorted(devices):
-        body = json.dumps(
-            statement(pod, settled, trades.orders, trades.baseline_w), sort_keys=True, separators=(",", ":")
-        )
-        bench.backend.trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, now)
-    epoch = now // FRAME_MS + 1
-    bench.backend.close_epoch(epoch)
-    for _ in range(8):
-        bench.chain.advance()
-        bench.backend.anchor()
+    offers = {o.id: o.aggregator for session in (trades.day_ahead, trades.near_real_time) for o in session.offers}
+    settled = settle(bench.backend.store, devices, day.customers, live.frames, orders, trades.baseline_w, offers)
+    _file_statements(bench, settled, trades)
+    progress("anchoring the settlement")
+    epoch = live.run_out()
+    _receipts(bench)
+    bench.drain()
+    said = {(pod, row["seq"]) for pod in devices for row in bench.produced(pod)}
+    store = bench.backend.store
+    kept = {(pod, row.seq) for pod, device in devices.items() for row in store.of_kind(device, records.READING)}
     progress("writing and checking bundles")
-    verified, refused = _bundles(options.out, bench, devices, live.frames, epoch, now)
+    verified, refused = _bundles(options.out, bench, devices, live.frames, epoch, bench.conductor.now_ms)
     return Played(
         options, day, market, trades, trouble, bench, live, settled, len(said | kept), len(said - kept), verified, refused,
         time.monotonic() - began,
     )  # fmt: skip
+
+
+def _file_statements(bench: Bench, settled: Settlement, trades: Trades) -> None:
+    for pod in sorted(bench.nodes):
+        plain = statement(pod, settled, trades.orders, trades.baseline_w)
+        body = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+        bench.backend.trees.add_document(
+            records.TREE_SETTLEMENT, "statement", pod, 1, body, bench.conductor.now_ms
+        )  # fmt: skip
 
 
 def _bundles(

@@ -54,7 +54,7 @@ def _steps(start_frame: int, values: Sequence[int | None], scale: float) -> tupl
 
 
 def pod_panels(pods: Sequence[PodSeries]) -> str:
-    """Power at each POD [kW], withdrawal positive: 4 s readings, baseline, set-point, the band that was ordered, gaps."""
+    """Power at each POD [kW], withdrawal positive: every fifth reading, baseline, set-point, the band that was ordered, gaps."""
     columns = 3
     rows = -(-len(pods) // columns)
     with _figure(rows, columns, (11.5, 2.3 * rows)) as (figure, panels, out):
@@ -62,23 +62,26 @@ def pod_panels(pods: Sequence[PodSeries]) -> str:
             _pod_panel(axes, pod)
         for axes in panels[len(pods) :]:
             axes.set_visible(False)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=5, frameon=False)
+        named = {
+            label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(named.values(), named, loc="outside upper center", ncols=5, frameon=False)
     return out[0]
 
 
 def _pod_panel(axes: "Axes", pod: PodSeries) -> None:
     for start, end in pod.gaps_ms:
         axes.axvspan(_instant(start), _instant(end), color=GAP, linewidth=0)
-    times, low = _steps(pod.first_frame, pod.ordered_from_w, 1000)
-    _, high = _steps(pod.first_frame, pod.ordered_to_w, 1000)
-    axes.fill_between(times, low, high, step="post", color=BAND, alpha=0.45, linewidth=0, label="ordered")
+    for k, (low, high) in enumerate(zip(pod.ordered_from_w, pod.ordered_to_w, strict=True)):
+        if low is not None and high is not None:
+            span = [_instant((pod.first_frame + k + edge) * FRAME_MS) for edge in (0, 1)]
+            axes.fill_between(span, low / 1000, high / 1000, color=BAND, alpha=0.45, linewidth=0, label="ordered")
     axes.plot(
         [_instant(t) for t, _ in pod.readings],
         [w / 1000 for _, w in pod.readings],
         color=MEASURED,
         linewidth=0.7,
-        label="measured, 4 s",
+        label="measured",
     )
     axes.step(
         *_steps(pod.first_frame, pod.baseline_w, 1000), where="post", color=BASELINE, ls="--", lw=1.1, label="baseline"

@@ -32,7 +32,7 @@ def page(story: Story) -> str:
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>',
         f'<h1>{title}</h1><p class="lead">{span}. Power is positive for withdrawal from the grid. '
-        "Every 4 s value below is a reading signed by its light node.</p>",
+        "What is measured was signed by light nodes every 4 s; the plots show every fifth reading.</p>",
         _figures(story),
         "<h2>What happened</h2>"
         + _table(("time", "event"), [(_clock(e.time_ms, "%H:%M:%S"), e.what) for e in story.events]),
@@ -41,7 +41,10 @@ def page(story: Story) -> str:
         "<h2>Requests</h2>" + _table(("request", "frames", "need", "unserved"), story.requests),
         "<h2>Offers, each with its reason</h2>" + _offers(story),
         "<h2>Payments</h2>" + _payments(story),
-        "<h2>Proofs</h2>" + _table(("claim", "checked"), [(p.claim, p.figure) for p in story.proofs]),
+        "<h2>Proofs</h2>"
+        + _table(
+            ("claim", "holds", "checked"), [(p.claim, "yes" if p.holds else "NO", p.figure) for p in story.proofs]
+        ),
         "</html>",
     ]
     return "\n".join(parts)

@@ -13,7 +13,7 @@ from backend.grid.congestion import Violation
 from backend.grid.flow import Scenarios
 from backend.grid.series import measured_violations
 from backend.market.canonical import document
-from backend.market.settlement import Line, Measured, Payment, Source, Terms, lines, payments
+from backend.market.settlement import Line, Measured, Payment, Source, Terms, lines, payments, unbalanced_ueur
 from hil.demo.market import Market
 
 SLOTS = 225
@@ -27,6 +27,7 @@ class Settlement:
     measured: Mapping[tuple[str, int], Measured]
     lines: tuple[Line, ...]
     payments: tuple[Payment, ...]
+    unbalanced_ueur: int
 
 
 def measure(store: SqliteStore, device: bytes, frame: int) -> Measured:
@@ -50,18 +51,19 @@ def settle(
     frames: Sequence[int],
     orders: Sequence[Order],
     baseline_w: Mapping[tuple[str, int], int],
+    aggregator_of: Mapping[str, str],
 ) -> Settlement:
-    """Settles the orders of the customers that have a light node."""
+    """Settles the orders of the customers that have a light node; aggregator_of: of each offer."""
     measured = {(pod, f): measure(store, device, f) for pod, device in devices.items() for f in frames}
     mine = [
         Order(o.id, o.offer, o.request, o.buyer, o.frame, {p: w for p, w in o.parts_w.items() if p in devices}, o.direction,
               o.price_ueur_per_mwh)
         for o in orders
     ]  # fmt: skip
-    by_letter = {c.aggregator[-1]: c.aggregator for c in customers}
-    aggregator_of = {o.offer: by_letter[o.offer[0]] for o in mine}
     found = lines(mine, aggregator_of, baseline_w, measured, TERMS)
-    return Settlement(measured, found, payments(found, {c.pod: c.owner for c in customers}))
+    owner_of = {c.pod: c.owner for c in customers}
+    made = payments(found, owner_of)
+    return Settlement(measured, found, made, unbalanced_ueur(found, made, owner_of))
 
 
 def statement(

@@ -73,9 +73,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One claim, and how it was checked."""
+    """One claim, whether it holds, and the figures it was checked with."""
 
     claim: str
+    holds: bool
     figure: str
 
 

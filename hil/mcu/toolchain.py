@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hil.apt import PrivateApt, reason
+from hil.apt import PrivateApt, has_apt, reason
+from hil.release import Release, machine, release
 from hil.runtime import cache_folder, locked
 
 _TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "make", "dpkg-source")
@@ -69,21 +70,20 @@ def _install() -> bool:
 
 
 def _unpack(folder: Path, target: Path) -> None:
+    if not has_apt():
+        raise OSError("this system has no apt")
     print(f"fetching {', '.join(_PACKAGES)} from the distribution into {target} (once)", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        apt = PrivateApt(Path(work) / "apt", _release())
+        apt = PrivateApt(Path(work) / "apt", _own())
         wanted = {n for n in apt.needed(*_PACKAGES) if n in _PACKAGES or n.startswith(("lib", "binutils-arm", "dpkg"))}
         apt.run("apt-get", "download", *sorted(wanted - set(_HOSTS_OWN)))
         apt.unpack(Path(work) / "root")
         (Path(work) / "root").rename(target)
 
 
-def _release() -> str:
-    """The code name of the machine's release: its libraries are those that the unpacked programs meet."""
-    for line in Path("/etc/os-release").read_text().splitlines():
-        if line.startswith("VERSION_CODENAME="):
-            return line.partition("=")[2].strip('"')
-    raise OSError("the release of this system has no name")
+def _own() -> Release:
+    """The machine's own release: its libraries are those that the unpacked programs meet."""
+    return release(machine(), "", (0, 0))
 
 
 def _with(root: Path, env: dict[str, str]) -> dict[str, str]:

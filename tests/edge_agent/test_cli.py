@@ -117,15 +117,62 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
         assert left.value.code == 0 and "example:" in capsys.readouterr().out
 
 
-def test_run_without_its_conductor_is_exit_code_3(settings: Path) -> None:
+def ended(words: list[str]) -> tuple[int, str]:
+    """Exit code and standard error of the agent as a process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_agent", *words],
+        env=os.environ, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def test_run_without_its_conductor_is_exit_code_3_and_names_it(settings: Path) -> None:
     cli.main(["enrol", "--config", str(settings), NONCE])
     settings.write_text(settings.read_text().replace("127.0.0.1:7000", "127.0.0.1:1"))
-    done = subprocess.run(
-        [sys.executable, "-m", "edge_agent", "run", "--config", str(settings)],
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 3 and done.stderr.strip().endswith("Connection refused"), done.stderr
+    code, error = ended(["run", "--config", str(settings)])
+    *events, last = error.splitlines()
+    assert code == 3 and last.startswith("lightnode-agent: conductor: no connection to 127.0.0.1:1"), error
+    assert all(json.loads(line)["event"] for line in events)
+
+
+def test_check_without_an_energy_manager_is_one_line_and_nothing_of_the_library(settings: Path) -> None:
+    cli.main(["enrol", "--config", str(settings), NONCE])
+    settings.write_text(settings.read_text().replace("port = 502", "port = 1"))
+    code, error = ended(["check", "--config", str(settings)])
+    assert (code, error.count("\n")) == (3, 1) and "127.0.0.1:1: is it on" in error, error
+
+
+@pytest.mark.parametrize("nonce", ["zz", "00" * 15, "00" * 17, "00 " * 16])
+def test_a_wrong_nonce_says_what_belongs_there(nonce: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["enrol", "--config", "x", nonce])
+    error = capsys.readouterr().err
+    assert left.value.code == 2
+    assert f"{nonce!r} is no nonce, 32 hexadecimal digits from the back end belong here" in error
+
+
+def test_the_file_at_fault_is_the_file_that_is_named(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["enrol", "--config", str(settings), NONCE])
+    broker = cli.load(settings).broker
+    stranger = Pki(settings.parent / "other").client("agent/1/0011223344556677")
+    faults = [
+        (broker.ca, b"", "no certificate in it"),
+        (broker.ca, b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n", "no certificate in it"),
+        (broker.cert, b"", "no certificate in it"),
+        (broker.key, b"", "no private key"),
+        (broker.key, stranger.key_pem.read_bytes(), f"not the key of {broker.cert}"),
+    ]
+    for path, data, says in faults:
+        kept = path.read_bytes()
+        path.write_bytes(data)
+        capsys.readouterr()
+        assert cli.main(["check", "--config", str(settings)]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"lightnode-agent: {path}: {says}") and error.count("\n") == 1, error
+        path.write_bytes(kept)
+
+
+def test_a_key_that_cannot_be_kept_is_exit_code_1(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (settings.parent / "keys").write_text("a file where the folder belongs")
+    assert cli.main(["enrol", "--config", str(settings), NONCE]) == 1
+    assert f"{settings.parent / 'keys' / 'agent.key'}: " in capsys.readouterr().err

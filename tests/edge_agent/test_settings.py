@@ -73,6 +73,18 @@ def test_limits_and_a_state_folder_can_be_given_and_the_conductor_left_out(tmp_p
         ("[ems]", "[emu]", "emu is not a setting"),
         ("[[issuers]]", "[[issuer]]", "issuer is not a setting"),
         ('conductor = "127.0.0.1:7000"', "conductor = 7", "conductor is 7, a text belongs here"),
+        ('"127.0.0.1:7000"', '"nohostport"', "conductor is 'nohostport', host:port belongs here"),
+        ('"127.0.0.1:7000"', '"here:0"', "conductor is 'here:0', host:port belongs here"),
+        ('"127.0.0.1:7000"', '"here:99999"', "conductor is 'here:99999', host:port belongs here"),
+        ('"localhost"', '"a..b"', "broker.host is 'a..b', a host name or an address belongs here"),
+        ('"192.0.2.7"', '"a b"', "ems.host is 'a b', a host name or an address belongs here"),
+        ('"agent.pem"', '"a\\u0000b"', "broker.cert is 'a\\x00b', a text belongs here"),
+        ("unit = 1", "unit = 0x" + "f" * 5000, "ems.unit is a number of thousands of digits, a whole number from 0"),
+        ("unit = 1", "unit" + ".a" * 5000 + " = 1", "nested deeper than 8"),
+        ("unit = 1", "unit = " + "[" * 5000, "nested deeper than 8"),
+        ("unit = 1", "unit = " + "9" * 5000, "not TOML: "),
+        ("unit = 1", '"un\\nit" = 1', "ems.un\\nit is not a setting"),
+        ("unit = 1", "#" * 65_536, "longer than 65536 bytes"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -81,6 +93,7 @@ def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, message: str
     with pytest.raises(SettingsError) as error:
         load(path)
     assert str(error.value).startswith(f"{path}: {message}")
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_no_file_and_no_toml_are_named(tmp_path: Path) -> None:
@@ -88,3 +101,10 @@ def test_no_file_and_no_toml_are_named(tmp_path: Path) -> None:
         load(tmp_path / "none.toml")
     with pytest.raises(SettingsError, match=r"agent.toml: not TOML"):
         load(write(tmp_path, "="))
+
+
+def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match=r"agent.toml: not TOML: .*utf-8"):
+        load(path)

@@ -29,7 +29,15 @@ def test_what_was_saved_is_opened(tmp_path: Path) -> None:
 def test_rule_3_every_damage_stops_the_agent(tmp_path: Path) -> None:
     path = filled(tmp_path).path
     whole = path.read_text()
-    for damaged in (whole[:-1], "", "[]", whole.replace('"boot": 2', '"boot": "x"'), whole.replace("d284", "d285", 1)):
+    for damaged in (
+        whole[:-1],
+        "",
+        "[]",
+        whole.replace('"boot": 2', '"boot": "x"'),
+        whole.replace("d284", "d285", 1),
+        "[" * 100_000,
+        whole.replace('"boot": 2', '"boot": Infinity'),
+    ):
         path.write_text(damaged)
         with pytest.raises(AgentError, match="is damaged"):
             open_state(tmp_path / "new", trust())
@@ -41,3 +49,12 @@ def test_a_held_set_point_that_nobody_signed_is_damage(tmp_path: Path) -> None:
     state.path.write_text(state.path.read_text().replace(state.held[0].accepted.sealed.hex(), forged.hex()))
     with pytest.raises(AgentError, match="bad signature"):
         open_state(tmp_path / "new", trust())
+
+
+def test_a_folder_that_takes_nothing_is_named(tmp_path: Path) -> None:
+    state = filled(tmp_path)
+    (tmp_path / "new" / "agent-state.new").mkdir()
+    with pytest.raises(AgentError, match="agent-state.new: Is a directory: the agent needs room"):
+        state.save()
+    with pytest.raises(AgentError, match="agent-state.json: Not a directory"):
+        open_state(state.path / "below", trust())

@@ -1,10 +1,12 @@
 """Ticks by a conductor and by the clock."""
 
+import socket
 import threading
 import time
 
 import pytest
 
+from edge_agent.errors import ConductorUnreachable
 from edge_agent.ticks import by_clock, by_conductor
 from hil.conductor import Conductor
 
@@ -21,6 +23,28 @@ def test_a_conductor_gives_the_time_and_gets_the_facts() -> None:
     conductor.close()
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_no_conductor_is_named_with_its_address_and_the_cure() -> None:
+    with pytest.raises(ConductorUnreachable, match=r"127.0.0.1:1 \(Connection refused\): start the rig"):
+        by_conductor("127.0.0.1:1", "agent/x", lambda now_ms: {})
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 400 Bad Request\r\n", b"[" * 4096, b"\xff\n", b"7\n", b'{"tick": 1}\n'])
+def test_something_else_at_the_address_is_named(line: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def serve() -> None:
+            with server.accept()[0] as peer:
+                peer.sendall(line)
+                peer.recv(1000)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ConductorUnreachable, match=f"what answers at {address} is no conductor"):
+            by_conductor(address, "agent/x", lambda now_ms: {})
+        thread.join()
 
 
 class Enough(Exception):

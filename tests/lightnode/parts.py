@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from lightnode.clock import Clock
@@ -51,11 +52,13 @@ class Meter:
         self.power, self.reactive, self.imported, self.exported = 500.0, 100.0, 12.5, 1.0
         self.silent = False
         self.takes_ms = 0
+        self.before_answer: Callable[[], None] = lambda: None
         self.source: Source | None = None
 
     async def read_inputs(self, unit: int, requests: Any) -> list[bytes]:
         if self.source is not None:
             self.source.now += self.takes_ms
+        self.before_answer()
         if self.silent:
             raise MeterError("no answer")
         values = {0x34: self.power, 0x3C: self.reactive, 0x46: 50.0, 0x48: self.imported, 0x4A: self.exported}

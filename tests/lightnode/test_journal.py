@@ -11,6 +11,7 @@ DEVICE = b"12345678"
 INCARNATION = b"i" * 8
 START_MS = 1_796_040_000_000
 VT_RATIO = 200
+OUTAGES = [(640, 24), (2048, 72)]
 
 
 def opened(flash: NorFlash) -> Journal:
@@ -125,7 +126,7 @@ def test_a_flash_that_is_too_small_is_refused() -> None:
         opened(NorFlash(3))
 
 
-@pytest.mark.parametrize(("kib", "hours"), [(640, 24), (2048, 72)])
+@pytest.mark.parametrize(("kib", "hours"), OUTAGES)
 def test_an_outage_of_a_day_fits_in_640_kib_and_three_in_2_mib(kib: int, hours: int) -> None:
     journal = opened(NorFlash(kib // 4))
     for slot in range(hours * 900):

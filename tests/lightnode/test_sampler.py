@@ -77,6 +77,17 @@ def test_3_before_trust_readings_say_so_and_a_link_maps_their_boot() -> None:
     assert last.time_ms == START + 4000 and not last.flags & records.UNTRUSTED_CLOCK
 
 
+def test_1_trust_that_comes_while_the_meter_answers_does_not_change_the_slot() -> None:
+    made = Node()
+    made.meter.before_answer = lambda: made.trust(START)
+    asyncio.run(made.slots(1))
+    made.meter.before_answer = lambda: None
+    asyncio.run(made.slots(1))
+    first, second = made.kept(records.READING)
+    assert (first.time_ms, first.flags & records.UNTRUSTED_CLOCK) == (0, records.UNTRUSTED_CLOCK)
+    assert (second.time_ms, second.flags & records.UNTRUSTED_CLOCK) == (START + 4000, 0)
+
+
 def test_3_the_time_without_power_is_a_named_gap() -> None:
     made = node()
     asyncio.run(made.slots(2))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
+from hil.bench import BenchError
 from hil.demo.options import Options
 from hil.demo.play import play
 from hil.demo.report import write_report
@@ -28,8 +29,7 @@ def played(
     tmp_path_factory: pytest.TempPathFactory, mosquitto: list[str], micropython: object
 ) -> Iterator[tuple[Story, Path]]:
     out = tmp_path_factory.mktemp("demo")
-    story = play(options(out), lambda _what: None)
-    write_report(story, out / "report.html")
+    story = play(options(out), lambda _what: None, lambda told: write_report(told, out / "report.html"))
     yield story, out
 
 
@@ -47,6 +47,21 @@ def test_the_plan_leaves_no_violation_and_every_offer_has_its_reason(played: tup
     assert s["violations_planned"] == 0 and s["violations_forecast"] > 0  # type: ignore[operator]
     assert s["offers"] == s["offers_accepted"] + s["offers_cut"] + s["offers_rejected"] == len(story.offers)  # type: ignore[operator]
     assert all(offer.reason for offer in story.offers)
+
+
+def test_every_claim_of_the_report_holds(played: tuple[Story, Path]) -> None:
+    assert [proof.claim for proof in played[0].proofs if not proof.holds] == []
+    said = [event.what for event in played[0].events]
+    assert any("refuses a set-point" in what and "bad signature" in what for what in said)
+    assert any("45 slots without a reading are named" in what for what in said)
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years")
+    with pytest.raises(BenchError, match="name another folder with --out"):
+        play(options(tmp_path), lambda _what: None, lambda _story: None)
+    assert (tmp_path / "work" / "thesis.txt").read_text() == "years"
 
 
 def test_set_points_are_applied_a_forged_one_is_refused_and_money_sums_to_zero(played: tuple[Story, Path]) -> None:
@@ -132,10 +147,10 @@ def kill_the_broker(config: Path, after_s: float) -> list[int]:
 def test_the_same_seed_gives_the_same_hashes_at_another_speed_and_over_a_killed_broker(
     played: tuple[Story, Path], tmp_path: Path
 ) -> None:
-    killed = kill_the_broker(tmp_path / "work" / "broker" / "mosquitto.conf", 12.0)
-    again = play(options(tmp_path, speed=150.0), lambda _what: None)
+    killed = kill_the_broker(tmp_path / "out" / "work" / "broker" / "mosquitto.conf", 12.0)
+    again = play(options(tmp_path / "out", speed=150.0), lambda _what: None, lambda _story: None)
     assert killed and any("broker ended" in event.what for event in again.events)
     assert again.summary["readings_lost"] == 0
     for name in ("outcome_hash", "settlement_hash"):
         assert again.summary[name] == played[0].summary[name]
-    shutil.rmtree(tmp_path / "work", ignore_errors=True)
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)

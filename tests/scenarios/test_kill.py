@@ -24,7 +24,6 @@ def live_until_dead(bench: Bench, after_s: float) -> None:
     while f"node/{bench.nodes[POD].device.hex()}" not in bench.tick().lost:
         pass
     timer.join()
-    bench.facts.pop(POD)
     for _ in range(3):
         bench.tick()
 

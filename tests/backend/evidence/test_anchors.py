@@ -1,5 +1,7 @@
 """Commitments from outside the bundle: asked from a chain's endpoint, as strangers do."""
 
+import json
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -37,3 +39,18 @@ def test_another_contract_holds_nothing_or_is_no_contract(chain: EmbeddedChain) 
 def test_an_endpoint_that_does_not_answer_is_named() -> None:
     with pytest.raises(AnchorsUnavailable, match=r"http://127\.0\.0\.1:9"):
         from_rpc("http://127.0.0.1:9", bytes(20), LOG, [100])
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (b"xx", -32700), (b"[" * 50_000, -32700), (b"[]", -32600), (b'{"id":1,"method":"eth_sendTransaction"}', -32601),
+        (b'{"id":1,"method":"eth_call","params":[7]}', -32000),
+    ],
+)  # fmt: skip
+def test_the_endpoint_answers_any_bytes_with_an_error_of_json_rpc(
+    chain: EmbeddedChain, request_: bytes, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with urllib.request.urlopen(urllib.request.Request(chain.serve(), request_), timeout=10) as answer:
+        assert json.loads(answer.read())["error"]["code"] == code
+    assert "Traceback" not in capfd.readouterr().err

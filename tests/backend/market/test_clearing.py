@@ -17,7 +17,7 @@ from backend.domain.constraint import Constraint
 from backend.domain.trade import Fate, Outcome, Reason
 from backend.errors import Rejected
 from backend.market.canonical import outcome_hash
-from backend.market.clearing import clear, remaining, unserved, with_allowed
+from backend.market.clearing import clear, moves, remaining, unserved, with_allowed
 
 F = 1_970_000
 CAP = 300
@@ -60,8 +60,8 @@ def test_the_guard_cuts_what_would_break_a_limit_and_names_it() -> None:
 
 def test_a_tso_award_never_takes_back_what_the_dso_bought() -> None:
     back = Request("tso", Buyer.TSO, Direction.DOWN, "substation", {F: 5_000}, CAP)
-    offers = [*OFFERS[:2], offer("D1", "a", 5_000, 10, Direction.DOWN)]
-    outcome = clear("s", [WHOLE, back], offers, TABLE)
+    offers = [*OFFERS[:2], offer("D1", "d", 5_000, 10, Direction.DOWN)]
+    outcome = clear("s", [WHOLE, back], offers, [Constraint("line:1", F, -20_000, {"a": 2, "b": 1, "d": 2})])
     assert ("D1", "tso") not in awarded(outcome)
     assert next(r for r in outcome.results if r.offer == "D1").reason is Reason.GUARD
 
@@ -89,6 +89,17 @@ def test_what_is_left_goes_into_the_next_session_and_no_watt_is_sold_twice() -> 
     outcome = clear("s", [TSO, WHOLE], OFFERS, TABLE)
     left = {o.id: o.volume_w for o in remaining(OFFERS, outcome, F, 0)}
     assert left == {"C1": {F: 6_000}}
+
+
+def test_a_pod_moves_in_one_direction_in_a_quarter_hour_over_sessions_too() -> None:
+    down = Request("tso-down", Buyer.TSO, Direction.DOWN, "substation", {F: 500}, CAP, priority=1)
+    offers = [OFFERS[2], offer("D1", "c", 500, 1, Direction.DOWN)]
+    outcome = clear("s", [TSO, down], offers, [])
+    assert awarded(outcome) == {("C1", "tso"): 6_000}
+    assert next(r.reason for r in outcome.results if r.offer == "D1") is Reason.OTHER_WAY
+    assert outcome.unserved == {("tso-down", F): 500}
+    assert clear("t", [down], offers[1:], [], moves(offers, outcome.awards)).awards == ()
+    assert clear("t", [down], offers[1:], []).awards != ()
 
 
 def test_what_validation_took_away_is_published_as_unserved() -> None:

@@ -38,7 +38,7 @@ def test_only_the_moves_of_the_table_are_allowed(start: State, to: State) -> Non
         (State.ANNOUNCED, offer(), 0, Answer.NOT_OPEN),
         (State.CLOSED, offer(), 0, Answer.NOT_OPEN),
         (State.OPEN, offer(frame=F + 2), 0, Answer.OUTSIDE),
-        (State.OPEN, offer(pod="b"), 0, Answer.POD_TWICE),
+        (State.OPEN, offer(pod="b"), 0, Answer.NOT_ITS_POD),
         (State.OPEN, Request("r", Buyer.TSO, Direction.UP, "substation", {F: 1}, 1), 0, Answer.TAKEN),
         (State.OPEN, Request("r", Buyer.TSO, Direction.UP, "substation", {F + 9: 1}, 1), 0, Answer.OUTSIDE),
     ],

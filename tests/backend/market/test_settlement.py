@@ -1,10 +1,12 @@
 """Settlement: worked examples, and money that sums to zero."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain.trade import Order
-from backend.market.settlement import Line, Measured, Source, Terms, balances, lines, payments
+from backend.errors import Rejected
+from backend.market.settlement import Line, Measured, Source, Terms, balances, lines, payments, unbalanced_ueur
 
 F = 1_970_000
 TERMS = Terms(tolerance_ppm=50_000, penalty_ppm=500_000, fee_ppm={"agg": 100_000})
@@ -56,6 +58,12 @@ def test_two_orders_of_one_point_share_what_was_delivered_in_order_of_id() -> No
     assert [(x.order, x.paid_ws) for x in found] == [("o1", 18_000_000), ("o2", 9_000_000)]
 
 
+def test_orders_in_both_directions_at_one_point_are_refused() -> None:
+    orders = [Order(f"o{way}", "A-1", "r", "DSO", F, {"pod": 20_000}, way, PRICE) for way in ("up", "down")]
+    with pytest.raises(Rejected, match="up and down at once"):
+        lines(orders, {"A-1": "agg"}, {("pod", F): 50_000}, {}, TERMS)
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.integers(1, 10**6), st.integers(0, 10**9), st.booleans()), max_size=8
@@ -70,6 +78,9 @@ def test_money_sums_to_zero_over_all_parties(rows: list[tuple[str, int, int, boo
     measured = {(pod, F): Measured(ws, Source.READINGS, 1_000_000) for pod, ws in energy.items()}
     found = lines(orders, {"A-1": "agg"}, {(pod, F): 50_000 for pod in "abc"}, measured, TERMS)
     made = payments(found, {pod: f"owner {pod}" for pod in "abc"})
-    assert sum(balances(made).values()) == 0
+    owners = {pod: f"owner {pod}" for pod in "abc"}
+    assert unbalanced_ueur(found, made, owners) == sum(balances(made).values()) == 0
+    if made:
+        assert unbalanced_ueur(found, made[1:], owners) == 2 * made[0].amount_ueur
     assert all(p.amount_ueur > 0 for p in made)
     assert all(0 <= x.paid_ws <= x.ordered_ws for x in found)
