@@ -9,11 +9,12 @@ from pathlib import Path
 
 from backend.wiring import Identity as BackendIdentity
 from hil.broker import Broker
+from hil.errors import RigError
 from hil.pki import Identity
 from hil.process import Child
 
 
-class AgentFailed(RuntimeError):
+class AgentFailed(RigError):
     """An agent ended or refused; the message is its last line."""
 
 

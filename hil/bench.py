@@ -24,6 +24,7 @@ from edge_agent.settings import EmsSettings
 from hil.agents import VirtualAgent
 from hil.broker import Broker
 from hil.conductor import PHASE_AGENT, Conductor, Tick
+from hil.errors import RigError
 from hil.meters.truth import read_truth
 from hil.nodes import NodeFailed, VirtualNode
 from hil.pki import Pki
@@ -34,7 +35,7 @@ WAIT_S = 30.0
 Facts = dict[str, Mapping[str, Any]]
 
 
-class BenchError(RuntimeError):
+class BenchError(RigError):
     """A part of the bench failed; one line that names it."""
 
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from hil.errors import PartMissing
 from hil.pki import Pki
 from hil.process import Child
 from hil.runtime import mosquitto_command
@@ -22,7 +23,7 @@ NODE_READS = ("time", "delivery", "receipt", "setpoint")
 _START_S = 10.0
 
 
-class BrokerUnavailable(RuntimeError):
+class BrokerUnavailable(PartMissing):
     """The broker did not start; the message says why and what to do."""
 
 

@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hil.errors import PartMissing
 from hil.runtime import cache_folder
 
 
-class LeaseTaken(RuntimeError):
+class LeaseTaken(PartMissing):
     """Another process has it; the message names the thing, the process and since when."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hil.errors import RigError
 from hil.pki import Identity
 from hil.process import Child
 from hil.runtime import micropython_command
@@ -17,7 +18,7 @@ FIRMWARE = Path(__file__).parents[1] / "firmware"
 HEAP = "4M"
 
 
-class NodeFailed(RuntimeError):
+class NodeFailed(RigError):
     """A light node ended or refused; the message is its last line."""
 
 

@@ -14,10 +14,12 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Protocol
 
+from hil.errors import RigError
+
 _TIMEOUT_S = 5
 
 
-class PowerFailed(RuntimeError):
+class PowerFailed(RigError):
     """A switch did not do what it was told, or is not there."""
 
 

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from hil.apt import PrivateApt, has_apt, reason
+from hil.errors import PartMissing
 from hil.release import Release, machine, release
 
 SUITE = "trixie"
@@ -47,7 +49,7 @@ _NOT_NEEDED = (
 )
 
 
-class RuntimePartMissing(RuntimeError):
+class RuntimePartMissing(PartMissing):
     """A system part that is neither there nor could be fetched; the message names the cure."""
 
     def __init__(self, part: str, reason: str) -> None:
@@ -118,7 +120,8 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time in this folder."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -126,91 +129,33 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _runtime(part: str) -> Path:
     """The folder of the unpacked packages; fetched once, atomically, one process at a time."""
-    if sys.platform != "linux" or not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+    if not has_apt():
         raise RuntimePartMissing(part, "this system has no apt")
     folder = cache_folder()
     try:
         source = release(machine(), SUITE, _LEAST["micropython"])
     except OSError as error:
-        raise RuntimePartMissing(part, _reason(error)) from error
+        raise RuntimePartMissing(part, reason(error)) from error
     target = folder / f"runtime-{source.suite}"
-    with _locked(folder):
+    with locked(folder):
         if not target.exists():
             print(f"fetching micropython and mosquitto from the distribution into {target} (once)", file=sys.stderr)
             with tempfile.TemporaryDirectory(dir=folder) as work:
                 try:
                     _fetch(Path(work), source)
                 except (subprocess.CalledProcessError, OSError) as error:
-                    raise RuntimePartMissing(part, _reason(error)) from error
+                    raise RuntimePartMissing(part, reason(error)) from error
                 (Path(work) / "root").rename(target)
     return target
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, subprocess.CalledProcessError):
-        lines = str(error.stderr or "").strip().splitlines()
-        return f"{error.cmd[0]}: {lines[-1] if lines else error.returncode}"
-    return str(error)
-
-
-def _mirror(origin: str) -> str:
-    """The address of the machine's own mirror of this origin, from apt itself."""
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", f"Origin: {origin}", "Created-By: Packages"],
-        capture_output=True, text=True, check=True,
-    ).stdout.splitlines()  # fmt: skip
-    if not listed:  # never updated: the same without the origin, which only the lists know
-        listed = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
-            capture_output=True, text=True, check=True,
-        ).stdout.splitlines()  # fmt: skip
-    usable = [uri for uri in listed if "security" not in uri]
-    if not usable:
-        raise OSError(f"apt names no {origin} mirror")
-    return usable[0]
-
-
 def _fetch(work: Path, source: Release) -> None:
-    apt = work / "apt"
-    for folder in ("lists/partial", "cache/archives/partial", "parts", "debs"):
-        (apt / folder).mkdir(parents=True)
-    (apt / "parts" / "mirror.sources").write_text(
-        f"Types: deb\nURIs: {_mirror(source.origin)}\nSuites: {source.suite}\n"
-        f"Components: {source.components}\nSigned-By: {source.keyring}\n"
-    )
-    options = {
-        "Dir::Etc::SourceList": "/dev/null",
-        "Dir::Etc::SourceParts": apt / "parts",
-        "Dir::State::Lists": apt / "lists",
-        "Dir::Cache": apt / "cache",
-        "Dir::State::status": "/dev/null",
-        "APT::Sandbox::User": "",
-        "Acquire::Languages": "none",
-    }
-    flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-
-    def run(tool: str, *words: str) -> str:
-        done = subprocess.run(
-            [tool, "-qq", *flags, *words], cwd=apt / "debs", capture_output=True, text=True, check=True, timeout=300
-        )
-        return done.stdout
-
-    run("apt-get", "update")
-    run("apt-get", "download", *_packages(run("apt-cache", *_DEPENDS, *_PARTS)))
-    (work / "root").mkdir()
-    for package in sorted((apt / "debs").glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", str(package), str(work / "root")], capture_output=True, text=True, check=True)
+    apt = PrivateApt(work / "apt", source)
+    apt.run("apt-get", "download", *_packages(apt.needed(*_PARTS)))
+    apt.unpack(work / "root")
 
 
-_DEPENDS = (
-    "depends",
-    "--recurse",
-    *(f"--no-{w}" for w in ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"]),
-)
-
-
-def _packages(listed: str) -> list[str]:
-    names = {line for line in listed.splitlines() if line[:1].isalpha()}
+def _packages(names: set[str]) -> list[str]:
     needed = {n for n in names if n.startswith("lib") or n in _PARTS}
     return sorted(n for n in needed if not any(n.startswith(w) or n.endswith(w) for w in _NOT_NEEDED))
 

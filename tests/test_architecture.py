@@ -65,7 +65,7 @@ def test_only_board_files_name_hardware() -> None:
     for path in FIRMWARE:
         if not path.name.startswith("board_"):
             assert not re.search(
-                r"^\s*(import|from) (machine|network|esp32|rp2|termios|tls)\b", path.read_text(), re.MULTILINE
+                r"^\s*(import|from) (machine|mps2|network|esp32|rp2|termios|tls)\b", path.read_text(), re.MULTILINE
             ), path
 
 

@@ -13,4 +13,8 @@ def load():  # type: ignore[no-untyped-def]
         from . import board_unix
 
         return board_unix
+    if sys.platform == "mps2":
+        from . import board_mps2
+
+        return board_mps2
     raise ImportError("no board file for " + sys.platform)

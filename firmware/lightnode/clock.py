@@ -28,6 +28,7 @@ class Clock:
         self._asked_ms = 0
         self._trusted_ms = 0
         self._done: int | None = None
+        self._began_ms: int | None = None  # when slots were first asked for: the first mark behind it is the first slot
         self.error_ms = 0
 
     @property
@@ -68,9 +69,10 @@ class Clock:
         """Monotonic instant of the next slot mark to be done (rule 4); in the past if slots went by undone."""
         offset = self._offset_ms or 0
         now = self.monotonic_ms() + offset
-        if self._done is None:
-            return _next_mark(now) - offset
-        return max(self._done + SLOT_MS, now // SLOT_MS * SLOT_MS) - offset
+        if self._began_ms is None:
+            self._began_ms = self.monotonic_ms()
+        due = _next_mark(self._began_ms + offset) if self._done is None else self._done + SLOT_MS
+        return max(due, now // SLOT_MS * SLOT_MS) - offset
 
     def begin_slot(self, mark: int) -> int:
         """The slot of a monotonic mark is being done: the time_ms of its reading, UTC once trusted, else monotonic."""

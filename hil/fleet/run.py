@@ -25,6 +25,7 @@ from backend.wiring import make_identity
 from hil import scd
 from hil.broker import Broker
 from hil.conductor import SLOT_MS, Conductor
+from hil.errors import RigError
 from hil.fleet.account import account
 from hil.fleet.meters import Rate
 from hil.fleet.node import FACTS, FleetKey
@@ -42,7 +43,7 @@ _FILES_BESIDE = 256
 Say = Callable[[str], None]
 
 
-class FleetFailed(RuntimeError):
+class FleetFailed(RigError):
     """The fleet could not run, or did not drain; one line."""
 
 

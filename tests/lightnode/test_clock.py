@@ -94,3 +94,10 @@ def test_5_trust_is_renewed_and_holdover_said() -> None:
     assert made.wants_answer and not made.in_holdover
     source.now = HOLDOVER_MS + 1
     assert made.in_holdover
+
+
+def test_4_the_first_slot_stays_when_the_board_wakes_a_little_late() -> None:
+    made, source = clock(1)
+    assert made.next_slot() == 4000
+    source.now = 4001
+    assert made.next_slot() == 4000

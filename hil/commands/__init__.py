@@ -1,0 +1,1 @@
+"""The commands of lightnode-hil: arguments in, one call, what came of it out."""

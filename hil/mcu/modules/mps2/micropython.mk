@@ -1,0 +1,2 @@
+SRC_USERMOD_C += $(USERMOD_DIR)/mod_mps2.c $(USERMOD_DIR)/partition.c $(USERMOD_DIR)/board.c $(USERMOD_DIR)/count.c
+CFLAGS_USERMOD += -I$(USERMOD_DIR)
