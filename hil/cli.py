@@ -12,6 +12,9 @@ from hil.errors import PartMissing, RigError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("hil.commands.demo", "a market day, from the meters to the payments"),
+    "run": ("hil.commands.run", "the standard scenarios on every target, with one report"),
+    "soak": ("hil.commands.soak", "hours of virtual time through faults that a seed chooses"),
+    "report": ("hil.commands.report", "makes the page of a run or a soak again"),
     "meter": ("hil.meters.command", "an emulated meter"),
     "fleet": ("hil.commands.fleet", "many light nodes for load on a back end, every reading accounted for"),
     "image": ("hil.commands.image", "builds the emulated chip's image if needed and prints where it is"),

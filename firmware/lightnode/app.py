@@ -52,7 +52,7 @@ class Node:
         self._setpoints = SetPoints(self._recorder, self._journal, self._clock, config, device)
         self._uplink = Uplink(board, config, self._recorder, self._journal, self._clock, self._setpoints, device)
         patience = _CONDUCTED_PATIENCE if self._conducted else 1
-        master = RtuMaster(lambda: board.open_serial(value("meter.port")), TIMEOUT_MS * patience)
+        master = RtuMaster(lambda: board.open_serial(value("meter.port")), TIMEOUT_MS, patience)
         trace = _print_reading if value("trace") else _print_nothing
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
         self._restarts = 0

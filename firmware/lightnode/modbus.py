@@ -39,18 +39,25 @@ def crc16(data: bytes) -> bytes:
 class RtuMaster:
     """Requests on one serial line, one at a time. `errors`: attempts that failed since the start."""
 
-    def __init__(self, open_line, timeout_ms: int = TIMEOUT_MS) -> None:  # type: ignore[no-untyped-def]
-        """open_line() -> (reader, writer) streams; called again after the line was lost."""
+    def __init__(self, open_line, timeout_ms: int = TIMEOUT_MS, patience: int = 1) -> None:  # type: ignore[no-untyped-def]
+        """open_line() -> (reader, writer) streams; called again after the line was lost.
+
+        patience: so many times longer it waits for a meter that answered the last cycle.
+        """
         self._open_line = open_line
         self._reader = None
         self._writer = None
         self._timeout_s = timeout_ms / 1000
+        self._patience = patience
+        self._answers = True
         self._dirty = True
         self.errors = 0
 
     async def read_inputs(self, unit: int, requests) -> list[bytes]:  # type: ignore[no-untyped-def]
         """For each (first register, count) its 2 * count bytes; MeterError as soon as the attempts are used up."""
         left = REQUESTS_MAX
+        timeout_s = self._timeout_s * self._patience if self._answers else self._timeout_s
+        self._answers = False
         blocks: list[bytes] = []
         problem = ""
         while len(blocks) < len(requests):
@@ -61,7 +68,7 @@ class RtuMaster:
             body = bytes((unit, 4)) + start.to_bytes(2, "big") + count.to_bytes(2, "big")
             try:
                 await self._ready()
-                blocks.append(await asyncio.wait_for(self._ask(body, 2 * count), self._timeout_s))
+                blocks.append(await asyncio.wait_for(self._ask(body, 2 * count), timeout_s))
                 continue
             except asyncio.TimeoutError:
                 problem = "no answer"
@@ -72,6 +79,7 @@ class RtuMaster:
                 self._reader = None
             self.errors += 1
             self._dirty = True
+        self._answers = True
         return blocks
 
     async def _ask(self, body: bytes, wanted: int) -> bytes:

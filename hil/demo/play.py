@@ -1,7 +1,6 @@
 """The day from the first forecast to the last payment: `play` runs it and gives back the story."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from backend.evidence.verifier.anchors import from_file
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
 from backend.market.canonical import text
-from hil.bench import Bench, BenchError
+from hil.bench import Bench
 from hil.demo.cast import Mishaps, cast, mishaps, site_customer
 from hil.demo.live import Live
 from hil.demo.market import Market, Trades
@@ -24,9 +23,9 @@ from hil.demo.played import Played
 from hil.demo.results import Settlement, settle, statement
 from hil.demo.story import Story
 from hil.demo.tell import tell
+from hil.output import own
 
 WARM_SLOTS = 60
-MARKER = ".lightnode-demo"
 Progress = Callable[[str], None]
 
 
@@ -67,19 +66,8 @@ def play(options: Options, progress: Progress, finish: Callable[[Story], None]) 
 
 def _clean(out: Path) -> Path:
     """The output folder with nothing of an earlier run in it; its work folder. Nothing that is not ours is touched."""
-    mine = out / MARKER
-    try:
-        if out.is_dir() and any(out.iterdir()) and not mine.exists():
-            raise BenchError(f"{out} holds other things than an earlier demo: name another folder with --out")
-        out.mkdir(parents=True, exist_ok=True)
-        mine.touch()
-        for name in ("work", "bundles"):
-            shutil.rmtree(out / name, ignore_errors=True)
-        for name in ("summary.json", "story.json", "report.html", "anchors.json"):
-            (out / name).unlink(missing_ok=True)
-        (out / "bundles").mkdir()
-    except OSError as error:
-        raise BenchError(f"{out} cannot be written ({error.strerror}): name another folder with --out") from error
+    own(out, "demo", ("work", "bundles", "summary.json", "story.json", "report.html", "anchors.json"))
+    (out / "bundles").mkdir()
     return (out / "work").resolve()
 
 

@@ -84,6 +84,21 @@ def test_a_silent_meter_is_asked_three_times_and_no_more() -> None:
     assert len(line.asked) == 3
 
 
+def test_a_meter_that_answers_is_given_more_time_than_one_that_does_not() -> None:
+    async def cycles() -> list[float]:
+        master, loop = RtuMaster(Line().open, 10, patience=5), asyncio.get_running_loop()
+        took = []
+        for _ in range(2):
+            began = loop.time()
+            with pytest.raises(MeterError):
+                await master.read_inputs(1, [(0, 2)])
+            took.append(loop.time() - began)
+        return took
+
+    first, second = asyncio.run(cycles())
+    assert first > second + 2 * 0.04
+
+
 def test_a_late_answer_is_thrown_away_before_the_question_is_put_again() -> None:
     other = bytes((1, 4, 4)) + bytes.fromhex("00000000")
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
-from hil.bench import BenchError
 from hil.demo.options import Options
 from hil.demo.play import play
 from hil.demo.report import write_report
 from hil.demo.story import Story
+from hil.errors import RigError
 
 
 def options(out: Path, speed: float | None = None) -> Options:
@@ -59,7 +59,7 @@ def test_every_claim_of_the_report_holds(played: tuple[Story, Path]) -> None:
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "thesis.txt").write_text("years")
-    with pytest.raises(BenchError, match="name another folder with --out"):
+    with pytest.raises(RigError, match="name another folder with --out"):
         play(options(tmp_path), lambda _what: None, lambda _story: None)
     assert (tmp_path / "work" / "thesis.txt").read_text() == "years"
 
