@@ -15,13 +15,14 @@ from backend.evidence.verifier.anchors import from_file
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
 from backend.market.canonical import text
+from backend.market.statement import orders_document
 from hil.bench import Bench, BenchError
 from hil.demo.cast import Mishaps, cast, mishaps, site_customer
 from hil.demo.live import Live
 from hil.demo.market import Market, Trades
 from hil.demo.options import Options
 from hil.demo.played import Played
-from hil.demo.results import settle, statement
+from hil.demo.results import TERMS, settle, statement
 from hil.demo.story import Story
 from hil.demo.tell import tell
 
@@ -79,14 +80,20 @@ def _clean(out: Path) -> Path:
 
 
 def _file_market(bench: Bench, trades: Trades, day: ExampleDay) -> None:
-    """Books and outcomes become evidence and are anchored before the window begins."""
+    """Books, outcomes and each POD's orders become evidence and are anchored before the window begins."""
     trees = bench.backend.trees
     for session in (trades.day_ahead, trades.near_real_time):
         name, at = session.outcome.session, bench.conductor.now_ms
         trees.add_document(records.TREE_MARKET, "requests", name, 1, text(session.requests), at)
         trees.add_document(records.TREE_MARKET, "offers", name, 1, text(session.offers), at)
         trees.add_document(records.TREE_MARKET, "outcome", name, 1, text(session.outcome), at)
-    trees.add_document(records.TREE_MARKET, "orders", str(day.day), 1, text(trades.orders), bench.conductor.now_ms)
+    at = bench.conductor.now_ms
+    trees.add_document(records.TREE_MARKET, "orders", str(day.day), 1, text(trades.orders), at)
+    offers = (*trades.day_ahead.offers, *trades.near_real_time.offers)
+    aggregator_of = {offer.id: offer.aggregator for offer in offers}
+    for pod in sorted(bench.nodes):
+        mine = text(orders_document(pod, trades.orders, aggregator_of, TERMS))
+        trees.add_document(records.TREE_MARKET, "orders", pod, 1, mine, at)
     bench.close_epoch()
 
 
@@ -115,10 +122,9 @@ def _close(
     orders = [one for one in trades.orders if one.frame in live.frames]
     settled = settle(store, devices, day.customers, live.frames, orders, trades.baseline_w)
     now = bench.conductor.now_ms
+    period = (live.frames[0] * FRAME_MS, (live.frames[-1] + 1) * FRAME_MS)
     for pod in sorted(devices):
-        body = json.dumps(
-            statement(pod, settled, trades.orders, trades.baseline_w), sort_keys=True, separators=(",", ":")
-        )
+        body = statement(store, pod, period, settled.lines, trades.baseline_w)
         bench.backend.trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, now)
     epoch = now // FRAME_MS + 1
     bench.backend.close_epoch(epoch)
