@@ -194,6 +194,19 @@ def decision_of_another_batch(made: Made, document: Document) -> None:
     document["setpoints"][0]["decision"] = again.hex()
 
 
+def execution_of_another_device(made: Made, document: Document) -> None:
+    old = envelope.peek(bytes.fromhex(document["setpoints"][0]["execution"]))
+    again = envelope.seal(old._replace(device=made.devices[OTHER].id), DEPLOYMENT, made.agents[POD].sign)
+    document["setpoints"][0]["execution"] = again.hex()
+
+
+def record_signed_again(made: Made, document: Document) -> None:
+    """Not even the device can change what its statement covers."""
+    old = envelope.peek(bytes.fromhex(document["batches"][1]["records"][0]))
+    again = envelope.seal(old._replace(power_w=1), DEPLOYMENT, made.devices[POD].key.sign)
+    document["batches"][1]["records"][0] = again.hex()
+
+
 def of_another_subject(made: Made, document: Document) -> None:
     body = document["documents"][0]["body"]
     document["documents"][0] = made.anchored("orders", MARKET, body, OTHER)
@@ -244,6 +257,8 @@ TABLE = [
     Row("executions blanked", put("", "setpoints", 0, "execution"),
         "documents[1], body, setpoints[0], execution", "is "),
     Row("executions swapped", executions_swapped, "setpoints[0], execution", "is about another set-point"),
+    Row("execution of another device", execution_of_another_device, "setpoints[0], execution", "is another device's"),
+    Row("a record signed again", record_signed_again, "batches[1]", "the records do not give the statement's root"),
     Row("decision of no batch", decision_of_another_batch, "setpoints[0], decision", "is in none of the batches"),
     Row("junk at the top", put(1, "junk"), "file", FEWER + "junk"),
     Row("junk in a key", put(1, "keys", 0, "junk"), "keys[0]", FEWER + "junk"),
