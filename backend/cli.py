@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +40,26 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--anchors", type=Path, help="commitments exported from the chain by somebody you trust")
     source.add_argument("--rpc", help="URL of a node of the chain")
     check.add_argument(
-        "--contract",
-        type=_address,
-        help="with --rpc: the contract you trust (else the one that the bundle names is asked)",
+        "--contract", type=_octets(20), help="the contract you trust (else --rpc asks the one that the bundle names)"
     )
+    check.add_argument("--operator", type=_octets(8), help="the operator you trust: 16 hexadecimal digits of its id")
     check.add_argument("--json", action="store_true", help="print one JSON object")
     _add_export(groups)
     return parser
 
 
-def _address(text: str) -> bytes:
-    try:
-        found = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        found = b""
-    if len(found) != 20:
-        raise argparse.ArgumentTypeError(f"{text}: an address of 40 hexadecimal digits belongs here")
-    return found
+def _octets(length: int) -> Callable[[str], bytes]:
+    def parse(text: str) -> bytes:
+        digits = text.removeprefix("0x")
+        try:
+            found = bytes.fromhex(digits)
+        except ValueError:
+            found = b""
+        if len(found) != length or found.hex() != digits.lower():
+            raise argparse.ArgumentTypeError(f"{text}: {2 * length} hexadecimal digits belong here")
+        return found
+
+    return parse
 
 
 def _add_export(groups: Any) -> None:
@@ -102,53 +106,61 @@ def _check(options: argparse.Namespace) -> int:
     try:
         report = _verify(options)
     except NotValid as finding:
-        return _say(
-            options, REFUSED, {"valid": False, "where": finding.where, "reason": finding.rule}, f"not valid: {finding}"
-        )
+        return _refused(options, finding.where, finding.rule)
     except AnchorsUnavailable as error:
         return _say(options, UNAVAILABLE, {"valid": None, "reason": str(error)}, f"anchors: {error}")
     except OSError as error:
-        return _say(
-            options,
-            REFUSED,
-            {"valid": False, "reason": f"{options.bundle}: {error.strerror}"},
-            f"{options.bundle}: {error.strerror}",
-        )
-    facts = _facts(report)
+        text = f"{options.bundle}: {error.strerror}"
+        return _say(options, REFUSED, {"valid": False, "reason": text}, text)
+    except Exception as error:  # the outermost guard: what no check foresaw is no proof of anything
+        return _refused(options, str(options.bundle), f"cannot be checked (internal: {type(error).__name__})")
     what = (
         f"{report.pod}: {report.records} records in {report.batches} batches, {report.setpoints} set-points, "
-        f"{report.lines} settlement lines"
+        f"{report.lines} settlement lines, of operator {report.operator.hex()}"
     )
+    if options.operator is None:
+        what += ", named by the bundle"
     if report.anchored:
-        named = (
-            ""
-            if options.rpc is None or options.contract
-            else f" of contract 0x{report.contract.hex()}, named by the bundle"
-        )
-        return _say(options, DONE, facts, f"valid: {what}, anchored in epochs {_span(report)}{named}")
-    return _say(
-        options, PENDING, facts, f"consistent, not anchored: {what}; give --anchors or --rpc, or wait for the chain"
-    )
+        asked = options.rpc is not None and options.contract is None
+        named = f" of contract 0x{report.contract.hex()}, named by the bundle" if asked else ""
+        return _say(options, DONE, _facts(report), f"valid: {what}; anchored in epochs {_span(report)}{named}")
+    lacking = "give --anchors or --rpc, or wait for the chain"
+    return _say(options, PENDING, _facts(report), f"consistent, not anchored: {what}; {lacking}")
+
+
+def _refused(options: argparse.Namespace, where: str, rule: str) -> int:
+    return _say(options, REFUSED, {"valid": False, "where": where, "reason": rule}, f"not valid: {where}: {rule}")
 
 
 def _verify(options: argparse.Namespace) -> Report:
-    size = options.bundle.stat().st_size
-    if size > MAX_BYTES:
-        raise NotValid("file", f"has {size} bytes, a bundle has at most {MAX_BYTES}")
-    data = options.bundle.read_bytes()
+    with options.bundle.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
     anchors: Anchors | None = None
     if options.anchors is not None:
         anchors = from_file(options.anchors)
     elif options.rpc is not None:
-        consistent = verify(data, None)
+        consistent = _trusted(options, verify(data, None))
         contract = options.contract or consistent.contract
         anchors = from_rpc(options.rpc, contract, consistent.log, consistent.epochs)
-    return verify(data, anchors)
+    return _trusted(options, verify(data, anchors))
+
+
+def _trusted(options: argparse.Namespace, report: Report) -> Report:
+    """The report, if it is of the operator and the contract that were named."""
+    if options.operator not in (None, report.operator):
+        raise NotValid("operator", f"is {report.operator.hex()}, not the {options.operator.hex()} that you named")
+    if options.contract not in (None, report.contract):
+        raise NotValid("anchor", f"the contract is 0x{report.contract.hex()}, not 0x{options.contract.hex()}")
+    return report
 
 
 def _facts(report: Report) -> dict[str, object]:
     counts = {name: getattr(report, name) for name in ("records", "batches", "setpoints", "documents", "lines")}
-    where = {"epochs": sorted(report.epochs), "contract": "0x" + report.contract.hex()}
+    where = {
+        "epochs": sorted(report.epochs),
+        "contract": "0x" + report.contract.hex(),
+        "operator": report.operator.hex(),
+    }
     return {"valid": True, "anchored": report.anchored, "pod": report.pod, **counts, **where}
 
 

@@ -198,6 +198,10 @@ class SqliteStore:
         """Leaf data of a tree, in order."""
         return [row[0] for row in self._rows("select sealed from leaf where tree = ? order by position", tree)]  # type: ignore[misc]
 
+    def position(self, tree: int, sealed: bytes) -> int:
+        """Where a leaf stands; LookupError if it is not in the tree."""
+        return int(str(self._rows("select position from leaf where tree = ? and sealed = ?", tree, sealed)[0][0]))
+
     def add_statement(self, device: bytes, seq: int, position: int) -> None:
         """A statement that holds and stands in the tree of readings."""
         self._do("insert into statement values (?,?,?,null)", device, seq, position)

@@ -14,13 +14,14 @@ from backend.evidence.verifier.anchors import from_file
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
 from backend.market.canonical import text
+from backend.market.statement import orders_document
 from hil.bench import Bench
 from hil.demo.cast import Mishaps, cast, mishaps, site_customer
 from hil.demo.live import Live
 from hil.demo.market import Market, Trades
 from hil.demo.options import Options
 from hil.demo.played import Played
-from hil.demo.results import Settlement, settle, statement
+from hil.demo.results import TERMS, Settlement, settle, statement
 from hil.demo.story import Story
 from hil.demo.tell import tell
 from hil.output import own
@@ -72,14 +73,24 @@ def _clean(out: Path) -> Path:
 
 
 def _file_market(bench: Bench, trades: Trades, day: ExampleDay) -> None:
-    """Books and outcomes become evidence before the window begins."""
+    """Books, outcomes and each POD's orders become evidence before the window begins."""
     trees = bench.backend.trees
     for session in (trades.day_ahead, trades.near_real_time):
         name, at = session.outcome.session, bench.conductor.now_ms
         trees.add_document(records.TREE_MARKET, "requests", name, 1, text(session.requests), at)
         trees.add_document(records.TREE_MARKET, "offers", name, 1, text(session.offers), at)
         trees.add_document(records.TREE_MARKET, "outcome", name, 1, text(session.outcome), at)
-    trees.add_document(records.TREE_MARKET, "orders", str(day.day), 1, text(trades.orders), bench.conductor.now_ms)
+    at = bench.conductor.now_ms
+    trees.add_document(records.TREE_MARKET, "orders", str(day.day), 1, text(trades.orders), at)
+    aggregator_of = _aggregator_of(trades)
+    for pod in sorted(bench.nodes):
+        mine = text(orders_document(pod, trades.orders, aggregator_of, TERMS))
+        trees.add_document(records.TREE_MARKET, "orders", pod, 1, mine, at)
+
+
+def _aggregator_of(trades: Trades) -> dict[str, str]:
+    """By offer."""
+    return {o.id: o.aggregator for session in (trades.day_ahead, trades.near_real_time) for o in session.offers}
 
 
 def _receipts(bench: Bench) -> None:
@@ -104,9 +115,10 @@ def _close(
     bench.drain()
     devices = {pod: node.device for pod, node in bench.nodes.items()}
     orders = [one for one in trades.orders if one.frame in live.frames]
-    offers = {o.id: o.aggregator for session in (trades.day_ahead, trades.near_real_time) for o in session.offers}
-    settled = settle(bench.backend.store, devices, day.customers, live.frames, orders, trades.baseline_w, offers)
-    _file_statements(bench, settled, trades)
+    settled = settle(
+        bench.backend.store, devices, day.customers, live.frames, orders, trades.baseline_w, _aggregator_of(trades)
+    )  # fmt: skip
+    _file_statements(bench, settled, trades, live.frames)
     progress("anchoring the settlement")
     epoch = live.run_out()
     _receipts(bench)
@@ -122,13 +134,11 @@ def _close(
     )  # fmt: skip
 
 
-def _file_statements(bench: Bench, settled: Settlement, trades: Trades) -> None:
+def _file_statements(bench: Bench, settled: Settlement, trades: Trades, frames: list[int]) -> None:
+    period = (frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS)
     for pod in sorted(bench.nodes):
-        plain = statement(pod, settled, trades.orders, trades.baseline_w)
-        body = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-        bench.backend.trees.add_document(
-            records.TREE_SETTLEMENT, "statement", pod, 1, body, bench.conductor.now_ms
-        )  # fmt: skip
+        body = statement(bench.backend.store, pod, period, settled.lines, trades.baseline_w)
+        bench.backend.trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, bench.conductor.now_ms)
 
 
 def _bundles(

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from backend.adapters.sqlite import SqliteStore
 from backend.demo.customer import Customer
 from backend.demo.day import ExampleDay
 from backend.domain.quantity import FRAME_MS, FRAME_S, half_even
 from backend.domain.trade import Order
+from backend.flows.bundle import reaches
 from backend.grid.congestion import Violation
 from backend.grid.flow import Scenarios
 from backend.grid.series import measured_violations
-from backend.market.canonical import document
+from backend.market.canonical import text
 from backend.market.settlement import Line, Measured, Payment, Source, Terms, lines, payments, unbalanced_ueur
+from backend.market.statement import Answered, statement_document
 from hil.demo.market import Market
 
 SLOTS = 225
@@ -67,20 +68,20 @@ def settle(
 
 
 def statement(
-    pod: str, settled: Settlement, orders: Sequence[Order], baseline_w: Mapping[tuple[str, int], int]
-) -> dict[str, Any]:
-    """What one customer gets in hand: its lines and all that is needed to compute them again."""
-    mine = [line for line in settled.lines if line.pod == pod]
-    ids = {line.order for line in mine}
-    plain: dict[str, Any] = {
-        "format": "lightnode-statement/1",
-        "pod": pod,
-        "baseline_w": {str(f): w for (p, f), w in sorted(baseline_w.items()) if p == pod},
-        "direction": {o.id: o.direction for o in sorted(orders, key=lambda o: o.id) if o.id in ids},
-        "terms": document(TERMS),
-        "lines": document(mine),
-    }
-    return plain
+    store: SqliteStore,
+    pod: str,
+    period_ms: tuple[int, int],
+    settled: Sequence[Line],
+    baseline_w: Mapping[tuple[str, int], int],
+    terms: Terms = TERMS,
+) -> str:
+    """What one customer gets in hand: its lines and all that is needed to make them again, as canonical JSON."""
+    answered = [
+        Answered(row.id, row.decision, row.execution)
+        for row in store.setpoints()
+        if row.pod == pod and reaches(row.sealed, period_ms)
+    ]
+    return text(statement_document(pod, period_ms, settled, baseline_w, terms, answered))
 
 
 def violations_measured(

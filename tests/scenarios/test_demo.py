@@ -1,18 +1,26 @@
 """The demo's day, two live quarter-hours of it: what its summary promises, its bundles, the same hashes at another speed."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from lightwire import envelope, records
 
+from backend.adapters.keys import open_key
 from backend.cli import main
+from backend.evidence.verifier.anchors import from_file
+from backend.evidence.verifier.bundle import verify
+from backend.evidence.verifier.finding import NotValid
+from backend.market.canonical import text
 from hil.demo.options import Options
 from hil.demo.play import play
 from hil.demo.report import write_report
@@ -108,13 +116,44 @@ def test_the_command_line_says_valid_not_anchored_or_the_true_reason(
 
 @pytest.mark.parametrize("part", range(24))
 def test_a_changed_byte_anywhere_is_refused(played: tuple[Story, Path], part: int) -> None:
-    from backend.evidence.verifier.bundle import verify
-    from backend.evidence.verifier.finding import NotValid
-
     data = sorted((played[1] / "bundles").glob("*.json"))[3].read_bytes()
     at = len(data) * part // 24 + part
     with pytest.raises(NotValid):
         verify(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], None)
+
+
+RESEALED: dict[str, tuple[Callable[[Any, Any], object], str]] = {
+    "no set-points": (lambda d, _: d.update(setpoints=[]), "setpoints: the device accepted set-point"),
+    "set-points twice": (lambda d, _: d.update(setpoints=d["setpoints"] * 2), "is there twice"),
+    "another's set-points": (lambda d, o: d.update(setpoints=o["setpoints"]), "registered in this bundle|is for another device"),
+    "another's batches": (lambda d, o: d.update(batches=o["batches"]), "batches.0., statement: its key is not registered"),
+    "a decision blanked": (lambda d, _: d["setpoints"][0].update(decision=""), "decision: is missing"),
+    "an execution blanked": (lambda d, _: d["setpoints"][0].update(execution=""), "execution: is .*, the evidence gives ''"),
+    "one batch": (lambda d, _: d.update(batches=d["batches"][-1:]), "batches: neither statements nor signed gaps cover"),
+    "from the beginning": (lambda d, _: d.update(start_ms=0), "batches: neither statements nor signed gaps cover"),
+    "statement twice": (lambda d, _: d["documents"].append(d["documents"][1]), "documents: are 3"),
+    "no statement": (lambda d, _: d["documents"].pop(), "documents: are 1"),
+    "another's statement": (lambda d, o: d.update(documents=o["documents"]), "documents.0.: is about another subject"),
+    "junk": (lambda d, _: d["batches"][0].update(junk=1), "fields differ: junk"),
+    "role": (lambda d, _: d["keys"][0].update(role="issuer"), "role: is issuer with an enrolment"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESEALED)
+def test_a_changed_bundle_that_the_operator_seals_again_is_refused(played: tuple[Story, Path], name: str) -> None:
+    """The whole table is in tests/backend/evidence/test_resealed.py; here the same on what real devices signed."""
+    out = played[1]
+    bundles = [json.loads(path.read_bytes()) for path in sorted((out / "bundles").glob("*.json"))]
+    document, other = [b for b in bundles if len(b["setpoints"]) > 1][:2]
+    change, reason = RESEALED[name]
+    change(document, other)
+    key = open_key(out / "work" / "keys" / "log.key")
+    body = {k: v for k, v in document.items() if k != "seal"}
+    digest = hashlib.sha256(text(body).encode()).digest()
+    operator, deployment = bytes.fromhex(document["operator"]), bytes.fromhex(document["deployment"])
+    seal = envelope.seal(records.Evidence(operator, bytes(16), 4, bytes(16), 1, digest, 0), deployment, key.sign)
+    with pytest.raises(NotValid, match=reason):
+        verify(text({**body, "seal": seal.hex()}).encode(), from_file(out / "anchors.json"))
 
 
 def test_the_report_stands_alone(played: tuple[Story, Path]) -> None:

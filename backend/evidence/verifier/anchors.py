@@ -1,15 +1,18 @@
 """What the chain says, from outside the bundle: an anchors file, or an RPC endpoint of any Ethereum-compatible chain."""
 
+import http.client
 import json
-import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from backend.evidence.verifier.finding import AnchorsUnavailable
+from backend.evidence.verifier.finding import AnchorsUnavailable, one_line
 from backend.nesting import too_deep
 
+FORMAT = "lightnode-anchors/1"
 COMMITMENT_SELECTOR = "87d9f43b"
 MAX_BYTES = 16 * 1024 * 1024
 _TIMEOUT_S = 10
@@ -26,22 +29,39 @@ class Anchors:
 
 
 def from_file(path: Path) -> Anchors:
-    """Reads what `lightnode chain anchors` wrote; AnchorsUnavailable with one line if it is something else."""
+    """Reads an anchors file (FORMAT.md); AnchorsUnavailable with one line if it is something else."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise AnchorsUnavailable(f"{path}: more than {MAX_BYTES} bytes, not an anchors file")
-        text = path.read_text("utf-8")
-        if too_deep(text):
-            raise AnchorsUnavailable(f"{path}: nested too deep for an anchors file")
-        document = json.loads(text)
-        words = {int(k): _octets(v, 32) for k, v in document["commitments"].items()}
-        return Anchors(
-            int(document["chain_id"]), _octets(document["contract"], 20), _octets(document["operator"], 32), words
-        )
+        return _anchors(_json(data))
     except OSError as error:
         raise AnchorsUnavailable(f"{path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise AnchorsUnavailable(f"{path} is not an anchors file: {type(error).__name__} {error}") from error
+        reason = one_line(f"{type(error).__name__} {error}")
+        raise AnchorsUnavailable(f"{path} is not an anchors file: {reason}") from error
+
+
+def _json(data: bytes) -> Any:
+    text = data.decode("utf-8")
+    if too_deep(text):
+        raise ValueError("nested too deep")
+    return json.loads(text)
+
+
+def _anchors(document: Any) -> Anchors:
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError(f"format is not {FORMAT}")
+    chain_id, rows = document["chain_id"], document["commitments"]
+    if type(chain_id) is not int or not 0 <= chain_id < 1 << 64:
+        raise ValueError("chain_id is not a whole number")
+    if not all(k.isdecimal() and k.isascii() and len(k) < 20 for k in rows):
+        raise ValueError("an epoch is not a whole number")
+    words = {int(k): _octets(v, 32) for k, v in rows.items()}
+    if len(words) != len(rows):
+        raise ValueError("an epoch is there twice")
+    return Anchors(chain_id, _octets(document["contract"], 20), _octets(document["operator"], 32), words)
 
 
 def from_rpc(url: str, contract: bytes, log: bytes, epochs: Iterable[int]) -> Anchors:
@@ -53,7 +73,8 @@ def from_rpc(url: str, contract: bytes, log: bytes, epochs: Iterable[int]) -> An
             call = {"to": "0x" + contract.hex(), "data": f"0x{COMMITMENT_SELECTOR}{log.hex()}{epoch:064x}"}
             words[epoch] = _octets(str(_call(url, "eth_call", [call, "latest"])), 32)
     except ValueError as error:
-        raise AnchorsUnavailable(f"{url}: no AnchorLog answers at 0x{contract.hex()}: {error}") from error
+        reason = one_line(str(error))
+        raise AnchorsUnavailable(f"{one_line(url)}: no AnchorLog answers at 0x{contract.hex()}: {reason}") from error
     return Anchors(chain_id, contract, log, {k: v for k, v in words.items() if any(v)})
 
 
@@ -64,12 +85,29 @@ def _octets(text: str, length: int) -> bytes:
     return octets
 
 
+def _opener() -> urllib.request.OpenerDirector:
+    """Opens http and https and nothing else; follows no redirection."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
 def _call(url: str, method: str, params: list[object]) -> object:
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
     try:
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise AnchorsUnavailable(f"{one_line(url)}: only http and https are asked")
         request = urllib.request.Request(url, body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-            document = json.loads(answer.read(MAX_BYTES))
+        with _opener().open(request, timeout=_TIMEOUT_S) as answer:
+            document = _json(answer.read(MAX_BYTES))
         return document["result"]
-    except (OSError, urllib.error.URLError, ValueError, KeyError, TypeError) as error:
-        raise AnchorsUnavailable(f"{url}: {method}: {error}") from error
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = one_line(f"{type(error).__name__} {error}")
+        raise AnchorsUnavailable(f"{one_line(url)}: {method}: {reason}") from error

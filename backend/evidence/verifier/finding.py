@@ -12,3 +12,9 @@ class NotValid(Exception):
 
 class AnchorsUnavailable(Exception):
     """The chain or the anchors file could not be read."""
+
+
+def one_line(text: str, longest: int = 160) -> str:
+    """A text from outside as one printable line of bounded length."""
+    plain = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
+    return plain if len(plain) <= longest else plain[:longest] + "..."

@@ -1,12 +1,12 @@
 """Signed messages, read with cbor2, checked with cryptography, against the tables of FORMAT.md.
 
 1. A message is tag 18 [protected, {}, payload, signature]; payload is an array of kind, version and fixed-width fields.
-2. The bytes must be the one encoding: what was read is written again with the widths of the kind and compared.
+2. The bytes must be the one encoding: what was read is written again with the widths of the kind and compared; closed
+   choices and intervals are checked.
 3. The signature is over the Sig_structure with external_aad = kind || deployment; only low s is accepted.
 """
 
 import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from backend.evidence.verifier.cbor import decode_one
 from backend.evidence.verifier.finding import NotValid
 
 Value = int | bytes | tuple[int, int, int]
@@ -38,6 +39,22 @@ _KINDS = {
     12: "operator:8 salt:16 action:B device:8 generation:H algorithm:B public_key:33 tls_fingerprint:32 "
     "valid_from_ms:Q valid_to_ms:Q enrolment:32 time_ms:Q",
     13: "operator:8 salt:16 tree:B subject:16 version:H digest:32 time_ms:Q",
+}
+_CHOICES = {
+    3: {"cause": 8},
+    6: {"role": 3, "control": 4, "fallback": 3},
+    7: {"outcome": 2},
+    8: {"state": 4},
+    10: {"tree": 5},
+    11: {"algorithm": 2},
+    12: {"action": 3, "algorithm": 2},
+    13: {"tree": 5},
+}
+_INTERVALS = {
+    2: ("start_ms", "end_ms"),
+    3: ("start_ms", "end_ms"),
+    6: ("not_before_ms", "not_after_ms"),
+    12: ("valid_from_ms", "valid_to_ms"),
 }
 _LAYOUT = {k: [(n, f) for n, _, f in (w.partition(":") for w in text.split())] for k, text in _KINDS.items()}
 _WIDTHS = {"B": (0x18, 1), "H": (0x19, 2), "I": (0x1A, 4), "Q": (0x1B, 8)}
@@ -67,9 +84,7 @@ class Message:
 
     def number(self, name: str) -> int:
         """An integer field."""
-        value = self.fields[name]
-        assert isinstance(value, int)
-        return value
+        return _integer(self.fields[name])
 
     def octets(self, name: str) -> bytes:
         """A byte string field."""
@@ -83,27 +98,15 @@ class Message:
         return hashlib.sha256(self.payload).digest()
 
 
-def decode_one(data: bytes, where: str) -> object:
-    """The one CBOR item in data, all of it; tag 18 comes as cbor2.CBORTag."""
-    stream = io.BytesIO(data)
-    try:
-        value: object = cbor2.CBORDecoder(stream, tag_hook=lambda _decoder, tag: tag).decode()
-    except Exception as error:
-        raise NotValid(where, f"is not CBOR ({type(error).__name__})") from error
-    if stream.tell() != len(data):
-        raise NotValid(where, f"{len(data) - stream.tell()} bytes follow the item")
-    return value
-
-
 def parse_payload(payload: bytes, where: str) -> tuple[int, dict[str, Value]]:
     """Kind and fields of a payload; NotValid unless it is the one encoding of FORMAT.md."""
     items = decode_one(payload, where)
-    if not isinstance(items, list) or len(items) < 2 or items[0] not in _LAYOUT or isinstance(items[0], bool):
+    if not isinstance(items, list) or len(items) < 2 or type(items[0]) is not int or items[0] not in _LAYOUT:
         raise NotValid(where, "is no record of a known kind")
     kind, version, *values = items
     layout = _LAYOUT[kind]
-    if version != 1 or len(values) != len(layout):
-        raise NotValid(where, f"kind {kind} has version {version} and {len(values)} fields")
+    if type(version) is not int or version != 1 or len(values) != len(layout):
+        raise NotValid(where, f"kind {kind} has another version than 1, or {len(values)} fields")
     fields: dict[str, Value] = {}
     written = bytes([0x80 + len(items), 0x18, kind, 0x18, 1])
     for (name, form), value in zip(layout, values, strict=True):
@@ -112,7 +115,25 @@ def parse_payload(payload: bytes, where: str) -> tuple[int, dict[str, Value]]:
     if written != payload:
         at = next((i for i, (a, b) in enumerate(zip(written, payload, strict=False)) if a != b), len(written))
         raise NotValid(where, f"byte {at} of the payload is not in its fixed-width form")
+    _check_choices(kind, fields, where)
     return kind, fields
+
+
+def _check_choices(kind: int, fields: Mapping[str, Value], where: str) -> None:
+    """Closed choices and half-open intervals (FORMAT.md of the wire)."""
+    for name, highest in _CHOICES.get(kind, {}).items():
+        choice = _integer(fields[name])
+        if not 1 <= choice <= highest:
+            raise NotValid(f"{where}, {name}", f"{choice} is none of 1 to {highest}")
+    if kind in _INTERVALS:
+        first, last = _INTERVALS[kind]
+        if _integer(fields[first]) >= _integer(fields[last]):
+            raise NotValid(where, f"{first} is not before {last}")
+
+
+def _integer(value: Value) -> int:
+    assert isinstance(value, int)
+    return value
 
 
 def _write(form: str, value: object, where: str) -> bytes:
@@ -151,10 +172,15 @@ def read_message(raw: bytes, key: PublicKey, deployment: bytes, where: str, kind
 def split(raw: bytes, where: str) -> tuple[bytes, bytes, bytes]:
     """(protected, payload, signature) of a COSE_Sign1 message; NotValid unless these are its only bytes."""
     tagged = decode_one(raw, where)
-    if not isinstance(tagged, cbor2.CBORTag) or tagged.tag != 18 or not isinstance(tagged.value, list):
+    if not isinstance(tagged, cbor2.CBORTag) or not isinstance(tagged.value, list):
         raise NotValid(where, "is not a COSE_Sign1 message")
     parts = tagged.value
-    if len(parts) != 4 or parts[1] != {} or not all(isinstance(parts[k], bytes) for k in (0, 2, 3)):
+    if (
+        len(parts) != 4
+        or not isinstance(parts[1], dict)
+        or parts[1]
+        or not all(isinstance(parts[k], bytes) for k in (0, 2, 3))
+    ):
         raise NotValid(where, "is not a COSE_Sign1 message with an empty unprotected header")
     protected, _, payload, signature = parts
     if len(signature) != 64:

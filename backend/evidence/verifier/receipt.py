@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import cbor2
 
+from backend.evidence.verifier.cbor import decode_one
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.merkle import leaf_hash, root_of_path
-from backend.evidence.verifier.message import PublicKey, check_signature, decode_one, parse_payload
+from backend.evidence.verifier.message import PublicKey, check_signature, parse_payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,45 +22,61 @@ class Anchored:
     log: bytes
 
 
-def check_receipt(raw: bytes, leaf: bytes, tree: int, operator: bytes, log_key: PublicKey, where: str) -> Anchored:
-    """What the receipt of a leaf (its data) proves; NotValid with the true reason."""
-    outer = decode_one(raw, where)
-    if not isinstance(outer, list) or len(outer) != 7 or outer[0] != 1 or cbor2.dumps(outer) != raw:
-        raise NotValid(where, "is not a receipt of version 1 in its one encoding")
-    _, cose, checkpoint, index, count, path, anchor = outer
-    if not isinstance(checkpoint, bytes) or not isinstance(cose, bytes) or not isinstance(path, list):
-        raise NotValid(where, "has a field of another type")
-    kind, fields = parse_payload(checkpoint, f"{where}, checkpoint")
-    if kind != 10 or fields["operator"] != operator or fields["tree"] != tree:
-        raise NotValid(where, "has the checkpoint of another operator or tree")
-    size, root, epoch = fields["size"], fields["root"], fields["epoch"]
-    assert isinstance(size, int) and isinstance(root, bytes) and isinstance(epoch, int)
-    _check_cose(cose, leaf, size, root, log_key, where)
-    if not isinstance(index, int) or not isinstance(count, int) or not all(_hash(p) for p in path):
-        raise NotValid(where, "has a field of another type")
-    commitment = root_of_path(leaf_hash(checkpoint), index, count, path)
-    if commitment is None:
-        raise NotValid(where, "the checkpoint's path does not fit the commitment")
-    word = hashlib.sha256(b"\x02" + epoch.to_bytes(8, "big") + count.to_bytes(8, "big") + commitment).digest()
-    if (
-        not isinstance(anchor, list)
-        or len(anchor) != 4
-        or not isinstance(anchor[0], int)
-        or not isinstance(anchor[1], bytes)
-    ):
-        raise NotValid(where, "has another form of anchor")
-    if not isinstance(anchor[2], bytes) or not isinstance(anchor[3], int):
-        raise NotValid(where, "has another form of anchor")
-    return Anchored(epoch, word, anchor[0], anchor[1], anchor[2])
+@dataclass(frozen=True, slots=True)
+class Receipts:
+    """Checks receipts of one operator (8 bytes) and its log key."""
+
+    operator: bytes
+    log_key: PublicKey
+
+    def check(self, raw: bytes, leaf: bytes, tree: int, where: str) -> Anchored:
+        """What the receipt of a leaf (its data) proves; NotValid with the true reason."""
+        outer = decode_one(raw, where)
+        if not isinstance(outer, list) or len(outer) != 7 or outer[0] != 1 or cbor2.dumps(outer) != raw:
+            raise NotValid(where, "is not a receipt of version 1 in its one encoding")
+        _, cose, checkpoint, index, count, path, anchor = outer
+        if not isinstance(checkpoint, bytes) or not isinstance(cose, bytes) or not _hashes(path):
+            raise NotValid(where, "has a field of another type")
+        kind, fields = parse_payload(checkpoint, f"{where}, checkpoint")
+        if kind != 10 or fields["operator"] != self.operator or fields["tree"] != tree:
+            raise NotValid(where, f"has the checkpoint of another operator, or not of tree {tree}")
+        size, root, epoch = fields["size"], fields["root"], fields["epoch"]
+        assert isinstance(size, int) and isinstance(root, bytes) and isinstance(epoch, int)
+        _check_cose(cose, leaf, size, root, self.log_key, where)
+        if not _number(index) or not _number(count):
+            raise NotValid(where, "has a field of another type")
+        commitment = root_of_path(leaf_hash(checkpoint), index, count, path)
+        if commitment is None:
+            raise NotValid(where, "the checkpoint's path does not fit the commitment")
+        word = hashlib.sha256(b"\x02" + epoch.to_bytes(8, "big") + count.to_bytes(8, "big") + commitment).digest()
+        return self._anchored(epoch, word, anchor, where)
+
+    def _anchored(self, epoch: int, word: bytes, anchor: object, where: str) -> Anchored:
+        if not isinstance(anchor, list) or len(anchor) != 4:
+            raise NotValid(where, "has another form of anchor")
+        chain_id, contract, log, block = anchor
+        if not _number(chain_id) or not _octets(contract, 20) or not _octets(log, 32) or not _number(block):
+            raise NotValid(where, "the anchor is not [chain id, contract (20 bytes), log (32 bytes), block]")
+        if log != self.operator.rjust(32, b"\0"):
+            raise NotValid(where, "the anchor names a log that is not this operator's")
+        return Anchored(epoch, word, chain_id, contract, log)
 
 
-def _hash(value: object) -> bool:
-    return isinstance(value, bytes) and len(value) == 32
+def _number(value: object) -> bool:
+    return type(value) is int and 0 <= value < 1 << 64
+
+
+def _octets(value: object, length: int) -> bool:
+    return isinstance(value, bytes) and len(value) == length
+
+
+def _hashes(value: object) -> bool:
+    return isinstance(value, list) and all(_octets(step, 32) for step in value)
 
 
 def _check_cose(raw: bytes, leaf: bytes, size: int, root: bytes, log_key: PublicKey, where: str) -> None:
     tagged = decode_one(raw, f"{where}, COSE receipt")
-    parts = tagged.value if isinstance(tagged, cbor2.CBORTag) and tagged.tag == 18 else None
+    parts = tagged.value if isinstance(tagged, cbor2.CBORTag) else None
     if not isinstance(parts, list) or len(parts) != 4 or parts[2] is not None or cbor2.dumps(tagged) != raw:
         raise NotValid(where, "holds no COSE Receipt in its one encoding")
     protected, unprotected, _, signature = parts
@@ -72,7 +89,7 @@ def _check_cose(raw: bytes, leaf: bytes, size: int, root: bytes, log_key: Public
     if not isinstance(proof, list) or len(proof) != 3 or cbor2.dumps(proof) != proofs[-1][0]:
         raise NotValid(where, "COSE Receipt: inclusion proof has another form")
     claimed, index, path = proof
-    if claimed != size or not isinstance(index, int) or not isinstance(path, list) or not all(_hash(p) for p in path):
+    if claimed != size or not _number(index) or not _hashes(path):
         raise NotValid(where, "COSE Receipt: inclusion proof is for another size than the checkpoint")
     if root_of_path(leaf_hash(leaf), index, size, path) != root:
         raise NotValid(where, "does not lead from this record to the root of the tree")

@@ -1,0 +1,103 @@
+"""The orders of one POD (document "orders"): what was bought of it, at which price, on which terms. Layout in FORMAT.md.
+
+1. Every field is there, of its type, inside its limits; nothing of another POD is in it.
+2. Orders stand in order of quarter-hour and id; no id twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backend.evidence.verifier.finding import NotValid
+from backend.evidence.verifier.sheet import number, record, rows, word
+
+FRAME_MS = 900_000
+_FIELDS = ("id", "offer", "request", "buyer", "aggregator", "frame", "direction", "watts", "price_ueur_per_mwh")
+_MOST_W = 1 << 31
+_MOST_UEUR = 10**15
+_MOST_PPM = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Tolerance and penalty in 1e-6, fees in 1e-6 by aggregator."""
+
+    tolerance_ppm: int
+    penalty_ppm: int
+    fee_ppm: Mapping[str, int]
+
+    def document(self) -> dict[str, Any]:
+        """As a document has them."""
+        return {
+            "tolerance_ppm": self.tolerance_ppm,
+            "penalty_ppm": self.penalty_ppm,
+            "fee_ppm": dict(self.fee_ppm),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order at this POD: W (positive, in its direction) in one quarter-hour."""
+
+    id: str
+    offer: str
+    buyer: str
+    aggregator: str
+    frame: int
+    direction: str
+    watts: int
+    price_ueur_per_mwh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All orders of a POD, by quarter-hour in order of id, and the terms they were made on."""
+
+    by_frame: Mapping[int, Sequence[Order]]
+    terms: Terms
+
+
+def read_orders(document: object, pod: str, where: str) -> Book:
+    """The orders in a document; NotValid unless it is one, of this POD."""
+    table = record(document, ("format", "pod", "terms", "orders"), where)
+    if table["format"] != "lightnode-orders/1" or table["pod"] != pod:
+        raise NotValid(where, "is not the orders document of this POD")
+    found: dict[int, list[Order]] = {}
+    last, ids = (-1, ""), set()
+    for k, row in enumerate(rows(table["orders"], f"{where}, orders")):
+        one = _order(row, f"{where}, orders[{k}]")
+        if one.id in ids or (one.frame, one.id) <= last:
+            raise NotValid(f"{where}, orders[{k}]", "is there twice, or not in order of quarter-hour and id")
+        last = (one.frame, one.id)
+        ids.add(one.id)
+        found.setdefault(one.frame, []).append(one)
+    return Book(found, _terms(table["terms"], f"{where}, terms"))
+
+
+def _order(value: object, where: str) -> Order:
+    row = record(value, _FIELDS, where)
+    id, offer, _, buyer, aggregator = (word(row[n], f"{where}, {n}") for n in _FIELDS[:5])
+    if "/" in id:
+        raise NotValid(f"{where}, id", "has a slash: ids are joined with it")
+    if row["direction"] not in ("up", "down"):
+        raise NotValid(f"{where}, direction", "is neither up nor down")
+    return Order(
+        id,
+        offer,
+        buyer,
+        aggregator,
+        number(row["frame"], f"{where}, frame", 0, (1 << 32) - 1),
+        row["direction"],
+        number(row["watts"], f"{where}, watts", 1, _MOST_W),
+        number(row["price_ueur_per_mwh"], f"{where}, price_ueur_per_mwh", 0, _MOST_UEUR),
+    )
+
+
+def _terms(value: object, where: str) -> Terms:
+    table = record(value, ("tolerance_ppm", "penalty_ppm", "fee_ppm"), where)
+    fees = table["fee_ppm"]
+    if not isinstance(fees, dict):
+        raise NotValid(f"{where}, fee_ppm", "is not an object")
+    checked = {word(n, f"{where}, fee_ppm"): number(v, f"{where}, fee_ppm, {n}", 0, _MOST_PPM) for n, v in fees.items()}
+    tolerance, penalty = (number(table[n], f"{where}, {n}", 0, _MOST_PPM) for n in ("tolerance_ppm", "penalty_ppm"))
+    return Terms(tolerance, penalty, checked)

@@ -1,0 +1,142 @@
+"""The keys of a bundle: who may sign what, and when.
+
+1. Each entry is signed with the log key, names this operator and stands in the tree of keys (5) by its receipt.
+2. Approve brings generation 1 of an id; rotate brings the next generation, introduced by the key before it or by itself;
+   revoke ends a key at the time of the entry. No key twice.
+3. Keys of devices introduce themselves (enrolment), the issuer of set-points is the operator's own and has none.
+4. The id of a device is that of its first key. There is one light node; a key signs only what its role signs.
+5. A message counts only inside the validity of its key.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backend.evidence.verifier.finding import NotValid
+from backend.evidence.verifier.message import Message, PublicKey, parse_payload, read_message, split
+from backend.evidence.verifier.receipt import Anchored, Receipts
+from backend.evidence.verifier.sheet import octets, record
+
+TREE_KEYS = 5
+NODE, AGENT, ISSUER = "node", "agent", "issuer"
+_APPROVE, _ROTATE, _REVOKE = 1, 2, 3
+_ENROLMENT, _ENTRY = 11, 12
+_SIGNERS = {1: NODE, 2: NODE, 3: NODE, 4: NODE, 6: ISSUER, 7: NODE, 8: AGENT}
+_ID_FIELDS = {NODE: "device", AGENT: "agent", ISSUER: "issuer"}
+_TIMES = {1: "time_ms", 2: "end_ms", 6: "not_before_ms", 8: "time_ms"}
+_UNTRUSTED_CLOCK = 1
+EARLIEST_UTC_MS = 10**12
+"""Below this an instant is a device's monotonic time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    public: PublicKey
+    role: str
+    valid_from_ms: int
+    valid_to_ms: int
+
+
+class Registry:
+    """The registered keys; `open` is the only way from bytes to a message of a device, an agent or an issuer."""
+
+    def __init__(self, deployment: bytes, receipts: Receipts) -> None:
+        self._deployment = deployment
+        self._receipts = receipts
+        self._keys: dict[tuple[bytes, int], _Key] = {}
+
+    def read(self, rows: Sequence[Any]) -> list[Anchored]:
+        """Takes the rows of a bundle; what their receipts prove."""
+        anchored = []
+        for k, row in enumerate(rows):
+            where = f"keys[{k}]"
+            record(row, ("role", "entry", "enrolment", "receipt"), where)
+            if row["role"] not in (NODE, AGENT, ISSUER):
+                raise NotValid(f"{where}, role", "is none of node, agent, issuer")
+            raw = octets(row["entry"], f"{where}, entry")
+            entry = read_message(raw, self._receipts.log_key, self._deployment, f"{where}, entry", _ENTRY)
+            if entry.octets("operator") != self._receipts.operator:
+                raise NotValid(f"{where}, entry", "is another operator's")
+            self._take(entry, row["role"], octets(row["enrolment"], f"{where}, enrolment"), where)
+            anchored.append(
+                self._receipts.check(octets(row["receipt"], f"{where}, receipt"), raw, TREE_KEYS, f"{where}, receipt")
+            )
+        return anchored
+
+    def node(self) -> bytes:
+        """The id of the one light node."""
+        found = {device for (device, _), key in self._keys.items() if key.role == NODE}
+        if len(found) != 1:
+            raise NotValid("keys", f"name {len(found)} light nodes, a POD has one")
+        return found.pop()
+
+    def open(self, raw: bytes, kind: int, where: str) -> Message:
+        """The message in raw, signed by the registered key it names, in its role and inside its validity."""
+        found, fields = parse_payload(split(raw, where)[1], where)
+        if found != kind:
+            raise NotValid(where, f"is of kind {found}, kind {kind} belongs here")
+        role = _SIGNERS[kind]
+        identity = fields[_ID_FIELDS[role]], fields.get("generation", 1)
+        key = self._keys.get(identity)  # type: ignore[arg-type]
+        if key is None:
+            raise NotValid(where, "its key is not registered in this bundle")
+        if key.role != role:
+            raise NotValid(where, f"is signed with the key of a {key.role}, that of a {role} belongs here")
+        message = read_message(raw, key.public, self._deployment, where, kind)
+        _check_validity(message, key, where)
+        return message
+
+    def _take(self, entry: Message, role: str, enrolled: bytes, where: str) -> None:
+        action, device, generation = entry.number("action"), entry.octets("device"), entry.number("generation")
+        public = PublicKey(entry.number("algorithm"), entry.octets("public_key"))
+        there = self._keys.get((device, generation))
+        if action == _REVOKE:
+            self._revoke(entry, role, there, enrolled, where)
+            return
+        if there is not None:
+            raise NotValid(where, "brings a key a second time")
+        before = self._keys.get((device, generation - 1))
+        if (action == _APPROVE) != (generation == 1) or (action == _ROTATE and (before is None or before.role != role)):
+            raise NotValid(where, "approves a later key, or rotates from a key that is not here")
+        if generation == 1 and hashlib.sha256(public.public).digest()[:8] != device:
+            raise NotValid(where, "the id is not that of its first key")
+        self._check_enrolment(entry, role, enrolled, before, where)
+        self._keys[device, generation] = _Key(public, role, entry.number("valid_from_ms"), entry.number("valid_to_ms"))
+
+    def _revoke(self, entry: Message, role: str, key: _Key | None, enrolled: bytes, where: str) -> None:
+        if key is None or key.role != role or enrolled or key.public.public != entry.octets("public_key"):
+            raise NotValid(where, "revokes a key that is not here before it")
+        ended = replace(key, valid_to_ms=min(key.valid_to_ms, entry.number("time_ms")))
+        self._keys[entry.octets("device"), entry.number("generation")] = ended
+
+    def _check_enrolment(self, entry: Message, role: str, raw: bytes, before: _Key | None, where: str) -> None:
+        if (role == ISSUER) == bool(raw):
+            raise NotValid(f"{where}, role", "is issuer with an enrolment, or a device's without one")
+        if not raw:
+            if any(entry.octets("enrolment")):
+                raise NotValid(where, "the enrolment that the entry approves is missing")
+            return
+        place = f"{where}, enrolment"
+        key = PublicKey(entry.number("algorithm"), entry.octets("public_key"))
+        try:
+            enrolment = read_message(raw, key, self._deployment, place, _ENROLMENT)
+        except NotValid:
+            if before is None:
+                raise
+            enrolment = read_message(raw, before.public, self._deployment, place, _ENROLMENT)
+        same = all(enrolment.fields[n] == entry.fields[n] for n in ("device", "generation", "algorithm", "public_key"))
+        if enrolment.payload_digest != entry.octets("enrolment") or not same:
+            raise NotValid(where, "the entry approves another enrolment")
+
+
+def _check_validity(message: Message, key: _Key, where: str) -> None:
+    if message.kind not in _TIMES or (message.kind == 1 and message.number("flags") & _UNTRUSTED_CLOCK):
+        return
+    time_ms = message.number(_TIMES[message.kind])
+    if message.kind == 2 and time_ms < EARLIEST_UTC_MS:
+        return
+    if not key.valid_from_ms <= time_ms <= key.valid_to_ms:
+        raise NotValid(
+            where, f"its key is valid from {key.valid_from_ms} to {key.valid_to_ms}, the message is of {time_ms}"
+        )

@@ -1,0 +1,70 @@
+"""FORMAT.md says what is written and what is checked: its tables are compared with both."""
+
+import importlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.evidence.verifier import bundle, order, settlement
+from tests.backend.evidence.made import Made
+
+TEXT = (Path(bundle.__file__).parents[1] / "FORMAT.md").read_text()
+
+
+def table(title: str) -> list[str]:
+    """The first column of the table below a heading."""
+    section = re.split(rf"^##+ {title}$", TEXT, flags=re.MULTILINE)[1]
+    section = re.split(r"^##", section, maxsplit=1, flags=re.MULTILINE)[0]
+    return [m[1] for m in re.finditer(r"^\| (\w+) \|", section, re.MULTILINE)][1:]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """An object of each table, as the back end writes it."""
+    document = Made(tmp_path_factory.mktemp("format"), every=75).bundle()
+    orders, statement = (json.loads(row["body"]) for row in document["documents"])
+    return {
+        "Bundle": document,
+        "Key row": document["keys"][0],
+        "Batch row": document["batches"][0],
+        "Set-point row": document["setpoints"][0],
+        "Document row": document["documents"][0],
+        "Orders document": orders,
+        "Order row": orders["orders"][0],
+        "Terms": orders["terms"],
+        "Statement": statement,
+        "Answer row": statement["setpoints"][0],
+        "Line": statement["lines"][0],
+    }
+
+
+TITLES = (
+    "Bundle", "Key row", "Batch row", "Set-point row", "Document row", "Orders document", "Order row", "Terms",
+    "Statement", "Answer row", "Line",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_table_has_the_fields_that_are_written(title: str, written: dict[str, Any]) -> None:
+    assert sorted(table(title)) == sorted(written[title])
+
+
+def test_tables_have_the_fields_that_are_checked() -> None:
+    assert table("Bundle") == list(bundle._FIELDS)
+    assert table("Order row") == list(order._FIELDS)
+
+
+@pytest.mark.parametrize("name", ["sheet", "cbor", "bundle", "registry", "batch", "setpoint", "order", "settlement"])
+def test_the_rules_are_those_of_the_modules(name: str) -> None:
+    module = importlib.import_module(f"backend.evidence.verifier.{name}")
+    row = re.search(rf"^\| {name} \| (.*) \|$", TEXT.split("## Rules")[1], re.MULTILINE)
+    assert row is not None
+    said = re.findall(r"(?:^|; )(\d) ", row[1])
+    assert said == re.findall(r"^(\d)\. ", module.__doc__ or "", re.MULTILINE)
+
+
+def test_the_units_are_those_of_the_code() -> None:
+    assert order.FRAME_MS == 900_000 and settlement.SLOT_MS * settlement.SLOTS == order.FRAME_MS
