@@ -257,7 +257,8 @@ class Bench:
 
     def _backend_phase(self, utc_ms: int) -> Mapping[str, object]:
         self.backend.step(utc_ms)
-        self.chain.advance()
+        if not self.backend.anchoring.settled:
+            self.chain.advance()
         return {}
 
     def until(self, true_of: Callable[[Facts], bool], ticks: int = 60) -> Facts:

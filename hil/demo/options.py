@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--speed", type=_speed, default=None, help="virtual seconds per second, or 'max' (default)")
     parser.add_argument(
-        "--nodes", type=_number(12, 16), default=16, help="customers with a light node, 12 to 16 (default 16)"
+        "--nodes", type=_number(12, 16), default=12, help="customers with a light node, 12 to 16 (default 12)"
     )
     parser.add_argument("--seed", type=_number(1, 10**6), default=1, help="of POD codes, prices and loads (default 1)")
     parser.add_argument("--keep-running", action="store_true", help="afterwards keep the chain readable until Ctrl-C")

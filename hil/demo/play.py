@@ -10,9 +10,6 @@ from lightwire import records
 from backend.adapters.ethereum import EmbeddedChain
 from backend.demo.day import ExampleDay, load_day
 from backend.domain.quantity import FRAME_MS
-from backend.evidence.verifier.anchors import from_file
-from backend.evidence.verifier.bundle import verify
-from backend.evidence.verifier.finding import NotValid
 from backend.market.canonical import text
 from backend.market.statement import orders_document
 from hil.bench import Bench
@@ -21,6 +18,7 @@ from hil.demo.live import Live
 from hil.demo.market import Market, Trades
 from hil.demo.options import Options
 from hil.demo.played import Played
+from hil.demo.proof import check_bundles
 from hil.demo.results import TERMS, Settlement, settle, statement
 from hil.demo.story import Story
 from hil.demo.tell import tell
@@ -144,23 +142,15 @@ def _file_statements(bench: Bench, settled: Settlement, trades: Trades, frames: 
 def _bundles(
     out: Path, bench: Bench, devices: dict[str, bytes], frames: list[int], epoch: int, now_ms: int
 ) -> tuple[int, list[str]]:
-    """Writes one bundle per customer, checks each against the exported anchors, and each again with one byte changed."""
+    """Writes the anchors and one bundle per customer, and has each checked."""
     anchors = out / "anchors.json"
     anchors.write_text(json.dumps(bench.backend.anchors(), indent=1) + "\n")
-    outside = from_file(anchors)
-    verified, refused = 0, []
     period = (frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS)
-    for k, pod in enumerate(sorted(devices)):
-        data = bench.backend.bundle(pod, period, epoch, now_ms).encode()
-        (out / "bundles" / f"{pod}.json").write_bytes(data)
-        verified += verify(data, outside).anchored
-        at = len(data) * (2 * k + 1) // (2 * len(devices))
-        changed = data[:at] + (b"0" if data[at : at + 1] != b"0" else b"1") + data[at + 1 :]
-        try:
-            verify(changed, outside)
-        except NotValid as finding:
-            refused.append(f"{pod}, byte {at}: {finding}")
-    return verified, refused
+    paths = []
+    for pod in sorted(devices):
+        paths.append(out / "bundles" / f"{pod}.json")
+        paths[-1].write_text(bench.backend.bundle(pod, period, epoch, now_ms))
+    return check_bundles(paths, anchors)
 
 
 def _keep(chain: EmbeddedChain, progress: Progress) -> None:

@@ -28,6 +28,9 @@ from hil.demo.story import Story
 from hil.errors import RigError
 
 
+pytestmark = pytest.mark.xdist_group("demo")  # one played day for all of them
+
+
 def options(out: Path, speed: float | None = None) -> Options:
     return Options(out, speed, 12, 1, False, 2)
 
