@@ -61,7 +61,7 @@ def open_state(folder: Path, trust: Trust) -> State:
     path = folder / _NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        document = json.loads(path.read_text())
+        document = _parsed(path.read_text())
         return State(
             path,
             int(document["boot"]),
@@ -76,6 +76,16 @@ def open_state(folder: Path, trust: Trust) -> State:
         raise AgentError(f"{path} is damaged ({error}): look at the device, then remove the file") from error
     except OSError as error:
         raise AgentError(f"{path}: {error.strerror}") from error
+
+
+def _parsed(text: str) -> Any:
+    """JSON as the agent writes it, four deep: what is nested deeper is damage, and the parser would go down with it."""
+    depth = 0
+    for sign in text:
+        depth += (sign in "[{") - (sign in "]}")
+        if depth > 4:
+            raise ValueError("nested deeper than a state is")
+    return json.loads(text)
 
 
 def _held(row: Any, trust: Trust) -> Held:
