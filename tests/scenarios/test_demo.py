@@ -27,7 +27,6 @@ from hil.demo.report import write_report
 from hil.demo.story import Story
 from hil.errors import RigError
 
-
 pytestmark = pytest.mark.xdist_group("demo")  # one played day for all of them
 
 
