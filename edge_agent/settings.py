@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.errors import SettingsError
+from edge_agent.nesting import depth
 
 _WATT = 2**31 - 1
 _MOST_BYTES = 65_536
@@ -106,13 +107,14 @@ def _document(path: Path) -> dict[str, Any]:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise SettingsError(f"{path}: longer than {_MOST_BYTES} bytes")
-        document = tomllib.loads(data.decode())
+        text = data.decode()
+        if depth(text) > _DEEPEST:
+            raise SettingsError(f"{path}: nested deeper than {_DEEPEST}")
+        document = tomllib.loads(text)
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise SettingsError(f"{path}: not TOML: {error}") from error
-    except RecursionError as error:
-        raise SettingsError(f"{path}: nested deeper than {_DEEPEST}") from error
     if not _is_flat(document, _DEEPEST):
         raise SettingsError(f"{path}: nested deeper than {_DEEPEST}")
     return document

@@ -13,7 +13,9 @@ from typing import Any
 
 from edge_agent.acceptance import Accepted, Refusal, Trust, open_point
 from edge_agent.errors import AgentError
+from edge_agent.nesting import depth
 
+_DEEPEST = 4
 _NAME = "agent-state.json"
 
 
@@ -79,12 +81,9 @@ def open_state(folder: Path, trust: Trust) -> State:
 
 
 def _parsed(text: str) -> Any:
-    """JSON as the agent writes it, four deep: what is nested deeper is damage, and the parser would go down with it."""
-    depth = 0
-    for sign in text:
-        depth += (sign in "[{") - (sign in "]}")
-        if depth > 4:
-            raise ValueError("nested deeper than a state is")
+    """JSON as the agent writes it, four deep."""
+    if depth(text) > _DEEPEST:
+        raise ValueError(f"nested deeper than {_DEEPEST}")
     return json.loads(text)
 
 

@@ -57,11 +57,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A body with the fixture `target` becomes one test for each chosen target."""
-    if "target" in metafunc.fixturenames:
+    """A body with the fixture `target` becomes one test for each chosen target; a parameter of that name is a test's own."""
+    if "target" in metafunc.fixturenames and not _is_parameter(metafunc.definition, "target"):
         slow = pytest.mark.timeout(_BUILD_S)
         chosen = [pytest.param(n, marks=slow) if n == "chip" else n for n in _chosen(metafunc.config)]
         metafunc.parametrize("target", chosen, indirect=True)
+
+
+def _is_parameter(item: Any, name: str) -> bool:
+    for mark in item.iter_markers("parametrize"):
+        names = mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0]
+        if name in [one.strip() for one in names]:
+            return True
+    return False
 
 
 @pytest.fixture

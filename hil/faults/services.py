@@ -83,6 +83,10 @@ class ChainSwitch:
         """As the ledger."""
         return self._there().words(first, count, block)
 
+    def block_of(self, epoch: int, head: int) -> int:
+        """As the ledger."""
+        return self._there().block_of(epoch, head)
+
     def nonce(self, block: int) -> int:
         """As the ledger."""
         return self._there().nonce(block)

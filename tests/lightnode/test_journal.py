@@ -21,7 +21,7 @@ def opened(flash: NorFlash) -> Journal:
 def reading(journal: Journal, slot: int) -> records.Reading:
     volts = (11_540_000, 11_560_000, 11_520_000)
     return records.Reading(
-        DEVICE, 1, journal.boot, journal.seq + 1, START_MS + 4000 * slot, 0, slot % 999 - 500, 7, 10**9 + slot, 5, volts, 49_990
+        DEVICE, 1, journal.boot, journal.seq + 1, START_MS + 4000 * slot, 0, slot % 999 - 500, 7, 10**9 + slot, 5, volts, 49_980
     )  # fmt: skip
 
 

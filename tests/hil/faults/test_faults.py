@@ -123,7 +123,11 @@ def test_link_rule_3_delay_and_rate_take_their_time(echo: int, link: Callable[[i
 def test_link_rule_3_a_lost_connection_is_reset_at_the_start(echo: int, link: Callable[[int], Link]) -> None:
     made = link(echo)
     made.lose = 1.0
-    with connected(made.port) as sock:
+    try:
+        sock = connected(made.port)
+    except ConnectionResetError:
+        return  # the reset was there before the connection was seen
+    with sock:
         assert read_all(sock) == (b"", True)
 
 
