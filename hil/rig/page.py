@@ -53,11 +53,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: frozense
 
 
 def _summary(devices: Sequence[Mapping[str, Any]]) -> str:
-    rows = [
-        [escape(d["name"]), *[f"<span class={o}>{d[o]}</span>" for o in ("passed", "failed", "skipped")]]
-        for d in devices
-    ]
+    rows = [[escape(d["name"]), *[_count(d, outcome) for outcome in ("passed", "failed", "skipped")]] for d in devices]
     return _table(("device under test", "passed", "failed", "skipped"), rows, frozenset({1, 2, 3}))
+
+
+def _count(device: Mapping[str, Any], outcome: str) -> str:
+    return f"<span class={outcome if device[outcome] else 'skipped'}>{device[outcome]}</span>"
 
 
 def _device(device: Mapping[str, Any]) -> str:

@@ -65,7 +65,9 @@ class _Recorder:
             entry["reason"] = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)[:400]
 
     def pytest_sessionfinish(self) -> None:
-        """Writes the record."""
+        """Writes the record; of several processes the one that hears of all tests."""
+        if hasattr(self._config, "workerinput"):
+            return
         devices: dict[str, list[dict[str, Any]]] = {}
         for entry in self._found.values():
             devices.setdefault(entry["device"], []).append({k: v for k, v in entry.items() if k != "device"})

@@ -5,6 +5,7 @@ loop, kill -9, the faults, and the exact budgets where the emulated chip can be 
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -50,10 +51,11 @@ def failures(record: dict[str, Any]) -> list[str]:
 
 
 def _pytest(out: Path, targets: str, chosen: Sequence[str], keyword: str) -> None:
+    folder, workers = out.resolve(), str(min(4, os.cpu_count() or 1))
     command = [
-        sys.executable, "-m", "pytest", *chosen, "-p", "hil.rig.record", "--record", str(out.resolve() / "rig.json"),
-        "--target", targets, "--junitxml", str(out.resolve() / "junit.xml"), "-o", "junit_suite_name=lightnode-rig",
-        *(["-k", keyword] if keyword else []),
+        sys.executable, "-m", "pytest", *chosen, "-c", str(ROOT / "pyproject.toml"), "-n", workers, "--dist", "loadgroup",
+        "-p", "hil.rig.record", "--record", str(folder / "rig.json"), "--target", targets,
+        "--junitxml", str(folder / "junit.xml"), "-o", "junit_suite_name=lightnode-rig", *(["-k", keyword] if keyword else []),
     ]  # fmt: skip
     with (out / "pytest.log").open("w") as log:
         subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False, preexec_fn=die_with_parent)

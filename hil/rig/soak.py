@@ -38,7 +38,13 @@ class Fault:
     @property
     def what(self) -> str:
         """For the report."""
-        return f"{self.pod} {self.kind}" + (f" for {self.lasts_s} s" if self.lasts_s else "")
+        names = {
+            "power": "loses power",
+            "broker": "the broker is killed and started",
+            "forged": "gets a forged set-point",
+        }
+        what = names.get(self.kind, f"has a meter that is {self.kind}")
+        return f"{self.pod} {what}".strip() + (f" for {self.lasts_s} s" if self.lasts_s else "")
 
 
 def plan(seed: int, hours: float, pods: Sequence[str]) -> list[Fault]:
