@@ -11,7 +11,7 @@ _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1d2330;max-width:1080px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #d9d9e3}
 table{border-collapse:collapse;width:100%;font-size:13px}th{text-align:left;color:#4c5566}
-td,th{padding:.25rem .5rem;border-bottom:1px solid #eceef3;vertical-align:top}td.n,th.n{text-align:right}
+td,th{padding:.25rem .5rem;border-bottom:1px solid #eceef3;vertical-align:top;overflow-wrap:anywhere}td.n,th.n{text-align:right}
 .passed{color:#20733c}.failed{color:#b3261e;font-weight:600}.skipped{color:#8a8f98}.missed{color:#8a6100}
 code{background:#f5f6fa;padding:0 .2rem}svg{width:100%;height:auto}.lead{color:#4c5566}
 """

@@ -40,8 +40,8 @@ class _Recorder:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
         """Tells the report which target its test had."""
         outcome = yield
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        outcome.get_result().device = str(params.get("target") or _device(item.nodeid))
+        target = getattr(getattr(item, "callspec", None), "params", {}).get("target")
+        outcome.get_result().device = target if isinstance(target, str) else _device(item.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One entry a test; a failure in any phase counts."""

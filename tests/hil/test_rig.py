@@ -23,6 +23,10 @@ def test_wrong(target):
 @pytest.mark.needs("exact_counts")
 def test_counts(target):
     pass
+
+@pytest.mark.parametrize("target", [1])
+def test_with_a_parameter_of_that_name(target):
+    pass
 """
 
 
@@ -35,13 +39,13 @@ def test_a_run_tells_each_device_apart_and_how_to_repeat_what_failed(tmp_path: P
     assert done.returncode == 1, done.stderr
     record = json.loads((out / "rig.json").read_text())
     assert {d["name"]: (d["passed"], d["failed"], d["skipped"]) for d in record["devices"]} == {
-        "cpython": (1, 1, 1), "vm": (1, 1, 1),
+        "cpython": (2, 1, 1), "vm": (1, 1, 1),
     }  # fmt: skip
     assert "again: ./run test" in done.stderr and "test_wrong[vm]" in done.stderr
     skipped = [s for d in record["devices"] for s in d["scenarios"] if s["outcome"] == "skipped"]
     assert all("has no exact_counts" in s["reason"] for s in skipped)
     suite = ElementTree.parse(out / "junit.xml").getroot()[0]
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("6", "2", "2")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("7", "2", "2")
     assert "2 did not hold" in (out / "report.html").read_text()
     (out / "report.html").unlink()
     assert main(["report", str(out / "rig.json")]) == 0
