@@ -5,10 +5,11 @@ It has no network, so the uplink never connects; everything up to it runs as on 
 
 import asyncio
 import os
-import time
 
 import machine
 import mps2
+
+from .system_clock import SystemClock as SystemClock
 
 _JOURNAL_FIRST = 0  # sectors of the flash: 0-159 journal, 160-255 files
 _JOURNAL_SECTORS = 160
@@ -41,34 +42,3 @@ def check_files(paths: list[str]) -> str:
 async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
     """OSError: this board has no network."""
     raise OSError("no network")
-
-
-class SystemClock:
-    """Monotonic time of the board since its start; slots come when they are due."""
-
-    def __init__(self) -> None:
-        self._ticks = time.ticks_ms()  # type: ignore[attr-defined]
-        self._elapsed = 0
-
-    def monotonic_ms(self) -> int:
-        """Milliseconds since the start; called at least every six days, before the port's counter turns over twice."""
-        now = time.ticks_ms()  # type: ignore[attr-defined]
-        self._elapsed += time.ticks_diff(now, self._ticks)  # type: ignore[attr-defined]
-        self._ticks = now
-        return self._elapsed
-
-    def agrees(self, utc_ms: int) -> bool:
-        """A board's clock has no opinion about UTC."""
-        return True
-
-    async def next_slot(self, due) -> int | None:  # type: ignore[no-untyped-def]
-        """Waits until the instant that due() gives; asks again while waiting, since trust may move the slots."""
-        while True:
-            mark = due()
-            wait = mark - self.monotonic_ms()
-            if wait <= 0:
-                return mark  # type: ignore[no-any-return]
-            await asyncio.sleep_ms(min(wait, 500))  # type: ignore[attr-defined]
-
-    async def done(self, facts) -> None:  # type: ignore[no-untyped-def]
-        """Nobody waits."""
