@@ -26,6 +26,7 @@ from hil.meters.meter import Meter
 from hil.meters.station import Station
 from hil.nodes import VirtualNode
 from hil.pki import Pki
+from hil.process import die_with_parent
 from hil.runtime import micropython_command, mosquitto_command
 from hil.targets.board import Board
 from hil.targets.chip import Chip
@@ -49,7 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The rig's markers; a wrong target name ends the run."""
+    """The rig's markers; a wrong target name ends the run. A worker of xdist ends with the run, also after kill -9."""
+    if hasattr(config, "workerinput"):
+        die_with_parent()
     config.addinivalue_line("markers", "needs(*capabilities): what a target must have for this body")
     wrong = [name for name in _chosen(config) if name.partition(":")[0] not in NAMES]
     if wrong:

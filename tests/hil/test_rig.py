@@ -1,9 +1,12 @@
 """A run of the rig: one record per device under test, JUnit, a page; what fails comes with the command that repeats it."""
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
 from hil.cli import main
@@ -50,6 +53,42 @@ def test_a_run_tells_each_device_apart_and_how_to_repeat_what_failed(tmp_path: P
     (out / "report.html").unlink()
     assert main(["report", str(out / "rig.json")]) == 0
     assert "2 did not hold" in (out / "report.html").read_text()
+
+
+SLEEPER = """
+import time
+
+def test_sleeps(target):
+    time.sleep(60)
+"""
+
+
+def test_a_killed_run_leaves_no_process(tmp_path: Path, micropython: object) -> None:
+    body = tmp_path / "test_body.py"
+    body.write_text(SLEEPER)
+    command = [sys.executable, "-m", "hil", "run", "--out", str(tmp_path / "out"), "--target", "cpython,vm", str(body)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True) as run:
+        wait_for(lambda: len(session(run.pid)) >= 4)
+        run.kill()
+    wait_for(lambda: not session(run.pid), 10)
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "still not so"
+        time.sleep(0.1)
 
 
 def test_a_soak_of_one_seed_has_the_same_faults_and_ends_without_one() -> None:
