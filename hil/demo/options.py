@@ -4,6 +4,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.argument import whole_number
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -24,9 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--speed", type=_speed, default=None, help="virtual seconds per second, or 'max' (default)")
     parser.add_argument(
-        "--nodes", type=_number(12, 16), default=12, help="customers with a light node, 12 to 16 (default 12)"
+        "--nodes", type=whole_number(12, 16), default=12, help="customers with a light node, 12 to 16 (default 12)"
     )
-    parser.add_argument("--seed", type=_number(1, 10**6), default=1, help="of POD codes, prices and loads (default 1)")
+    parser.add_argument(
+        "--seed", type=whole_number(1, 10**6), default=1, help="of POD codes, prices and loads (default 1)"
+    )
     parser.add_argument("--keep-running", action="store_true", help="afterwards keep the chain readable until Ctrl-C")
 
 
@@ -45,12 +49,3 @@ def _speed(text: str) -> float | None:
     if not 1 <= speed <= 10_000:
         raise argparse.ArgumentTypeError(f"{text}: a number from 1 to 10000, or 'max'")
     return speed
-
-
-def _number(low: int, high: int):  # type: ignore[no-untyped-def]
-    def parse(text: str) -> int:
-        if not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text}: a whole number from {low} to {high}")
-        return int(text)
-
-    return parse

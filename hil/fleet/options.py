@@ -4,6 +4,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.argument import whole_number
+
 STORMS = ("sessions", "reboot", "broker", "backend")
 
 
@@ -40,14 +42,14 @@ class GivenBroker:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The fleet's options."""
-    parser.add_argument("--nodes", type=_number(1, 20_000), default=1000, help="light nodes (default 1000)")
+    parser.add_argument("--nodes", type=whole_number(1, 20_000), default=1000, help="light nodes (default 1000)")
     parser.add_argument("--speed", type=_speed, default=1.0, help="virtual seconds per second, or 'max' (default 1)")
     parser.add_argument("--minutes", type=_minutes, default=5.0, help="virtual minutes of load, to 720 (default 5)")
     parser.add_argument("--seed", default="1", help="of keys and loads (default 1)")
     parser.add_argument(
         "--out", type=Path, default=Path("fleet-output"), help="folder of the run (default fleet-output)"
     )
-    parser.add_argument("--workers", type=_number(1, 64), default=2, help="processes (default 2)")
+    parser.add_argument("--workers", type=whole_number(1, 64), default=2, help="processes (default 2)")
     parser.add_argument(
         "--storm",
         type=_storm,
@@ -102,15 +104,6 @@ def _between(text: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise argparse.ArgumentTypeError(f"{text}: a number from {low} to {high}")
     return value
-
-
-def _number(low: int, high: int):  # type: ignore[no-untyped-def]
-    def parse(text: str) -> int:
-        if not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text}: a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
 
 
 def _storm(text: str) -> Storm:

@@ -1,0 +1,73 @@
+"""Records to store: a statement waits for the late records of its range, over a restart of the back end too."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+from lightwire import envelope, records, topics
+
+from backend.adapters.keys import SigningKey
+from backend.adapters.mqtt import Incoming
+from backend.adapters.sqlite import Party, SqliteStore
+from backend.flows.collect import Collect
+from backend.flows.ledgers import EvidenceTrees
+from tests.lightnode.parts import DEPLOYMENT, DEVICE, KEY, QUARTER_MS, T0, Node
+
+LOG = SigningKey(hashlib.sha256(b"log").digest())
+OPERATOR = hashlib.sha256(LOG.public).digest()[:8]
+
+
+class Link:
+    """Where deliveries go; only their number matters here."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        self.sent.append(topic)
+
+
+def start(store: SqliteStore, link: Link) -> Collect:
+    """The ingest as it starts over whatever is in the store."""
+    trees = EvidenceTrees(store, LOG.sign, DEPLOYMENT, OPERATOR)
+    return Collect(store, link, trees, LOG, (DEPLOYMENT, OPERATOR), lambda: T0)
+
+
+def sealed_records() -> list[bytes]:
+    """Five readings and the statement over them, as a light node sends them."""
+    node = Node()
+    node.trust(T0 + QUARTER_MS - 5 * 4000)
+    asyncio.run(node.slots(6))
+    return [node.recorder.sealed(seq) for seq in range(1, 7)]
+
+
+def take(collect: Collect, sealed: list[bytes]) -> None:
+    topic = topics.topic(DEVICE, "record")
+    collect.process([Incoming(topic, message, 0, 1) for message in sealed])
+
+
+def test_a_statement_waits_for_a_late_record_over_a_restart_of_the_back_end(tmp_path: Path) -> None:
+    messages = sealed_records()
+    assert envelope.peek(messages[5]).KIND == records.STATEMENT
+    store, link = SqliteStore(tmp_path / "scd.sqlite"), Link()
+    store.register(Party(DEVICE, 1, "node", "POD", records.ES256K, KEY.public, 0, 2**62, b"", b""))
+    before = start(store, link)
+    take(before, [*messages[:2], *messages[3:]])
+    assert before.committed()[DEVICE] == 2 and store.leaves(records.TREE_READINGS) == []
+    before.deliver_all(T0)
+    assert len(link.sent) == 1
+    after = start(store, link)
+    take(after, [messages[2]])
+    assert after.committed()[DEVICE] == 6 and after.refused == 0
+    assert store.leaves(records.TREE_READINGS) == [messages[5]]
+
+
+def test_a_record_that_comes_again_is_recognised_and_stored_once(tmp_path: Path) -> None:
+    messages = sealed_records()
+    store = SqliteStore(tmp_path / "scd.sqlite")
+    store.register(Party(DEVICE, 1, "node", "POD", records.ES256K, KEY.public, 0, 2**62, b"", b""))
+    collect = start(store, Link())
+    take(collect, messages)
+    take(collect, messages)
+    assert (collect.duplicates, collect.refused, store.count_readings(DEVICE)) == (6, 0, 5)
+    assert store.leaves(records.TREE_READINGS) == [messages[5]]
