@@ -24,7 +24,10 @@ from backend.ports import Link
 
 DELIVERY_EVERY_MS = 60_000
 _parsed = lru_cache(maxsize=65536)(topics.parse)
-UPLINK_KINDS = (records.READING, records.STATEMENT, records.GAP, records.CLOCK_LINK, records.DECISION)
+UPLINK_KINDS = (
+    records.READING, records.STATEMENT, records.GAP, records.CLOCK_LINK, records.DECISION,
+    records.DIAGNOSTICS, records.UPDATE_REPORT, records.EMS_REPORT,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -179,7 +182,7 @@ class Collect:
             state.ahead.discard(state.committed)
 
     def _stored_time(self, record: Any) -> int:
-        if record.KIND == records.READING and record.flags & records.UNTRUSTED_CLOCK:
+        if getattr(record, "flags", 0) & records.UNTRUSTED_CLOCK:
             return -1 - int(record.time_ms)
         return int(getattr(record, "time_ms", 0) or getattr(record, "start_ms", 0) or getattr(record, "utc_ms", 0))
 

@@ -35,6 +35,7 @@ _FORMS = {
     "conductor": "address",
     "trace": "flag",
 }
+_DEFAULTS: dict[str, object] = {}  # keys that may be left out, and what then holds
 _TABLES = [key.split(".")[0] for key in _FORMS if "." in key]
 
 
@@ -58,9 +59,12 @@ class Settings:
                 raise SettingsError("unknown key " + _shown(key)[1:-1])
         self._values = {}
         for key, form in _FORMS.items():
-            if key not in flat:
+            if key in flat:
+                self._values[key] = _checked(key, form, flat[key])
+            elif key in _DEFAULTS:
+                self._values[key] = _DEFAULTS[key]
+            else:
                 raise SettingsError("missing key " + key)
-            self._values[key] = _checked(key, form, flat[key])
 
     def value(self, key: str):  # type: ignore[no-untyped-def]
         """The checked value: str, int, bytes, bool, None or a list of Issuer."""

@@ -16,6 +16,10 @@ ENROLMENT = 11
 REGISTRY_ENTRY = 12
 EVIDENCE = 13
 TOMBSTONE = 14
+DIAGNOSTICS = 15
+UPDATE_REPORT = 16
+MANIFEST = 17
+EMS_REPORT = 18
 
 # flags of a reading
 UNTRUSTED_CLOCK = 1  # time_ms is this boot's monotonic time, not UTC
@@ -24,6 +28,8 @@ FIRST_OF_BOOT = 4
 HOLDOVER = 8  # trusted time is older than its error bound allows
 REGISTER_RESET = 16
 TAMPER = 32
+RETRIED = 64  # the meter answered truly only after a failed try in this slot
+SUSPECT = 128  # a true frame whose values cannot be right: the meter is to be looked at
 
 # causes of a gap, one bit each, so that a statement can name several
 CAUSE_POWER = 1
@@ -64,6 +70,29 @@ APPLIED = 1
 SUPERSEDED = 2
 EXPIRED = 3
 FAILED = 4
+
+# why a device started
+RESET_POWER = 1
+RESET_WATCHDOG = 2
+RESET_FAILURE = 3
+RESET_UPDATE = 4
+RESET_COMMAND = 5
+RESET_UNKNOWN = 6
+
+# tasks of a device, as the fault that ended the last start or restarted a task; 0 is none
+TASK_SAMPLER = 1
+TASK_UPLINK = 2
+TASK_EMS = 3
+TASK_UPDATE = 4
+TASK_CONSOLE = 5
+
+# outcome of an update
+UPDATE_COMMITTED = 1
+UPDATE_ROLLED_BACK = 2
+UPDATE_REFUSED = 3
+
+# charge of a store that is not known
+CHARGE_UNKNOWN = 0xFFFF
 
 # action of a registry entry
 APPROVE = 1

@@ -5,29 +5,13 @@
 3. Forms: B H I Q unsigned of 1 2 4 8 bytes, i signed of 4, V three unsigned of 4, a number: that many bytes.
 """
 
-from .choice import (
-    CHECKPOINT,
-    CLOCK_LINK,
-    DECISION,
-    DELIVERY,
-    ENROLMENT,
-    EVIDENCE,
-    EXECUTION,
-    GAP,
-    READING,
-    REGISTRY_ENTRY,
-    SET_POINT,
-    STATEMENT,
-    TIME_ANSWER,
-    TOMBSTONE,
-    VERSION,
-)
+from . import choice
 from .errors import OutOfRange, Truncated, UnknownVersion
 
 _DEVICE = (("device", 8), ("generation", "H"), ("boot", "I"), ("seq", "I"))
 
 _FIELDS = {
-    READING: _DEVICE
+    choice.READING: _DEVICE
     + (
         ("time_ms", "Q"),
         ("flags", "H"),
@@ -38,7 +22,7 @@ _FIELDS = {
         ("voltage_mv", "V"),
         ("frequency_mhz", "H"),
     ),
-    STATEMENT: _DEVICE
+    choice.STATEMENT: _DEVICE
     + (
         ("previous", 32),
         ("first_seq", "I"),
@@ -54,7 +38,7 @@ _FIELDS = {
         ("export_end_wh", "Q"),
         ("root", 32),
     ),
-    GAP: _DEVICE
+    choice.GAP: _DEVICE
     + (
         ("cause", "B"),
         ("start_ms", "Q"),
@@ -63,9 +47,9 @@ _FIELDS = {
         ("first_seq", "I"),
         ("last_seq", "I"),
     ),
-    CLOCK_LINK: _DEVICE + (("monotonic_ms", "Q"), ("utc_ms", "Q"), ("error_ms", "I")),
-    TIME_ANSWER: (("operator", 8), ("device", 8), ("nonce", 16), ("utc_ms", "Q")),
-    SET_POINT: (
+    choice.CLOCK_LINK: _DEVICE + (("monotonic_ms", "Q"), ("utc_ms", "Q"), ("error_ms", "I")),
+    choice.TIME_ANSWER: (("operator", 8), ("device", 8), ("nonce", 16), ("utc_ms", "Q")),
+    choice.SET_POINT: (
         ("id", 16),
         ("device", 8),
         ("issuer", 8),
@@ -84,7 +68,7 @@ _FIELDS = {
         ("nonce", 16),
         ("salt", 16),
     ),
-    DECISION: _DEVICE
+    choice.DECISION: _DEVICE
     + (
         ("setpoint", 16),
         ("digest", 32),
@@ -93,7 +77,7 @@ _FIELDS = {
         ("reason", "B"),
         ("time_ms", "Q"),
     ),
-    EXECUTION: (
+    choice.EXECUTION: (
         ("agent", 8),
         ("generation", "H"),
         ("boot", "I"),
@@ -107,7 +91,7 @@ _FIELDS = {
         ("commanded_w", "i"),
         ("readback_w", "i"),
     ),
-    DELIVERY: (
+    choice.DELIVERY: (
         ("operator", 8),
         ("incarnation", 8),
         ("device", 8),
@@ -116,14 +100,14 @@ _FIELDS = {
         ("digest", 32),
         ("time_ms", "Q"),
     ),
-    CHECKPOINT: (
+    choice.CHECKPOINT: (
         ("operator", 8),
         ("tree", "B"),
         ("epoch", "I"),
         ("size", "Q"),
         ("root", 32),
     ),
-    ENROLMENT: (
+    choice.ENROLMENT: (
         ("device", 8),
         ("generation", "H"),
         ("algorithm", "B"),
@@ -132,7 +116,7 @@ _FIELDS = {
         ("nonce", 16),
         ("time_ms", "Q"),
     ),
-    REGISTRY_ENTRY: (
+    choice.REGISTRY_ENTRY: (
         ("operator", 8),
         ("salt", 16),
         ("action", "B"),
@@ -146,7 +130,7 @@ _FIELDS = {
         ("enrolment", 32),
         ("time_ms", "Q"),
     ),
-    EVIDENCE: (
+    choice.EVIDENCE: (
         ("operator", 8),
         ("salt", 16),
         ("tree", "B"),
@@ -155,7 +139,7 @@ _FIELDS = {
         ("digest", 32),
         ("time_ms", "Q"),
     ),
-    TOMBSTONE: (
+    choice.TOMBSTONE: (
         ("operator", 8),
         ("salt", 16),
         ("tree", "B"),
@@ -163,25 +147,82 @@ _FIELDS = {
         ("leaf", 32),
         ("time_ms", "Q"),
     ),
+    choice.DIAGNOSTICS: _DEVICE
+    + (
+        ("time_ms", "Q"),
+        ("flags", "H"),
+        ("version", "I"),
+        ("uptime_s", "I"),
+        ("reset_cause", "B"),
+        ("fault", "B"),
+        ("restarts", "H"),
+        ("heap_free_bytes", "I"),
+        ("heap_block_bytes", "I"),
+        ("meter_errors", "H"),
+        ("sessions", "H"),
+        ("pending", "I"),
+        ("fill_permille", "H"),
+        ("clock_error_ms", "I"),
+        ("alarms", "H"),
+    ),
+    choice.UPDATE_REPORT: _DEVICE
+    + (
+        ("time_ms", "Q"),
+        ("flags", "H"),
+        ("sequence", "I"),
+        ("version", "I"),
+        ("outcome", "B"),
+        ("reason", "B"),
+        ("digest", 32),
+    ),
+    choice.MANIFEST: (
+        ("hardware", 16),
+        ("sequence", "I"),
+        ("floor", "I"),
+        ("version", "I"),
+        ("created_ms", "Q"),
+        ("expires_ms", "Q"),
+        ("files", "H"),
+        ("total_bytes", "I"),
+        ("listing", 32),
+        ("key_generation", "H"),
+        ("next_key", 33),
+    ),
+    choice.EMS_REPORT: _DEVICE
+    + (
+        ("time_ms", "Q"),
+        ("flags", "H"),
+        ("setpoint", 16),
+        ("state", "B"),
+        ("reason", "B"),
+        ("commanded_w", "i"),
+        ("measured_w", "i"),
+        ("measured_var", "i"),
+        ("charge_permille", "H"),
+    ),
 }
 
 CLOSED = {  # fields that are a choice, by kind: (field, lowest, highest)
-    GAP: (("cause", 1, 8),),
-    SET_POINT: (("role", 1, 3), ("control", 1, 4), ("fallback", 1, 3)),
-    DECISION: (("outcome", 1, 2),),
-    EXECUTION: (("state", 1, 4),),
-    CHECKPOINT: (("tree", 1, 5),),
-    ENROLMENT: (("algorithm", 1, 2),),
-    REGISTRY_ENTRY: (("action", 1, 3), ("algorithm", 1, 2)),
-    EVIDENCE: (("tree", 1, 5),),
-    TOMBSTONE: (("tree", 1, 5),),
+    choice.GAP: (("cause", 1, 8),),
+    choice.SET_POINT: (("role", 1, 3), ("control", 1, 4), ("fallback", 1, 3)),
+    choice.DECISION: (("outcome", 1, 2),),
+    choice.EXECUTION: (("state", 1, 4),),
+    choice.CHECKPOINT: (("tree", 1, 5),),
+    choice.ENROLMENT: (("algorithm", 1, 2),),
+    choice.REGISTRY_ENTRY: (("action", 1, 3), ("algorithm", 1, 2)),
+    choice.EVIDENCE: (("tree", 1, 5),),
+    choice.TOMBSTONE: (("tree", 1, 5),),
+    choice.DIAGNOSTICS: (("reset_cause", 1, 6), ("fault", 0, 5)),
+    choice.UPDATE_REPORT: (("outcome", 1, 3),),
+    choice.EMS_REPORT: (("state", 1, 4),),
 }
 
 INTERVALS = {
-    GAP: ("start_ms", "end_ms"),
-    STATEMENT: ("start_ms", "end_ms"),
-    SET_POINT: ("not_before_ms", "not_after_ms"),
-    REGISTRY_ENTRY: ("valid_from_ms", "valid_to_ms"),
+    choice.GAP: ("start_ms", "end_ms"),
+    choice.STATEMENT: ("start_ms", "end_ms"),
+    choice.SET_POINT: ("not_before_ms", "not_after_ms"),
+    choice.REGISTRY_ENTRY: ("valid_from_ms", "valid_to_ms"),
+    choice.MANIFEST: ("created_ms", "expires_ms"),
 }
 
 _UNSIGNED = {"B": (0x18, 1), "H": (0x19, 2), "I": (0x1A, 4), "Q": (0x1B, 8)}
@@ -231,7 +272,7 @@ def field_bytes(form: object, value: object) -> bytes:
 def start(kind: int) -> bytes:
     count = len(_FIELDS[kind]) + 2
     array = bytes((0x80 | count,)) if count < 24 else bytes((0x98, count))
-    return array + bytes((0x18, kind, 0x18, VERSION))
+    return array + bytes((0x18, kind, 0x18, choice.VERSION))
 
 
 def kind_of(payload: bytes) -> int:

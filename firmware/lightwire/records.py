@@ -26,45 +26,16 @@ from .choice import (
     TIME_ANSWER,
     TOMBSTONE,
 )
-from .errors import OutOfRange, TrailingBytes, Truncated, UnknownVersion
-from .layout import (
-    CLOSED,
-    INTERVALS,
-    check_field,
-    field_bytes,
-    names,
-    read_field,
-    start,
-)
+from .errors import TrailingBytes, Truncated, UnknownVersion
+from .frozen import Frozen
+from .layout import field_bytes, names, read_field, start
 from .layout import fields as fields
 from .layout import kind_of as kind_of
 from .layout import payload_length as payload_length
+from .upkeep import Diagnostics, EmsReport, Manifest, UpdateReport
 
 
-class _Frozen:
-    """What every record class has: checks when made, no assignment afterwards (also in MicroPython)."""
-
-    KIND = 0
-
-    def __init__(self, *values: object, **named: object) -> None:
-        # the arguments are looked at, not the fields: MicroPython makes the tuple only after __init__
-        given = dict(zip(names(self.KIND), values))
-        given.update(named)
-        for name, form in fields(self.KIND):
-            if name in given:
-                check_field(name, form, given[name])
-        for name, low, high in CLOSED.get(self.KIND, ()):
-            if not low <= given.get(name, low) <= high:  # type: ignore[operator]
-                raise OutOfRange(f"{name} is {given[name]}, allowed {low} to {high}")
-        first, last = INTERVALS.get(self.KIND, ("", ""))
-        if first in given and last in given and given[first] >= given[last]:  # type: ignore[operator]
-            raise OutOfRange(f"{first} is not before {last}")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("a record is frozen: " + name)
-
-
-class Reading(_Frozen, namedtuple("Reading", names(READING))):  # type: ignore[misc]
+class Reading(Frozen, namedtuple("Reading", names(READING))):  # type: ignore[misc]
     """I-04. What the meter said at one 4 s slot mark.
 
     time_ms: the slot mark, UTC, a multiple of 4000; with UNTRUSTED_CLOCK this boot's monotonic time instead.
@@ -87,7 +58,7 @@ class Reading(_Frozen, namedtuple("Reading", names(READING))):  # type: ignore[m
     frequency_mhz: int
 
 
-class BatchStatement(_Frozen, namedtuple("BatchStatement", names(STATEMENT))):  # type: ignore[misc]
+class BatchStatement(Frozen, namedtuple("BatchStatement", names(STATEMENT))):  # type: ignore[misc]
     """I-01. A device's own account of one batch: a quarter-hour, or the part of it under one boot, key and clock trust.
 
     previous: SHA-256 of the payload of the device's previous statement, zero for its first.
@@ -115,7 +86,7 @@ class BatchStatement(_Frozen, namedtuple("BatchStatement", names(STATEMENT))):  
     root: bytes
 
 
-class Gap(_Frozen, namedtuple("Gap", names(GAP))):  # type: ignore[misc]
+class Gap(Frozen, namedtuple("Gap", names(GAP))):  # type: ignore[misc]
     """Slots without a reading, [start_ms, end_ms), and why; for CAUSE_OVERRUN the seq range that was dropped."""
 
     KIND = GAP
@@ -131,7 +102,7 @@ class Gap(_Frozen, namedtuple("Gap", names(GAP))):  # type: ignore[misc]
     last_seq: int
 
 
-class ClockLink(_Frozen, namedtuple("ClockLink", names(CLOCK_LINK))):  # type: ignore[misc]
+class ClockLink(Frozen, namedtuple("ClockLink", names(CLOCK_LINK))):  # type: ignore[misc]
     """Maps this boot's monotonic time to UTC, with the bound of the error, once trusted time arrived."""
 
     KIND = CLOCK_LINK
@@ -144,7 +115,7 @@ class ClockLink(_Frozen, namedtuple("ClockLink", names(CLOCK_LINK))):  # type: i
     error_ms: int
 
 
-class TimeAnswer(_Frozen, namedtuple("TimeAnswer", names(TIME_ANSWER))):  # type: ignore[misc]
+class TimeAnswer(Frozen, namedtuple("TimeAnswer", names(TIME_ANSWER))):  # type: ignore[misc]
     """The back end's time, signed with the log key, against the nonce the device asked with."""
 
     KIND = TIME_ANSWER
@@ -154,7 +125,7 @@ class TimeAnswer(_Frozen, namedtuple("TimeAnswer", names(TIME_ANSWER))):  # type
     utc_ms: int
 
 
-class SetPoint(_Frozen, namedtuple("SetPoint", names(SET_POINT))):  # type: ignore[misc]
+class SetPoint(Frozen, namedtuple("SetPoint", names(SET_POINT))):  # type: ignore[misc]
     """What a customer's point shall do in [not_before_ms, not_after_ms), signed by its issuer.
 
     value: W (or var) as POD power, withdrawal positive; MAX_INJECTION is a magnitude. ramp_w_per_s: 0 is a step.
@@ -181,7 +152,7 @@ class SetPoint(_Frozen, namedtuple("SetPoint", names(SET_POINT))):  # type: igno
     salt: bytes
 
 
-class Decision(_Frozen, namedtuple("Decision", names(DECISION))):  # type: ignore[misc]
+class Decision(Frozen, namedtuple("Decision", names(DECISION))):  # type: ignore[misc]
     """The light node's answer to one set-point: accepted, or refused and why. digest: of the set-point's payload."""
 
     KIND = DECISION
@@ -197,7 +168,7 @@ class Decision(_Frozen, namedtuple("Decision", names(DECISION))):  # type: ignor
     time_ms: int
 
 
-class Execution(_Frozen, namedtuple("Execution", names(EXECUTION))):  # type: ignore[misc]
+class Execution(Frozen, namedtuple("Execution", names(EXECUTION))):  # type: ignore[misc]
     """The edge agent's answer: applied with what the EMS read back, superseded, expired or failed."""
 
     KIND = EXECUTION
@@ -215,7 +186,7 @@ class Execution(_Frozen, namedtuple("Execution", names(EXECUTION))):  # type: ig
     readback_w: int
 
 
-class Delivery(_Frozen, namedtuple("Delivery", names(DELIVERY))):  # type: ignore[misc]
+class Delivery(Frozen, namedtuple("Delivery", names(DELIVERY))):  # type: ignore[misc]
     """Everything of the device up to (boot, seq) is committed; digest: of that record's payload. Log key."""
 
     KIND = DELIVERY
@@ -228,7 +199,7 @@ class Delivery(_Frozen, namedtuple("Delivery", names(DELIVERY))):  # type: ignor
     time_ms: int
 
 
-class Checkpoint(_Frozen, namedtuple("Checkpoint", names(CHECKPOINT))):  # type: ignore[misc]
+class Checkpoint(Frozen, namedtuple("Checkpoint", names(CHECKPOINT))):  # type: ignore[misc]
     """Size and root of one evidence tree at the end of an epoch; its payload is a leaf of the epoch's commitment."""
 
     KIND = CHECKPOINT
@@ -239,7 +210,7 @@ class Checkpoint(_Frozen, namedtuple("Checkpoint", names(CHECKPOINT))):  # type:
     root: bytes
 
 
-class Enrolment(_Frozen, namedtuple("Enrolment", names(ENROLMENT))):  # type: ignore[misc]
+class Enrolment(Frozen, namedtuple("Enrolment", names(ENROLMENT))):  # type: ignore[misc]
     """A key introduces itself, signed by itself (first key) or by the key before it (rotation)."""
 
     KIND = ENROLMENT
@@ -252,7 +223,7 @@ class Enrolment(_Frozen, namedtuple("Enrolment", names(ENROLMENT))):  # type: ig
     time_ms: int
 
 
-class RegistryEntry(_Frozen, namedtuple("RegistryEntry", names(REGISTRY_ENTRY))):  # type: ignore[misc]
+class RegistryEntry(Frozen, namedtuple("RegistryEntry", names(REGISTRY_ENTRY))):  # type: ignore[misc]
     """The operator's approval, rotation or revocation of a key, signed with the log key."""
 
     KIND = REGISTRY_ENTRY
@@ -270,7 +241,7 @@ class RegistryEntry(_Frozen, namedtuple("RegistryEntry", names(REGISTRY_ENTRY)))
     time_ms: int
 
 
-class Evidence(_Frozen, namedtuple("Evidence", names(EVIDENCE))):  # type: ignore[misc]
+class Evidence(Frozen, namedtuple("Evidence", names(EVIDENCE))):  # type: ignore[misc]
     """A market document (offer book, outcome, order, statement) by the SHA-256 of its canonical JSON, salted."""
 
     KIND = EVIDENCE
@@ -283,7 +254,7 @@ class Evidence(_Frozen, namedtuple("Evidence", names(EVIDENCE))):  # type: ignor
     time_ms: int
 
 
-class Tombstone(_Frozen, namedtuple("Tombstone", names(TOMBSTONE))):  # type: ignore[misc]
+class Tombstone(Frozen, namedtuple("Tombstone", names(TOMBSTONE))):  # type: ignore[misc]
     """What stands in place of an erased leaf."""
 
     KIND = TOMBSTONE
@@ -312,11 +283,15 @@ _CLASSES = {
         RegistryEntry,
         Evidence,
         Tombstone,
+        Diagnostics,
+        UpdateReport,
+        Manifest,
+        EmsReport,
     )
 }
 
 
-def encode(record: _Frozen) -> bytes:
+def encode(record: Frozen) -> bytes:
     """The payload bytes of a record: one length per kind."""
     parts = [start(record.KIND)]
     for (_, form), value in zip(fields(record.KIND), record):  # type: ignore[call-overload]
@@ -324,7 +299,7 @@ def encode(record: _Frozen) -> bytes:
     return b"".join(parts)
 
 
-def decode(payload: bytes) -> _Frozen:
+def decode(payload: bytes) -> Frozen:
     """The record in a payload. Raises Truncated, TrailingBytes, UnknownVersion or OutOfRange; never anything else."""
     kind = kind_of(payload)
     at = len(start(kind))

@@ -8,8 +8,8 @@
 from .errors import OutOfRange
 
 ROOT = "ln/1/"
-UPLINK = ("record", "ask", "decision", "execution")
-DOWNLINK = ("time", "delivery", "receipt", "setpoint")
+UPLINK = ("record", "ask", "decision", "execution", "fetch")
+DOWNLINK = ("time", "delivery", "receipt", "setpoint", "update", "chunk")
 
 
 def station(device: bytes) -> str:

@@ -316,6 +316,15 @@ def other_kinds() -> None:
         time_ms=q,
     )
     good("tombstone", 14, LOG, operator=OPERATOR, salt=bytes(range(16)), tree=1, index=5, leaf=digest, time_ms=q)
+    device: dict[str, Any] = dict(device=DEVICE, generation=1, boot=2)
+    good("diagnostics", 15, FIRST, **device, seq=114, time_ms=q, flags=0, version=1 << 16 | 2 << 8 | 3, uptime_s=86_400, reset_cause=2, fault=1,
+         restarts=3, heap_free_bytes=41_000, heap_block_bytes=17_000, meter_errors=12, sessions=4, pending=225, fill_permille=31,
+         clock_error_ms=140, alarms=1)  # fmt: skip
+    good("update report", 16, FIRST, **device, seq=115, time_ms=q, flags=1, sequence=12, version=1 << 16, outcome=2, reason=0, digest=digest)
+    good("manifest", 17, SECOND, hardware=b"esp32s3".ljust(16, b"\0"), sequence=12, floor=9, version=1 << 16, created_ms=q, expires_ms=q + 10**9,
+         files=31, total_bytes=94_300, listing=digest, key_generation=2, next_key=FIRST.public)  # fmt: skip
+    good("ems report", 18, FIRST, **device, seq=116, time_ms=q, flags=0, setpoint=point["id"], state=1, reason=0, commanded_w=-250_000,
+         measured_w=-248_500, measured_var=1_200, charge_permille=640)  # fmt: skip
     good("extremes", 1, FIRST, device=b"\xff" * 8, generation=0xFFFF, boot=0xFFFFFFFF, seq=0xFFFFFFFF, time_ms=2**64 - 1, flags=0xFFFF, power_w=-(2**31),
          reactive_var=2**31 - 1, import_wh=0, export_wh=2**64 - 1, voltage_mv=(0, 2**32 - 1, 1), frequency_mhz=0xFFFF)  # fmt: skip
     good("hardware key", 1, HARDWARE, device=DEVICE, generation=1, boot=1, seq=1, time_ms=q, flags=0, power_w=0, reactive_var=0, import_wh=0, export_wh=0,

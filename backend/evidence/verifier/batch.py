@@ -23,7 +23,7 @@ TREE_READINGS = 1
 SLOT_MS = 4000
 _STATEMENT = 2
 _GAP = 3
-_MEMBERS = (1, 3, 4, 7)
+_MEMBERS = (1, 3, 4, 7, 15, 16, 18)
 
 
 @dataclass(slots=True)

@@ -22,9 +22,9 @@ TREE_KEYS = 5
 NODE, AGENT, ISSUER = "node", "agent", "issuer"
 _APPROVE, _ROTATE, _REVOKE = 1, 2, 3
 _ENROLMENT, _ENTRY = 11, 12
-_SIGNERS = {1: NODE, 2: NODE, 3: NODE, 4: NODE, 6: ISSUER, 7: NODE, 8: AGENT}
+_SIGNERS = {1: NODE, 2: NODE, 3: NODE, 4: NODE, 6: ISSUER, 7: NODE, 8: AGENT, 15: NODE, 16: NODE, 18: NODE}
 _ID_FIELDS = {NODE: "device", AGENT: "agent", ISSUER: "issuer"}
-_TIMES = {1: "time_ms", 2: "end_ms", 6: "not_before_ms", 8: "time_ms"}
+_TIMES = {1: "time_ms", 2: "end_ms", 6: "not_before_ms", 8: "time_ms", 15: "time_ms", 16: "time_ms", 18: "time_ms"}
 _UNTRUSTED_CLOCK = 1
 EARLIEST_UTC_MS = 10**12
 """Below this an instant is a device's monotonic time."""
@@ -131,7 +131,7 @@ class Registry:
 
 
 def _check_validity(message: Message, key: _Key, where: str) -> None:
-    if message.kind not in _TIMES or (message.kind == 1 and message.number("flags") & _UNTRUSTED_CLOCK):
+    if message.kind not in _TIMES or message.fields.get("flags", 0) & _UNTRUSTED_CLOCK:
         return
     time_ms = message.number(_TIMES[message.kind])
     if message.kind == 2 and time_ms < EARLIEST_UTC_MS:
