@@ -27,7 +27,8 @@ _SETPOINTS_KEPT = 16
 
 class Journal:
     """`seq`, `boot`, `acked`: last used, this start's, last acknowledged. `command`: highest accepted. `head`: digest of the
-    last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time."""
+    last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time.
+    `named`: (first, last) seq of the last gap for overrun. `last_reading_ms`: up to and with this slot every slot has its reading or its gap."""
 
     def __init__(self, flash, device: bytes = bytes(8), generation: int = 1, vt_ratio: int = 1) -> None:  # type: ignore[no-untyped-def]
         """flash: MicroPython's block-device protocol. JournalError if it is too small or of another block size."""
@@ -47,7 +48,7 @@ class Journal:
         self.decided: dict[bytes, int] = {}  # digest of a set-point -> seq of its decision
         self._setpoints: list[list] = []  # type: ignore[type-arg]
         self._dropped: list[tuple[int, int, int, int]] = []
-        self._named = (0, 0)
+        self.named = (0, 0)
         self._lost_from_ms = 0
         self._last: records.Reading | None = None
         self._base = Base(0, generation, 0, 0, 0, 0, vt_ratio)
@@ -177,11 +178,11 @@ class Journal:
                 return
 
     def _first_reading_ms(self, sectors) -> int:  # type: ignore[no-untyped-def]
-        """Slot mark of the first unacknowledged reading with trusted time; the last known time if there is none."""
+        """Slot mark of the first unacknowledged reading with trusted time; if there is none, the mark after the last one."""
         for record in self._records(sectors, self.acked):
             if isinstance(record, records.Reading) and not record.flags & records.UNTRUSTED_CLOCK:
                 return record.time_ms
-        return self.floor_ms // SLOT_MS * SLOT_MS
+        return self.last_reading_ms + SLOT_MS
 
     def _count(self, sector, seq: int) -> None:  # type: ignore[no-untyped-def]
         sector.first = sector.first or seq
@@ -193,16 +194,18 @@ class Journal:
         elif isinstance(record, records.BatchStatement):
             self.head = hashlib.sha256(records.encode(record)).digest()
             self.closed_seq = max(self.closed_seq, record.last_seq)
-            self.closed_ms = record.end_ms if record.end_ms > 1 << 40 else 0
+            if record.end_ms > 1 << 40:  # not of a batch that never knew the time
+                self.closed_ms = max(self.closed_ms, record.end_ms)
             self.unproven[record.seq] = True
         elif isinstance(record, records.ClockLink):
             self.floor_ms = max(self.floor_ms, record.utc_ms)
+            self.last_reading_ms = max(self.last_reading_ms, record.utc_ms // SLOT_MS * SLOT_MS - SLOT_MS)
         elif isinstance(record, records.Decision) and record.outcome == records.ACCEPTED:
             self.decided[record.digest] = record.seq
             if len(self.decided) > 4 * _SETPOINTS_KEPT:
                 del self.decided[min(self.decided, key=lambda digest: self.decided[digest])]
         elif isinstance(record, records.Gap) and record.cause == records.CAUSE_OVERRUN:
-            self._named = record.first_seq, record.last_seq
+            self.named = record.first_seq, record.last_seq
 
     def _note_time(self, time_ms: int, flags: int) -> None:
         if not flags & records.UNTRUSTED_CLOCK:
@@ -236,10 +239,11 @@ class Journal:
                 self._replay_other(sector, kind, body)
                 tail = None if kind == _CURSOR else (sector, slot, kind, body, base)
         self.seq = max(self.seq, self.acked)
+        self.last_reading_ms = self.last_reading_ms or self.floor_ms // SLOT_MS * SLOT_MS
         self._base = base
         self._begin(tail)
         self._name_dropped()
-        if self._dropped and self._named[0] <= self._dropped[0][0] and self._dropped[0][1] <= self._named[1]:
+        if self._dropped and self.named[0] <= self._dropped[0][0] and self._dropped[0][1] <= self.named[1]:
             self._dropped = []
 
     def _replay_record(self, sector, slot: int, kind: int, body: bytes, base: Base, recent) -> None:  # type: ignore[no-untyped-def]

@@ -5,6 +5,7 @@ import asyncio
 from lightwire import envelope, merkle, records
 from lightwire.records import encode
 
+from hil.flash import NorFlash
 from tests.lightnode.parts import DEPLOYMENT, KEY, QUARTER_MS, T0, Node, sealed
 
 START = T0 + QUARTER_MS - 5 * 4000
@@ -106,3 +107,29 @@ def test_the_deployment_is_signed() -> None:
     node.trust(START)
     asyncio.run(node.slots(1))
     assert node.recorder.sealed(1) == sealed(node.kept()[0], KEY, DEPLOYMENT)
+
+
+def test_after_a_reboot_in_a_quarter_hour_no_two_statements_overlap_and_nothing_is_left_out() -> None:
+    node = Node()
+    node.trust(T0)
+    asyncio.run(node.slots(20))
+    node.restart()
+    asyncio.run(node.slots(4))
+    node.trust(T0 + 30 * 4000)
+    asyncio.run(node.slots(200))
+    ends = [(s.start_ms - T0, s.end_ms - T0, s.missing) for s in check_statements(node)]
+    slot = 4000
+    assert ends == [(0, 20 * slot, 0), (20 * slot, 31 * slot, 7), (31 * slot, QUARTER_MS, 0)]
+
+
+def test_a_batch_of_dropped_records_only_moves_no_interval() -> None:
+    node = Node(NorFlash(4))
+    node.trust(T0)
+    asyncio.run(node.slots(700))
+    node.restart()
+    node.recorder.close_batch()
+    node.trust(T0 + 800 * 4000)
+    asyncio.run(node.slots(300))
+    timed = [s for s in node.kept(records.STATEMENT) if s.start_ms > 1 << 40]
+    assert all(a.end_ms <= b.start_ms for a, b in zip(timed, timed[1:], strict=False))
+    assert timed[-1].start_ms == T0 + 700 * 4000
