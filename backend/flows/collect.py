@@ -92,7 +92,7 @@ class Collect:
     def deliver(self, utc_ms: int) -> None:
         """Sends the Deliveries that are due (rule 2)."""
         for device, state in self._devices.items():
-            due = state.statement_waits or utc_ms - state.delivered_ms >= DELIVERY_EVERY_MS
+            due = state.statement_waits or abs(utc_ms - state.delivered_ms) >= DELIVERY_EVERY_MS  # back, after a jump
             if due and state.committed > state.delivered:
                 self._deliver(device, state, utc_ms)
 

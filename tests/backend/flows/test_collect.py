@@ -71,3 +71,15 @@ def test_a_record_that_comes_again_is_recognised_and_stored_once(tmp_path: Path)
     take(collect, messages)
     assert (collect.duplicates, collect.refused, store.count_readings(DEVICE)) == (6, 0, 5)
     assert store.leaves(records.TREE_READINGS) == [messages[5]]
+
+
+def test_deliveries_go_on_after_the_back_end_s_clock_has_jumped_ahead_and_back(tmp_path: Path) -> None:
+    messages = sealed_records()
+    store, link = SqliteStore(tmp_path / "scd.sqlite"), Link()
+    store.register(Party(DEVICE, 1, "node", "POD", records.ES256K, KEY.public, 0, 2**62, b"", b""))
+    collect = start(store, link)
+    take(collect, messages[:1])
+    collect.deliver(T0 + 3_600_000)
+    take(collect, messages[1:2])
+    collect.deliver(T0)
+    assert len(link.sent) == 2
