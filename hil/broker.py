@@ -1,8 +1,8 @@
 """A real mosquitto on a free loopback port: mutual TLS, one access rule per role, queues that do not drop.
 
 The user name is the certificate's common name. A light node `<partition>/<id>` may write its own record, ask, decision and
-fetch and read its own time, delivery, receipt, setpoint, update and chunk; its agent `agent/<partition>/<id>` may read the decision and write
-the execution; `backend` may do the rest. Nobody is anonymous.
+fetch and read its own time, delivery, receipt, setpoint, update and chunk; its agent `agent/<partition>/<id>` may read the
+decision and write the execution; `backend` may do the rest. Nobody is anonymous.
 """
 
 import os
