@@ -5,11 +5,12 @@ import os
 import secrets
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hil.errors import RigError
+from hil.launcher import environment, launcher
 from hil.pki import Identity
 from hil.process import Child
 from hil.runtime import micropython_command
@@ -24,16 +25,19 @@ class NodeFailed(RigError):
 
 @dataclass(slots=True)
 class VirtualNode:
-    """One light node: its folder, its settings, its process."""
+    """One light node: its folder, its settings, its process. is_launched: started by hil.launcher, which is told `launch`."""
 
     folder: Path
     settings: dict[str, Any]
     child: Child | None = None
     device: bytes = b""
+    is_launched: bool = False
+    launch: dict[str, int] = field(default_factory=dict)
 
     def command(self, *words: str) -> list[str]:
         """The VM with the firmware."""
-        return [*micropython_command(), "-X", f"heapsize={HEAP}", "-m", "lightnode.app", str(self.config), *words]
+        entry = [str(launcher(self.folder))] if self.is_launched else ["-m", "lightnode.app"]
+        return [*micropython_command(), "-X", f"heapsize={HEAP}", *entry, str(self.config), *words]
 
     @property
     def config(self) -> Path:
@@ -43,7 +47,7 @@ class VirtualNode:
     @property
     def environment(self) -> Mapping[str, str]:
         """Where the VM finds the firmware."""
-        return {"MICROPYPATH": f"{FIRMWARE}:.frozen"}
+        return {"MICROPYPATH": f"{FIRMWARE}:.frozen", **environment(**self.launch)}
 
     def save(self) -> None:
         """Writes config.json."""
