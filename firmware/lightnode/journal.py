@@ -5,7 +5,8 @@
    else is written.
 3. The last entry before a cut may stand in half-written cells: it is written again, with its own boot and seq, before it
    may be sent; of two entries with one seq the later one counts.
-4. A reading takes one slot as differences to the base of its sector; every other record is kept whole.
+4. A reading takes one slot as differences to the base of its sector; every other record is kept without CBOR's heads and
+   with its identity as a difference; what would not come back identical is kept whole.
 5. State (acknowledgement, command number, digest of the last statement, time floor) opens every sector and every boot.
    Set-points that may still rule are carried forward before their sector is erased.
 6. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
@@ -17,10 +18,23 @@ import struct
 from lightwire import records
 
 from .errors import JournalError
-from .packing import SLOT_MS, Base, decode_base, flags_of, pack, seq_of, time_of, unpack
+from .packing import (
+    SLOT_MS,
+    Base,
+    decode_base,
+    expand,
+    flags_of,
+    pack,
+    seq_of,
+    squeeze,
+    squeezed_seq,
+    time_of,
+    unpack,
+)
 from .ring import SHORT, Ring
 
-_WHOLE, _CURSOR, _BOOT, _SETPOINT, _RECEIPT = 2, 3, 4, 5, 6
+_WHOLE, _CURSOR, _BOOT, _SETPOINT, _RECEIPT, _SMALL = 2, 3, 4, 5, 6, 7
+_RECORDS = (SHORT, _WHOLE, _SMALL)
 _STATE = ">I8sI32sQQ"
 _SETPOINTS_KEPT = 16
 
@@ -28,7 +42,7 @@ _SETPOINTS_KEPT = 16
 class Journal:
     """`seq`, `boot`, `acked`: last used, this start's, last acknowledged. `command`: highest accepted. `head`: digest of the
     last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time.
-    `named`: (first, last) seq of the last gap for overrun. `last_reading_ms`: up to and with this slot every slot has its reading or its gap."""
+    `named`: (first, last) seq of the last gap for overrun. `last_reading_ms`: up to and with this slot each one is told."""
 
     def __init__(self, flash, device: bytes = bytes(8), generation: int = 1, vt_ratio: int = 1) -> None:  # type: ignore[no-untyped-def]
         """flash: MicroPython's block-device protocol. JournalError if it is too small or of another block size."""
@@ -104,8 +118,8 @@ class Journal:
                     if seq_of(base, body) > seq:
                         seq = seq_of(base, body)
                         yield unpack(base, self._device, body)
-                elif kind == _WHOLE:
-                    record = records.decode(body)
+                elif kind == _WHOLE or kind == _SMALL and squeezed_seq(base, body) > seq:
+                    record = self._decoded(base, kind, body)
                     if record.seq > seq:
                         seq = record.seq
                         yield record
@@ -121,14 +135,24 @@ class Journal:
     # writing
 
     def _keep(self, record) -> None:  # type: ignore[no-untyped-def]
-        packed = b""
         if isinstance(record, records.Reading):
             self._last = record
             self._ring.make_room()
-            packed = pack(self._base, self._device, record)
-        sector, _ = self._write(SHORT, packed) if packed else self._write(_WHOLE, records.encode(record))
+            kind, packed = SHORT, pack(self._base, self._device, record)
+        else:
+            self._ring.make_room(len(squeeze(self._base, self._device, record)))
+            kind, packed = (
+                _SMALL,
+                squeeze(self._base, self._device, record),
+            )  # the base is that of the sector it goes to
+        sector, _ = self._write(kind, packed) if packed else self._write(_WHOLE, records.encode(record))
         self._count(sector, record.seq)
         self._note(record)
+
+    def _decoded(self, base: Base, kind: int, body: bytes):  # type: ignore[no-untyped-def]
+        if kind == SHORT:
+            return unpack(base, self._device, body)
+        return expand(base, self._device, body) if kind == _SMALL else records.decode(body)
 
     def _write(self, kind: int, body: bytes):  # type: ignore[no-untyped-def]
         where = self._ring.append(kind, body)
@@ -222,22 +246,23 @@ class Journal:
 
     def _mount(self) -> None:
         recent: list[tuple] = []  # type: ignore[type-arg]
-        base, tail = self._base, None
+        base, tail = self._base, []
         for sector, slot, kind, body in self._ring.mount():
             if kind == 0:
                 base = decode_base(body)
                 self.boot = max(self.boot, base.boot)
                 self._replay_state(body[-struct.calcsize(_STATE) :])
-            elif kind == SHORT or kind == _WHOLE:
+            elif kind in _RECORDS:
                 self._replay_record(sector, slot, kind, body, base, recent)
-                tail = (sector, slot, kind, body, base)
+                tail = [(sector, slot, kind, body, base)]
             elif kind == _BOOT:
                 base = base.reborn(*struct.unpack(">IH", body[:6]))
                 self.boot = max(self.boot, base.boot)
                 self._replay_state(body[6:])
             else:
                 self._replay_other(sector, kind, body)
-                tail = None if kind == _CURSOR else (sector, slot, kind, body, base)
+                entry = (sector, slot, kind, body, base)
+                tail = [] if kind == _CURSOR else [one for one in tail if one[2] in _RECORDS] + [entry]
         self.seq = max(self.seq, self.acked)
         self.last_reading_ms = self.last_reading_ms or self.floor_ms // SLOT_MS * SLOT_MS
         self._base = base
@@ -251,7 +276,7 @@ class Journal:
             seq = seq_of(base, body)
             self._note_time(time_of(base, body), flags_of(body))
         else:
-            record = records.decode(body)
+            record = self._decoded(base, kind, body)
             seq = record.seq
             self._note(record)
             self.boot = max(self.boot, record.boot)
@@ -278,21 +303,18 @@ class Journal:
         self.floor_ms = max(self.floor_ms, floor_ms)
 
     def _begin(self, tail) -> None:  # type: ignore[no-untyped-def]
-        """The new boot number first, then the last entry again (rule 3)."""
+        """The new boot number first, then the last entry again (rule 3); one that carried a set-point hides no record."""
         self.boot += 1
         self._base = self._base.reborn(self.boot, self._generation)
         self._write(_BOOT, struct.pack(">IH", self.boot, self._generation) + self._state())
-        if tail is None:
-            return
-        sector, slot, kind, body, base = tail
-        if kind == _RECEIPT:
-            self._write(kind, body)
-            return
-        if kind == _SETPOINT:
-            self.accept(*struct.unpack(">IQ", body[:12]), body[12:])
-            return
-        record = unpack(base, self._device, body) if kind == SHORT else records.decode(body)
-        if record.seq > self.acked:
-            sector.void(slot)
-            again, _ = self._write(_WHOLE, records.encode(record))
-            self._count(again, record.seq)
+        for sector, slot, kind, body, base in tail:
+            if kind == _RECEIPT:
+                self._write(kind, body)
+            elif kind == _SETPOINT:
+                self.accept(*struct.unpack(">IQ", body[:12]), body[12:])
+            else:
+                record = self._decoded(base, kind, body)
+                if record.seq > self.acked:
+                    sector.void(slot)
+                    again, _ = self._write(_WHOLE, records.encode(record))
+                    self._count(again, record.seq)

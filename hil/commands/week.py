@@ -17,6 +17,7 @@ from hil.week.run import POD, Plan, Week
 from hil.week.schedule import shortest_hours
 
 EXAMPLE = "example: ./run hil week --seed 3; ./run hil week --seed 3 --hours 4 --sectors 4"
+LIES_BY_DEFAULT = False  # until a light node flags what cannot be right
 _LEFT = ("work", "week.json")
 
 
@@ -29,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sectors", type=int, help="sectors of the journal, so that it overflows (default 32, 4 below a day)"
     )
-    parser.add_argument("--honest-meter", action="store_true", help="without the faults by which a meter lies")
+    parser.add_argument(
+        "--lies", action=argparse.BooleanOptionalAction, default=LIES_BY_DEFAULT,
+        help="with the faults by which a meter lies in sound frames",
+    )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=Path("week-output"), help="folder of the result (default week-output)"
     )
@@ -59,9 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> Plan:
     hours = options.hours or options.days * 24
-    plan = Plan(
-        options.seed, hours, options.out, options.sectors or (32 if hours >= 24 else 4), not options.honest_meter
-    )
+    plan = Plan(options.seed, hours, options.out, options.sectors or (32 if hours >= 24 else 4), options.lies)
     shortest = shortest_hours(plan.outage_slots)
     if plan.sectors < 4 or not shortest <= hours <= 24 * 60:
         options.refuse(f"4 sectors or more and, with {plan.sectors}, {shortest:.1f} hours or more belong here")

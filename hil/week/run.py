@@ -22,6 +22,7 @@ POD = "WEEK001"
 START_MS = 1_796_040_000_000
 SLOTS_PER_SECTOR = 139  # readings that a sector of the journal holds beside its state
 _BACKLOG = 400
+_DRAIN_S = 0.15  # of wall time in a slot while a backlog drains: some fifty records, as in the 4 s of a real one
 _REST_S = 120.0
 Say = Callable[[str], None]
 
@@ -44,7 +45,7 @@ class Plan:
     @property
     def again(self) -> str:
         """The command that repeats it."""
-        lies = "" if self.lies else " --honest-meter"
+        lies = " --lies" if self.lies else " --no-lies"
         return f"./run hil week --seed {self.seed} --hours {self.hours:g} --sectors {self.sectors}{lies}"
 
 
@@ -174,7 +175,7 @@ class Week:
             time.sleep(0.1)
         self._refused = int(facts["times_refused"])
         if int(facts["pending"]) > _BACKLOG and self._strikes.time_can_come:
-            time.sleep(0.02)
+            time.sleep(_DRAIN_S)
 
     def _tell(self, mark: int) -> None:
         facts = self._bench.facts.get(POD, {})

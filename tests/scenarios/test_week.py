@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(600)
 def test_four_hours_of_every_fault_lose_nothing_and_tell_every_slot(
     tmp_path: Path, mosquitto: list[str], micropython: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(["week", "--seed", "5", "--hours", "3.8", "--honest-meter", "--out", str(tmp_path / "week")])
+    code = main(["week", "--seed", "5", "--hours", "3.8", "--no-lies", "--out", str(tmp_path / "week")])
     found = json.loads((tmp_path / "week" / "week.json").read_text())
     assert code == 0, capsys.readouterr().out
     assert found["holds"] and all(claim["looked_at"] for claim in found["claims"])
