@@ -32,10 +32,11 @@ _FORMS = {
     "limits.max_injection_w": (0, 2**31 - 1),
     "journal.path": "text",
     "journal.bytes": (16384, 2**26),
+    "receipt_late_s": (900, 30 * 86_400),
     "conductor": "address",
     "trace": "flag",
 }
-_DEFAULTS: dict[str, object] = {}  # keys that may be left out, and what then holds
+_DEFAULTS: dict[str, object] = {"receipt_late_s": 7200}  # keys that may be left out, and what then holds
 _TABLES = [key.split(".")[0] for key in _FORMS if "." in key]
 
 

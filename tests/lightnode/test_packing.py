@@ -102,3 +102,10 @@ def test_a_statement_takes_five_slots_and_diagnostics_two() -> None:
 
 def test_another_devices_record_is_not_squeezed() -> None:
     assert squeeze(BASE, b"87654321", records.ClockLink(DEVICE, 1, 3, 1000, 1, 2, 3)) == b""
+
+
+def test_a_report_of_injection_keeps_its_sign() -> None:
+    report = records.EmsReport(
+        DEVICE, 1, 3, 1001, 1, 0, bytes(16), records.APPLIED, 0, -(2**31), -40_000, 2**31 - 1, records.CHARGE_UNKNOWN
+    )
+    assert expand(BASE, DEVICE, squeeze(BASE, DEVICE, report)) == report
