@@ -47,9 +47,13 @@ class Session:
         self.in_flight: set[int] = set()
         self.heard = 0
 
-    async def connect(self, client: str, keepalive_s: int) -> bool:
-        """CONNECT with a persistent session; True if the broker still had it. MqttError if refused."""
-        body = _text("MQTT") + b"\x04\x00" + keepalive_s.to_bytes(2, "big") + _text(client)
+    async def connect(self, client: str, keepalive_s: int, will_topic: str, will: bytes) -> bool:
+        """CONNECT with a persistent session; True if the broker still had it. MqttError if refused.
+
+        will: what the broker says for us, with QoS 1 and not retained, when the connection ends without a word.
+        """
+        body = _text("MQTT") + b"\x04\x0c" + keepalive_s.to_bytes(2, "big") + _text(client)
+        body += _text(will_topic) + len(will).to_bytes(2, "big") + will
         await self._send(_packet(0x10, body))
         first, packet = await self._packet()
         if first >> 4 != _CONNACK or len(packet) != 2:

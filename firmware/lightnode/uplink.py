@@ -92,7 +92,9 @@ class Uplink:
         reader, writer = await self._connect()
         session = Session(reader, writer, self._received, self._work.set)
         try:
-            await session.connect(topics.station(self._device), KEEPALIVE_S)
+            status = topics.topic(self._device, "status")
+            await session.connect(topics.station(self._device), KEEPALIVE_S, status, topics.OFFLINE)
+            await session.publish(status, topics.ONLINE)
             await session.subscribe([topics.topic(self._device, channel) for channel in topics.DOWNLINK])
             self._sent = self._journal.acked
             self._asked_ms = None
