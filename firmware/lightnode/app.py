@@ -4,8 +4,8 @@
 
 1. In a slot: what has arrived is decided as it comes, then the meter is read, the reading kept and signed, and only then
    the slot is reported as done. The uplink works whenever nothing else does.
-2. The uplink's task is started again when it dies, and that is counted. A failure of sampling or of the journal ends the
-   process with its reason, as a board resets: the journal holds what was kept.
+2. The tasks of the uplink and the energy manager are started again when they die, and that is counted. A failure of
+   sampling or of the journal ends the process with its reason, as a board resets: the journal holds what was kept.
 """
 
 import asyncio
@@ -36,9 +36,8 @@ class Node:
 
     def __init__(self, config: settings.Settings, board) -> None:  # type: ignore[no-untyped-def]
         value = config.value
-        missing = board.check_files(
-            [value("broker.ca"), value("broker.cert"), value("broker.key"), value("meter.port")]
-        )
+        files = [value(key) for key in ("broker.ca", "broker.cert", "broker.key", "meter.port", "ems.serial", "ems.ca")]
+        missing = board.check_files([path for path in files if path])
         if missing:
             raise NodeError(missing + " cannot be read")
         self._key = keys.open_key(value("state_dir"), board.random)
@@ -56,28 +55,38 @@ class Node:
         trace = _print_reading if value("trace") else _print_nothing
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
         self._restarts = 0
+        self._ems = None
+        if any([value(key) for key in ("ems.listen", "ems.serial", "ems.broker")]):
+            from .ems import Ems  # a node without an energy manager spares its memory
+
+            self._ems = Ems(board, config, self._recorder, self._journal, self._clock, self._setpoints, device)
 
     async def run(self) -> None:
         """Samples until the source of time ends."""
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
-        uplink = asyncio.create_task(self._keep_up())
+        tasks = [asyncio.create_task(self._keep_up("uplink", self._uplink))]
+        if self._ems:
+            tasks.append(asyncio.create_task(self._keep_up("ems", self._ems)))
         while True:
             mark = await self._source.next_slot(self._clock.next_slot)
             if mark is None:
                 break
+            if self._ems:
+                self._ems.tick()
             await self._sampler.slot(mark)
             self._uplink.tick()
             await self._source.done(self._facts())
-        uplink.cancel()
+        for task in tasks:
+            task.cancel()
 
-    async def _keep_up(self) -> None:
+    async def _keep_up(self, name: str, part) -> None:  # type: ignore[no-untyped-def]
         while True:
             try:
-                await self._uplink.run()
+                await part.run()
             except Exception as error:
                 self._restarts += 1
-                print(f"lightnode: uplink started again after {repr(error)}", file=sys.stderr)
+                print(f"lightnode: {name} started again after {repr(error)}", file=sys.stderr)
                 await sleep_ms(_RESTART_MS)
 
     def _facts(self) -> dict[str, object]:
@@ -98,7 +107,7 @@ class Node:
             "setpoint": setpoints.in_force.hex(),
             "accepted": setpoints.accepted,
             "refused": sum(setpoints.refused),
-            "alarms": uplink.alarms + setpoints.alarms,
+            "alarms": uplink.alarms + setpoints.alarms + (self._ems.alarms if self._ems else 0),
             "times_refused": uplink.times_refused,
             "restarts": self._restarts,
         }

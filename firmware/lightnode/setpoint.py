@@ -7,6 +7,7 @@
    all that may still rule are sent again.
 4. A forged set-point is refused with its reason and counted as an alarm. Refusals are journalled at a bounded rate, so
    that a forger cannot fill the journal; those above it are only counted.
+5. While the energy manager says that the local switch or the emergency stop is on, nothing remote rules or is accepted.
 """
 
 from lightwire import decision, ecdsa, envelope, records
@@ -18,7 +19,8 @@ _ANSWERS_KEPT = 64
 
 
 class SetPoints:
-    """`accepted`: how many since the start; `refused`: how many by reason; `answers`: (seq, set-point) still to be sent."""
+    """`points`: accepted, those that may still rule; `emergency_stop`, `local_switch`: at the site (rule 5);
+    `accepted`: how many since the start; `refused`: how many by reason; `answers`: (seq, set-point) still to be sent."""
 
     def __init__(self, recorder, journal, clock, settings, device: bytes) -> None:  # type: ignore[no-untyped-def]
         self._recorder = recorder
@@ -30,7 +32,9 @@ class SetPoints:
         self._limits = settings.value("limits.max_withdrawal_w"), settings.value("limits.max_injection_w")
         self._quarter = 0
         self._refusals = 0
-        self._points: list[records.SetPoint] = []
+        self.points: list[records.SetPoint] = []
+        self.emergency_stop = False
+        self.local_switch = False
         self.accepted = 0
         self.alarms = 0
         self.refused = [0] * len(decision.REASONS)
@@ -40,12 +44,15 @@ class SetPoints:
     @property
     def in_force(self) -> bytes:
         """The id of the set-point whose window is open now, b"" if there is none."""
-        if not self._clock.trusted or not self._points:
-            return b""
-        now = self._clock.utc_ms()
-        self._points = decision.still_needed(self._points, now)
-        ruling = decision.in_force(self._points, now)
+        ruling = self.ruling()
         return ruling.point.id if ruling.mode == decision.RULES_WINDOW else b""
+
+    def ruling(self) -> decision.Ruling:
+        """What rules now."""
+        now = self._clock.utc_ms() if self._clock.trusted else None
+        if now is not None:
+            self.points = decision.still_needed(self.points, now)
+        return decision.in_force(self.points, now, self.emergency_stop, self.local_switch)
 
     def receive(self, message: bytes) -> None:
         """Decides about one sealed set-point; never raises for what came from outside."""
@@ -64,7 +71,7 @@ class SetPoints:
         outcome, reason = self._decide(message, point)
         if outcome == records.ACCEPTED:
             self._journal.accept(point.command, point.not_after_ms, message)
-            self._points.append(point)
+            self.points.append(point)
             self.accepted += 1
         else:
             self.refused[reason] += 1
@@ -77,7 +84,7 @@ class SetPoints:
         for message in self._journal.setpoints():
             point = envelope.peek(message)
             digest = envelope.payload_digest(records.encode(point))
-            self._points.append(point)
+            self.points.append(point)
             if digest in self._journal.decided:
                 self._answer(self._journal.decided[digest], message)
             else:
@@ -98,7 +105,13 @@ class SetPoints:
         except WireError:
             return records.REFUSED, decision.BAD_SIGNATURE
         state = decision.State(
-            self._device, self._journal.command, *self._limits, self._clock.trusted, self._clock.nonce
+            self._device,
+            self._journal.command,
+            *self._limits,
+            self._clock.trusted,
+            self._clock.nonce,
+            self.emergency_stop,
+            self.local_switch,
         )
         return decision.decide(point, issuer.role, state, self._clock.utc_ms())
 

@@ -34,8 +34,21 @@ _FORMS = {
     "journal.bytes": (16384, 2**26),
     "conductor": "address",
     "trace": "flag",
+    "ems.listen": "address",
+    "ems.serial": "optional",
+    "ems.unit": (1, 247),
+    "ems.silent_s": (10, 3600),
+    "ems.broker": "address",
+    "ems.ca": "optional",
 }
-_DEFAULTS: dict[str, object] = {}  # keys that may be left out, and what then holds
+_DEFAULTS: dict[str, object] = {
+    "ems.listen": None,
+    "ems.serial": None,
+    "ems.unit": 1,
+    "ems.silent_s": 120,
+    "ems.broker": None,
+    "ems.ca": None,
+}  # keys that may be left out, and what then holds
 _TABLES = [key.split(".")[0] for key in _FORMS if "." in key]
 
 
@@ -115,6 +128,8 @@ def _checked(key: str, form: object, value: object) -> object:
         raise _wrong(key, value, "known maps are " + ", ".join(sorted(MAPS)))
     if form == "text" and not _is_line(value):
         raise _wrong(key, value, "a text on one line belongs here")
+    if form == "optional" and value is not None and not _is_line(value):
+        raise _wrong(key, value, "a text on one line or null belongs here")
     return value
 
 
@@ -182,7 +197,7 @@ def _document(path: str) -> object:
         text = str(data, "utf-8")
     except UnicodeError:
         raise SettingsError("not UTF-8")
-    fault = _fault(data)
+    fault = bracket_fault(data, _DEEPEST)
     if fault:
         raise SettingsError(fault)
     try:
@@ -191,7 +206,7 @@ def _document(path: str) -> object:
         raise SettingsError("not JSON")
 
 
-def _fault(data: bytes) -> str:
+def bracket_fault(data: bytes, deepest: int) -> str:
     """What is wrong with the brackets outside texts, empty if nothing: MicroPython takes a document that was cut off."""
     depth = 0
     in_text = escaped = False
@@ -207,6 +222,6 @@ def _fault(data: bytes) -> str:
             depth += 1
         elif c in b"]}":
             depth -= 1
-        if depth > _DEEPEST:
-            return f"brackets nested deeper than {_DEEPEST}"
+        if depth > deepest:
+            return f"brackets nested deeper than {deepest}"
     return "not JSON" if depth or in_text else ""

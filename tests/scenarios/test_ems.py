@@ -1,0 +1,170 @@
+"""An energy manager that is the client reads the order on the light node and answers: its word reaches the customer's bundle.
+
+Every part is real: back end, broker, firmware in the VM, meter on a pseudo terminal, Modbus client.
+"""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lightwire import decision, envelope, records
+
+from backend.domain.trade import Order
+from backend.evidence.verifier.anchors import Anchors, from_file
+from backend.evidence.verifier.bundle import verify
+from backend.flows.activate import Target
+from backend.market.activation import plans
+from backend.market.canonical import text
+from backend.market.settlement import Terms, lines
+from backend.market.statement import orders_document
+from hil.bench import Bench
+from hil.demo.results import measure, statement
+from hil.ems import APPLIED, FALLBACK, IN_FORCE, NONE, EnergyManager, over_tcp
+
+POD = "IT001E00000009"
+FRAME = 1_796_040_000_000 // 900_000
+START_MS = FRAME * 900_000 - 20 * 4000
+BASE_W, ORDERED_W = 50_000, 30_000
+TERMS = Terms(50_000, 500_000, {"Aggregator A": 100_000})
+ORDER = Order("11" * 16, "A-1", "R-1", "DSO", FRAME, {POD: ORDERED_W}, "up", 100_000_000)
+PERIOD = (FRAME * 900_000, (FRAME + 1) * 900_000)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def stand(bench: Callable[..., Bench], port: int) -> Bench:
+    settings = {POD: {"ems": {"listen": f"127.0.0.1:{port}", "silent_s": 60}}}
+    return bench(pods=[POD], start_ms=START_MS, node_settings=settings)
+
+
+def reports(bench: Bench) -> list[records.EmsReport]:
+    kept = bench.backend.store.of_kind(bench.nodes[POD].device, records.EMS_REPORT)
+    return [envelope.peek(one.sealed) for one in kept]
+
+
+def order(bench: Bench) -> bytes:
+    """The order of the quarter-hour, accepted; the set-point's id."""
+    (plan,) = plans([ORDER], {POD: BASE_W}, FRAME)
+    target = Target(POD, bench.nodes[POD].device, FRAME, plan.target_w, "/".join(plan.orders))
+    (id,) = bench.backend.activate.dispatch([target])
+    bench.until(lambda _nodes: not bench.backend.activate.outstanding())
+    return id
+
+
+def tick_to(bench: Bench, utc_ms: int, ems: EnergyManager) -> None:
+    while bench.conductor.now_ms < utc_ms:
+        bench.tick()
+        ems.follow()
+
+
+def settle(bench: Bench) -> None:
+    measured = {(POD, FRAME): measure(bench.backend.store, bench.nodes[POD].device, FRAME)}
+    baseline_w = {(POD, FRAME): BASE_W}
+    paid = lines([ORDER], {"A-1": "Aggregator A"}, baseline_w, measured, TERMS)
+    body = statement(bench.backend.store, POD, PERIOD, paid, baseline_w, TERMS)
+    trees = bench.backend.trees
+    trees.add_document(records.TREE_SETTLEMENT, "statement", POD, 1, body, bench.conductor.now_ms)
+
+
+def chain_of(bench: Bench, folder: Path) -> Anchors:
+    path = folder / "anchors.json"
+    path.write_text(json.dumps(bench.backend.anchors()))
+    return from_file(path)
+
+
+@pytest.mark.timeout(400)
+def test_an_order_reaches_the_ems_and_its_answer_the_customers_bundle(stand: Bench, port: int, tmp_path: Path) -> None:
+    ems = over_tcp("127.0.0.1", port)
+    ems.free_w = BASE_W
+    assert ems.follow()["state"] == NONE
+    mine = text(orders_document(POD, [ORDER], {"A-1": "Aggregator A"}, TERMS))
+    stand.backend.trees.add_document(records.TREE_MARKET, "orders", POD, 1, mine, stand.conductor.now_ms)
+    id = order(stand)
+    assert ems.follow()["id"] == id and ems.said["state"] == NONE, "it is shown before it begins, and commands nothing"
+    tick_to(stand, PERIOD[0], ems)
+    began = time.monotonic()
+    while ems.follow()["state"] != IN_FORCE:
+        assert time.monotonic() - began < 2
+    assert (ems.said["state"], ems.said["commanded_w"]) == (APPLIED, BASE_W - ORDERED_W)
+    tick_to(stand, PERIOD[1], ems)
+    seen = ems.follow()
+    assert (seen["state"], seen["id"], seen["target_w"]) == (FALLBACK, id, None)
+    for _ in range(3):
+        time.sleep(0.3)  # the node looks at what was written five times a second of real time
+        stand.tick()
+    stand.drain()
+    said = reports(stand)
+    assert {r.setpoint for r in said} == {id} and {r.flags for r in said} == {0}
+    assert said[0].state == records.APPLIED and said[-1].state == records.EXPIRED
+    assert {r.commanded_w for r in said if r.state == records.APPLIED} == {BASE_W - ORDERED_W}
+    assert 2 <= len(said) <= 17
+    assert stand.facts[POD]["missed"] == stand.facts[POD]["alarms"] == 0
+    settle(stand)
+    for _ in range(4):
+        stand.tick()
+    stand.close_epoch()
+    epoch = stand.conductor.now_ms // 900_000
+    bundle = stand.backend.bundle(POD, PERIOD, epoch, stand.conductor.now_ms)
+    assert verify(bundle.encode(), chain_of(stand, tmp_path)).anchored
+    messages = [bytes.fromhex(s) for b in json.loads(bundle)["batches"] for s in b["records"]]
+    inside = [m for m in map(envelope.peek, messages) if isinstance(m, records.EmsReport)]
+    assert [r for r in inside if r.state == records.APPLIED], "the EMS's word is in the verified bundle"
+    ems.close()
+
+
+def test_a_silent_ems_is_an_alarm_at_the_node_and_a_record_in_the_store(stand: Bench, port: int) -> None:
+    ems = over_tcp("127.0.0.1", port)
+    ems.follow()
+    for _ in range(18):
+        stand.tick()
+    stand.until(lambda nodes: nodes[POD]["alarms"] == 1)
+    ems.follow()
+    stand.drain()
+    assert [(r.state, r.reason) for r in reports(stand)] == [(records.FAILED, decision.EMS_UNREACHABLE)]
+    ems.close()
+
+
+def test_a_flooded_ems_port_costs_no_slot(stand: Bench, port: int) -> None:
+    stop = threading.Event()
+    sent = [0] * 3
+
+    def flood(k: int, payload: bytes) -> None:
+        while not stop.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=0.5) as line:
+                    line.settimeout(0.2)
+                    for _ in range(200):
+                        sent[k] += line.send(payload)
+                        if stop.is_set():
+                            return
+            except OSError:
+                continue
+
+    request = bytes.fromhex("0001 0000 0006 01 03 0000 002d")
+    payloads = (request * 50, b"\xff" * 500, request[:9])
+    threads = [threading.Thread(target=flood, args=(k, payload)) for k, payload in enumerate(payloads)]
+    for thread in threads:
+        thread.start()
+    first = stand.conductor.now_ms + 4000
+    for _ in range(40):
+        stand.tick()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    stand.drain()
+    kept = stand.backend.store.readings(stand.nodes[POD].device, first, first + 40 * 4000)
+    assert len(kept) == 40 and stand.facts[POD]["missed"] == 0 and stand.facts[POD]["restarts"] == 0
+    assert sum(sent) > 10_000
