@@ -137,7 +137,7 @@ class EnergyManager:
 
     def close(self) -> None:
         """Ends the connection."""
-        self.client.close()
+        self.client.close()  # type: ignore[no-untyped-call]
 
     def _ask(self, request: Any) -> Any:
         try:
@@ -171,6 +171,6 @@ def over_tcp(host: str, port: int, unit: int = 1) -> EnergyManager:
 def over_serial(port: str, unit: int = 1) -> EnergyManager:
     """An EMS on a serial line, 9600 baud, 8N1."""
     client = ModbusSerialClient(port, baudrate=9600, timeout=_TIMEOUT_S, retries=0)
-    if not client.connect():  # type: ignore[no-untyped-call]
+    if not client.connect():
         raise EmsError(f"no serial port {port}")
     return EnergyManager(client, unit)

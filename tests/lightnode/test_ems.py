@@ -200,8 +200,8 @@ def test_an_ems_that_flaps_cannot_fill_the_journal() -> None:
         rig.say(state=1 + k % 4)
     assert len(rig.reports) == ems.REPORTS_MAX and rig.ems.withheld >= 100
     rig.node.source.now = 900_000
-    rig.say(state=records.FAILED)
-    assert len(rig.reports) == ems.REPORTS_MAX + 1 and rig.reports[-1].state == records.FAILED
+    rig.say(state=records.EXPIRED)
+    assert len(rig.reports) == ems.REPORTS_MAX + 1 and rig.reports[-1].state == records.EXPIRED
 
 
 def test_an_outage_is_for_readings() -> None:
