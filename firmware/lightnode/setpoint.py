@@ -19,7 +19,7 @@ _ANSWERS_KEPT = 64
 
 
 class SetPoints:
-    """`points`: accepted, those that may still rule; `emergency_stop`, `local_switch`: at the site (rule 5);
+    """`emergency_stop`, `local_switch`: at the site (rule 5);
     `accepted`: how many since the start; `refused`: how many by reason; `answers`: (seq, set-point) still to be sent."""
 
     def __init__(self, recorder, journal, clock, settings, device: bytes) -> None:  # type: ignore[no-untyped-def]
@@ -32,7 +32,7 @@ class SetPoints:
         self._limits = settings.value("limits.max_withdrawal_w"), settings.value("limits.max_injection_w")
         self._quarter = 0
         self._refusals = 0
-        self.points: list[records.SetPoint] = []
+        self._points: list[records.SetPoint] = []
         self.emergency_stop = False
         self.local_switch = False
         self.accepted = 0
@@ -40,6 +40,11 @@ class SetPoints:
         self.refused = [0] * len(decision.REASONS)
         self.answers: list[tuple[int, bytes]] = []
         self._resume()
+
+    @property
+    def points(self) -> list[records.SetPoint]:
+        """Those accepted that may still rule."""
+        return self._points
 
     @property
     def in_force(self) -> bytes:
@@ -51,8 +56,8 @@ class SetPoints:
         """What rules now."""
         now = self._clock.utc_ms() if self._clock.trusted else None
         if now is not None:
-            self.points = decision.still_needed(self.points, now)
-        return decision.in_force(self.points, now, self.emergency_stop, self.local_switch)
+            self._points = decision.still_needed(self._points, now)
+        return decision.in_force(self._points, now, self.emergency_stop, self.local_switch)
 
     def receive(self, message: bytes) -> None:
         """Decides about one sealed set-point; never raises for what came from outside."""
@@ -71,7 +76,7 @@ class SetPoints:
         outcome, reason = self._decide(message, point)
         if outcome == records.ACCEPTED:
             self._journal.accept(point.command, point.not_after_ms, message)
-            self.points.append(point)
+            self._points.append(point)
             self.accepted += 1
         else:
             self.refused[reason] += 1
@@ -84,7 +89,7 @@ class SetPoints:
         for message in self._journal.setpoints():
             point = envelope.peek(message)
             digest = envelope.payload_digest(records.encode(point))
-            self.points.append(point)
+            self._points.append(point)
             if digest in self._journal.decided:
                 self._answer(self._journal.decided[digest], message)
             else:

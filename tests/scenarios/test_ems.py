@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import paho.mqtt.client as mqtt
 import pytest
-from lightwire import decision, envelope, records
+from lightwire import decision, envelope, records, topics
 
 from backend.domain.trade import Order
 from backend.evidence.verifier.anchors import Anchors, from_file
@@ -22,8 +24,10 @@ from backend.market.canonical import text
 from backend.market.settlement import Terms, lines
 from backend.market.statement import orders_document
 from hil.bench import Bench
+from hil.broker import Broker, client_context
 from hil.demo.results import measure, statement
-from hil.ems import APPLIED, FALLBACK, IN_FORCE, NONE, EnergyManager, over_tcp
+from hil.ems import APPLIED, FALLBACK, IN_FORCE, NONE, EnergyManager, over_tcp, tables
+from hil.pki import Pki
 
 POD = "IT001E00000009"
 FRAME = 1_796_040_000_000 // 900_000
@@ -48,6 +52,41 @@ def port() -> int:
 def stand(bench: Callable[..., Bench], port: int) -> Bench:
     settings = {POD: {"ems": {"listen": f"127.0.0.1:{port}", "silent_s": 60}}}
     return bench(pods=[POD], start_ms=START_MS, node_settings=settings)
+
+
+class TopicEms:
+    """An EMS on the local broker: what it heard, and what it says."""
+
+    def __init__(self, broker: Broker, pki: Pki, device: str) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.retained = 0
+        identity = pki.client("ems")
+        self._root = f"lightnode/{device}"
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self._client.tls_set_context(client_context(pki, identity.cert_pem, identity.key_pem))
+        self._client.on_message = self._take
+        self._client.connect("localhost", broker.port)
+        self._client.subscribe(f"{self._root}/setpoint", qos=1)
+        self._client.loop_start()
+
+    def _take(self, _client: object, _user: object, message: mqtt.MQTTMessage) -> None:
+        self.retained += message.retain
+        self.heard.append(json.loads(message.payload))
+
+    def say(self, payload: bytes) -> None:
+        self._client.publish(f"{self._root}/ems", payload, qos=1).wait_for_publish(5)
+
+    def until(self, true_of: Callable[[dict[str, Any]], bool], within_s: float) -> dict[str, Any]:
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            if self.heard and true_of(self.heard[-1]):
+                return self.heard[-1]
+            time.sleep(0.02)
+        raise AssertionError(f"not heard within {within_s} s: {self.heard[-1:]}")
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
 
 
 def reports(bench: Bench) -> list[records.EmsReport]:
@@ -168,3 +207,45 @@ def test_a_flooded_ems_port_costs_no_slot(stand: Bench, port: int) -> None:
     kept = stand.backend.store.readings(stand.nodes[POD].device, first, first + 40 * 4000)
     assert len(kept) == 40 and stand.facts[POD]["missed"] == 0 and stand.facts[POD]["restarts"] == 0
     assert sum(sent) > 10_000
+
+
+def test_the_local_topic_offers_the_order_and_takes_the_answer(bench: Callable[..., Bench], port: int) -> None:
+    stand = bench(pods=[POD], start_ms=START_MS, node_settings={POD: {"ems": {"broker": f"localhost:{port}"}}})
+    node = stand.nodes[POD]
+    device = node.device.hex()
+    topics_ = [f"lightnode/{device}/setpoint"], [f"lightnode/{device}/ems"]
+    local = Broker(stand.folder / "local", stand.pki, port)
+    local.admit(topics.station(node.device), reads=topics_[1], writes=topics_[0])
+    local.admit("ems", reads=topics_[0], writes=topics_[1])
+    with local:
+        ems = TopicEms(local, stand.pki, device)
+        first = ems.until(lambda said: said["state"] == NONE, 60)
+        assert set(first) == {register.name for register in tables()[0]} and first["device"] == device
+        id = order(stand)
+        said = ems.until(lambda said: said["id"] == id.hex(), 5)
+        assert (said["command"], said["value"], said["target_w"]) == (1, BASE_W - ORDERED_W, None)
+        while stand.conductor.now_ms < PERIOD[0]:
+            stand.tick()
+        said = ems.until(lambda said: said["state"] == IN_FORCE, 5)
+        assert said["target_w"] == BASE_W - ORDERED_W
+        answer = {
+            "heartbeat": 1, "state": APPLIED, "reason": 0, "command": said["command"], "commanded_w": said["target_w"],
+            "measured_w": 20_100, "measured_var": None, "charge_permille": 400, "local_switch": 0, "emergency_stop": 0,
+        }  # fmt: skip
+        for hostile in (b"", b"[" * 10_000, b"{}", json.dumps(answer | {"state": 9}).encode(), b"\xff" * 60_000):
+            ems.say(hostile)
+        ems.say(json.dumps(answer).encode())
+        stand.until(lambda _nodes: bool(reports(stand)))
+        (report,) = reports(stand)
+        assert (report.setpoint, report.state, report.commanded_w, report.measured_w) == (
+            id, records.APPLIED, BASE_W - ORDERED_W, 20_100
+        )  # fmt: skip
+        assert (report.measured_var, report.charge_permille) == (records.POWER_UNKNOWN, 400)
+        heard = len(ems.heard)
+        ems.until(lambda _said: len(ems.heard) > heard, 15)
+        again = TopicEms(local, stand.pki, device)
+        again.until(lambda _said: True, 15)
+        assert ems.retained == again.retained == 0
+        ems.close()
+        again.close()
+    assert stand.facts[POD]["restarts"] == 0
