@@ -19,8 +19,8 @@ _ANSWERS_KEPT = 64
 
 
 class SetPoints:
-    """`emergency_stop`, `local_switch`: at the site (rule 5);
-    `accepted`: how many since the start; `refused`: how many by reason; `answers`: (seq, set-point) still to be sent."""
+    """`accepted`: how many since the start; `refused`: how many by reason; `answers`: (seq, set-point) still to be sent;
+    `emergency_stop`, `local_switch`: at the site (rule 5)."""
 
     def __init__(self, recorder, journal, clock, settings, device: bytes) -> None:  # type: ignore[no-untyped-def]
         self._recorder = recorder
@@ -32,9 +32,9 @@ class SetPoints:
         self._limits = settings.value("limits.max_withdrawal_w"), settings.value("limits.max_injection_w")
         self._quarter = 0
         self._refusals = 0
-        self._points: list[records.SetPoint] = []
         self.emergency_stop = False
         self.local_switch = False
+        self._points: list[records.SetPoint] = []
         self.accepted = 0
         self.alarms = 0
         self.refused = [0] * len(decision.REASONS)
@@ -46,18 +46,18 @@ class SetPoints:
         """Those accepted that may still rule."""
         return self._points
 
-    @property
-    def in_force(self) -> bytes:
-        """The id of the set-point whose window is open now, b"" if there is none."""
-        ruling = self.ruling()
-        return ruling.point.id if ruling.mode == decision.RULES_WINDOW else b""
-
     def ruling(self) -> decision.Ruling:
         """What rules now."""
         now = self._clock.utc_ms() if self._clock.trusted else None
         if now is not None:
             self._points = decision.still_needed(self._points, now)
         return decision.in_force(self._points, now, self.emergency_stop, self.local_switch)
+
+    @property
+    def in_force(self) -> bytes:
+        """The id of the set-point whose window is open now, b"" if there is none."""
+        ruling = self.ruling()
+        return ruling.point.id if ruling.mode == decision.RULES_WINDOW else b""
 
     def receive(self, message: bytes) -> None:
         """Decides about one sealed set-point; never raises for what came from outside."""

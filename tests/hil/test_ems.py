@@ -57,7 +57,9 @@ def test_a_node_that_is_not_there_is_one_line_and_code_3() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     done = ems("--tcp", f"127.0.0.1:{port}", "--seconds", "1")
-    assert done.returncode == 3 and done.stderr.splitlines()[-1].startswith("lightnode-hil: no light node at 127.0.0.1:")
+    assert done.returncode == 3 and done.stderr.splitlines()[-1].startswith(
+        "lightnode-hil: no light node at 127.0.0.1:"
+    )
 
 
 @pytest.mark.parametrize("words", [[], ["--tcp", "here"], ["--tcp", "h:1", "--serial", "x"]])

@@ -7,7 +7,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from backend.market.statement import orders_document
 from hil.bench import Bench
 from hil.broker import Broker, client_context
 from hil.demo.results import measure, statement
-from hil.ems import APPLIED, FALLBACK, IN_FORCE, NONE, EnergyManager, over_tcp, tables
+from hil.ems import APPLIED, FALLBACK, IN_FORCE, NONE, STALE, EnergyManager, over_tcp, tables
 from hil.pki import Pki
 
 POD = "IT001E00000009"
@@ -176,7 +177,37 @@ def test_a_silent_ems_is_an_alarm_at_the_node_and_a_record_in_the_store(stand: B
     ems.close()
 
 
-def test_a_flooded_ems_port_costs_no_slot(stand: Bench, port: int) -> None:
+@pytest.mark.timeout(400)
+def test_without_a_link_and_over_a_restart_the_window_ends_when_it_should(stand: Bench, port: int) -> None:
+    ems = over_tcp("127.0.0.1", port)
+    id = order(stand)
+    tick_to(stand, PERIOD[0] + 40_000, ems)
+    assert ems.read()["state"] == IN_FORCE
+    ems.close()
+    stand.broker.kill()
+    stand.kill_node(POD)
+    stand.start_node(POD)
+    stand.tick()
+    ems = over_tcp("127.0.0.1", port)
+    seen = ems.read()
+    assert (seen["state"], seen["clock"], seen["utc_ms"], seen["id"]) == (STALE, 0, None, None)
+    assert seen["target_w"] is seen["max_withdrawal_w"] is seen["max_injection_w"] is None
+    stand.broker.start()
+    stand.until(lambda nodes: bool(nodes and nodes[POD]["trusted"]), ticks=100)
+    assert stand.conductor.now_ms < PERIOD[1] - 40_000
+    seen = ems.follow()
+    assert (seen["state"], seen["id"], seen["target_w"]) == (IN_FORCE, id, BASE_W - ORDERED_W)
+    stand.broker.kill()
+    tick_to(stand, PERIOD[1] - 4000, ems)
+    assert ems.read()["ends_in_s"] == 4
+    stand.tick()
+    assert (ems.read()["state"], ems.read()["ends_in_s"]) == (FALLBACK, 0)
+    ems.close()
+
+
+@contextmanager
+def flooded(port: int) -> Iterator[list[int]]:
+    """Three senders that never stop: requests, no frames, half frames. Bytes that each has got rid of."""
     stop = threading.Event()
     sent = [0] * 3
 
@@ -197,12 +228,19 @@ def test_a_flooded_ems_port_costs_no_slot(stand: Bench, port: int) -> None:
     threads = [threading.Thread(target=flood, args=(k, payload)) for k, payload in enumerate(payloads)]
     for thread in threads:
         thread.start()
-    first = stand.conductor.now_ms + 4000
-    for _ in range(40):
-        stand.tick()
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        yield sent
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_flooded_ems_port_costs_no_slot(stand: Bench, port: int) -> None:
+    with flooded(port) as sent:
+        first = stand.conductor.now_ms + 4000
+        for _ in range(40):
+            stand.tick()
     stand.drain()
     kept = stand.backend.store.readings(stand.nodes[POD].device, first, first + 40 * 4000)
     assert len(kept) == 40 and stand.facts[POD]["missed"] == 0 and stand.facts[POD]["restarts"] == 0
