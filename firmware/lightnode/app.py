@@ -61,12 +61,15 @@ class Node:
         """Samples until the source of time ends."""
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
+        await self._recorder.ready()
+        await self._setpoints.ready()
         uplink = asyncio.create_task(self._keep_up())
         while True:
             mark = await self._source.next_slot(self._clock.next_slot)
             if mark is None:
                 break
             await self._sampler.slot(mark)
+            await self._setpoints.ready()
             self._uplink.tick()
             await self._source.done(self._facts())
         uplink.cancel()

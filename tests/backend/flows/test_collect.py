@@ -38,7 +38,7 @@ def sealed_records() -> list[bytes]:
     node = Node()
     node.trust(T0 + QUARTER_MS - 5 * 4000)
     asyncio.run(node.slots(6))
-    return [node.recorder.sealed(seq) for seq in range(1, 7)]
+    return [node.sealed(seq) for seq in range(1, 7)]
 
 
 def take(collect: Collect, sealed: list[bytes]) -> None:
