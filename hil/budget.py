@@ -149,5 +149,5 @@ def _on_chip(script: str, heap: int) -> dict[str, Any]:
     station = Station(Meter("P1", meter_map("sdm630"), ct_ratio=20), unit=7)
     station.offer(0, Terminals.spread(3, 50_000, -10_000, 231_400))
     with on_a_terminal(station) as path:
-        found: dict[str, Any] = json.loads(Chip(heap=heap).run(Job(script, meter=path)))
+        found: dict[str, Any] = json.loads(Chip(heap=heap, compile=True).run(Job(script, meter=path)))
     return found
