@@ -65,9 +65,9 @@ def make_table(curve: Curve, x: int, y: int):  # type: ignore[no-untyped-def]
     chain = []  # of each bit that a tooth starts at: the point times 2^bit, and twice that
     point = x, y, 1
     for position in range(TEETH * BLOCKS):
-        for _ in range(COLUMNS if position else 0):
+        for k in range(COLUMNS if position else 0):
             point = curve.double(*point)
-            if point[0] & 7 == 0:
+            if k & 3 == 3:
                 yield
         chain.append(point)
         chain.append(curve.double(*point))
@@ -80,11 +80,12 @@ def make_table(curve: Curve, x: int, y: int):  # type: ignore[no-untyped-def]
         least = ones[-1][0], ones[-1][1], 1
         for px, py in ones[:-1]:
             least = curve.add(*least, px, curve.p - py)
+            yield
         entries = [least]
         for px, py in twos[:-1]:
             for entry in list(entries):
                 entries.append(curve.add(*entry, px, py))
-                if len(entries) & 3 == 0:
+                if len(entries) & 1:
                     yield
         found = yield from _all_affine(curve, entries)
         for px, py in found:
@@ -104,6 +105,7 @@ def _all_affine(curve: Curve, points):  # type: ignore[no-untyped-def]
         product = product * point[2] % p
     yield
     rest = invert(product, p)
+    yield
     found = []
     for k in range(len(points) - 1, -1, -1):
         x, y, z = points[k]
@@ -111,7 +113,7 @@ def _all_affine(curve: Curve, points):  # type: ignore[no-untyped-def]
         rest = rest * z % p
         z2 = zi * zi % p
         found.append((x * z2 % p, y * (z2 * zi % p) % p))
-        if k & 7 == 0:
+        if k & 3 == 0:
             yield
     found.reverse()
     return found

@@ -46,47 +46,27 @@ class Curve:
 
 def _double_k1(x: int, y: int, z: int) -> tuple[int, int, int]:
     p = _P
-    m = _MASK
-    c = _FOLD
-    t = y * y
-    yy = ((t & m) + (t >> 256) * c) % p
-    t = x * yy << 2
-    s = ((t & m) + (t >> 256) * c) % p
-    t = x * x
-    t = ((t & m) + (t >> 256) * c) * 3 % p
-    u = t * t
-    x3 = ((u & m) + (u >> 256) * c - s - s) % p
-    t = t * (p + s - x3) + (_LIFT_8 - (yy << 3)) * yy
-    u = y * z << 1
-    return x3, ((t & m) + (t >> 256) * c) % p, ((u & m) + (u >> 256) * c) % p
+    yy = y * y % p
+    s = (x * yy << 2) % p
+    m = x * x * 3 % p
+    x3 = (m * m - s - s) % p
+    return x3, (m * (s - x3) - (yy * yy << 3)) % p, (y * z << 1) % p
 
 
 def _add_k1(x: int, y: int, z: int, x2: int, y2: int) -> tuple[int, int, int]:
     if not z:
         return x2, y2, 1
     p = _P
-    m = _MASK
-    c = _FOLD
-    t = z * z
-    zz = (t & m) + (t >> 256) * c
-    t = x2 * zz
-    h = ((t & m) + (t >> 256) * c - x) % p
-    t = z * zz
-    t = y2 * ((t & m) + (t >> 256) * c)
-    r = ((t & m) + (t >> 256) * c - y) % p
+    zz = z * z % p
+    h = (x2 * zz - x) % p
+    r = (y2 * (z * zz % p) - y) % p
     if not h:
         return (1, 1, 0) if r else _double_k1(x, y, z)
-    t = h * h
-    hh = (t & m) + (t >> 256) * c
-    t = h * hh
-    hhh = (t & m) + (t >> 256) * c
-    t = x * hh
-    v = (t & m) + (t >> 256) * c
-    t = r * r + (_LIFT - hhh - v - v)
-    x3 = ((t & m) + (t >> 256) * c) % p
-    t = r * (v + p - x3) + (p - y) * hhh
-    u = z * h
-    return x3, ((t & m) + (t >> 256) * c) % p, ((u & m) + (u >> 256) * c) % p
+    hh = h * h % p
+    v = x * hh % p
+    hhh = h * hh % p
+    x3 = (r * r - hhh - v - v) % p
+    return x3, (r * (v - x3) - y * hhh) % p, z * h % p
 
 
 def _double_p256(x: int, y: int, z: int) -> tuple[int, int, int]:
@@ -219,6 +199,7 @@ def decompressing(curve: Curve, public: bytes):  # type: ignore[no-untyped-def]
     powers = [1]
     for _ in range(15):
         powers.append(powers[-1] * square % p)
+    yield
     for byte in ((p + 1) >> 2).to_bytes(32, "big"):
         for nibble in (byte >> 4, byte & 15):
             for _ in range(4):
