@@ -65,6 +65,8 @@ class Node:
         """Samples until the source of time ends."""
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
+        await self._recorder.ready()
+        await self._setpoints.ready()
         tasks = [asyncio.create_task(self._keep_up("uplink", self._uplink))]
         if self._ems:
             tasks.append(asyncio.create_task(self._keep_up("ems", self._ems)))
@@ -75,6 +77,7 @@ class Node:
             if self._ems:
                 self._ems.tick()
             await self._sampler.slot(mark)
+            await self._setpoints.ready()
             self._uplink.tick()
             await self._source.done(self._facts())
         for task in tasks:

@@ -145,7 +145,7 @@ class Ems:
         is_open = ruling.mode == decision.RULES_WINDOW
         said = self._said(ruling.point.id if is_open else bytes(16))
         if said is not None and self._is_due(said, is_open, now):
-            self._keep(said)
+            await self._keep(said)
 
     def _said(self, in_force: bytes) -> tuple[bytes, int, int] | None:
         """(set-point, state, reason) as a report would say it now; None if the EMS has nothing to say."""
@@ -172,14 +172,14 @@ class Ems:
             return False
         return True
 
-    def _keep(self, said: tuple[bytes, int, int]) -> None:
+    async def _keep(self, said: tuple[bytes, int, int]) -> None:
         clock = self._clock
         time_ms = clock.utc_ms() if clock.trusted else clock.monotonic_ms()
         flags = 0 if clock.trusted else records.UNTRUSTED_CLOCK
         statement = {} if self.silent else self.block.statement
         powers = [_known(statement.get(name)) for name in ("commanded_w", "measured_w", "measured_var")]
         charge = statement.get("charge_permille")
-        self._recorder.keep(
+        await self._recorder.keep(
             lambda device, generation, boot, seq: records.EmsReport(
                 device, generation, boot, seq, time_ms, flags, *said, *powers,
                 records.CHARGE_UNKNOWN if charge is None else charge,

@@ -107,7 +107,7 @@ class LocalTopic:
             await sleep_ms(_LOOK_MS)
             left_ms -= _LOOK_MS
 
-    def _received(self, topic: str, payload: bytes) -> None:
+    async def _received(self, topic: str, payload: bytes) -> None:
         values = read(payload) if topic == self._from else None
         if values is None or not self._block.take(values):
             self.refused += 1

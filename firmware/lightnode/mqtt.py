@@ -33,7 +33,7 @@ def _packet(first: int, body: bytes) -> bytes:
 class Session:
     """One connection, from CONNECT to the end.
 
-    `in_flight`: packet ids published and not yet acknowledged; `heard`: how many packets came; received(topic, payload)
+    `in_flight`: packet ids published and not yet acknowledged; `heard`: how many packets came; `await received(topic, payload)`
     takes what was published to us; acknowledged() is called when a publication of ours was.
     """
 
@@ -105,7 +105,7 @@ class Session:
         end = at + 2 if quality else at
         if quality > 1 or end > len(packet):
             raise MqttError(f"a publication of {len(packet)} bytes with quality {quality}")
-        self._received(packet[2:at].decode(), packet[end:])
+        await self._received(packet[2:at].decode(), packet[end:])
         if quality:
             await self._send(b"\x40\x02" + packet[at:end])
 

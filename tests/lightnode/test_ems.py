@@ -34,7 +34,7 @@ class Rig:
         self.ems = Ems(None, OPTIONS, self.node.recorder, self.node.journal, self.node.clock, self.points, DEVICE)
 
     def order(self, command: int = 1, **changed: Any) -> None:
-        self.points.receive(sealed(point(command, **changed), ISSUER))
+        asyncio.run(self.points.receive(sealed(point(command, **changed), ISSUER)))
 
     def say(self, **changed: Any) -> None:
         self.beat += 1
@@ -208,7 +208,7 @@ def test_an_outage_is_for_readings() -> None:
     rig = Rig()
     rig.order()
     while rig.node.journal.seq <= ems.HELD_MANY + 1:
-        rig.node.recorder.keep(lambda *whose: records.ClockLink(*whose, 1, 2, 3))
+        asyncio.run(rig.node.recorder.keep(lambda *whose: records.ClockLink(*whose, 1, 2, 3)))
     for k in range(200):
         rig.node.source.now += 1000
         rig.say(state=1 + k % 2)

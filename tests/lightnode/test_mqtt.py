@@ -18,8 +18,11 @@ class Wire:
             self.reader.feed_data(packet)
         self.reader.feed_eof()
         self.session = Session(
-            self.reader, self, lambda topic, payload: self.taken.append((topic, payload)), self._count
+            self.reader, self, self._take, self._count
         )
+
+    async def _take(self, topic: str, payload: bytes) -> None:
+        self.taken.append((topic, payload))
 
     def _count(self) -> None:
         self.acknowledged += 1

@@ -52,7 +52,7 @@ class Board:
     def open_serial(self, path):
         return board.load().open_serial(METER)
 
-def parts():
+async def parts():
     here = board.load()
     key = keys.DeviceKey(0x1234567890ABCDEF, 1, here.random)
     kept = journal.Journal(here.open_flash("journal", 65536), bytes.fromhex(GIVEN["device"]), 1, 1)
@@ -60,11 +60,11 @@ def parts():
     moment.answer(moment.ask(), GIVEN["utc_ms"])
     keeper = recorder.Recorder(key, kept, bytes(range(16)))
     points = setpoint.SetPoints(keeper, kept, moment, Config(), bytes.fromhex(GIVEN["device"]))
-    points.receive(bytes.fromhex(GIVEN["order"]))
+    await points.receive(bytes.fromhex(GIVEN["order"]))
     return ems.Ems(Board(), Config(), keeper, kept, moment, points, bytes.fromhex(GIVEN["device"])), kept
 
 async def main():
-    part, kept = parts()
+    part, kept = await parts()
     serving = asyncio.create_task(part.run())
     for _ in range(GIVEN["lives_ms"] // 100):
         part.tick()
