@@ -35,11 +35,11 @@ _FORMS = {
     "conductor": "address",
     "trace": "flag",
     "ems.listen": "address",
-    "ems.serial": "optional",
+    "ems.serial": "text or null",
     "ems.unit": (1, 247),
     "ems.silent_s": (10, 3600),
     "ems.broker": "address",
-    "ems.ca": "optional",
+    "ems.ca": "text or null",
 }
 _DEFAULTS: dict[str, object] = {
     "ems.listen": None,
@@ -110,6 +110,8 @@ def _shown(value: object) -> str:
 
 
 def _checked(key: str, form: object, value: object) -> object:
+    if value is None and form in ("text or null", "address"):
+        return None
     if isinstance(form, tuple):
         if isinstance(value, bool) or not isinstance(value, int) or not form[0] <= value <= form[1]:
             raise _wrong(key, value, f"a whole number from {form[0]} to {form[1]} belongs here")
@@ -122,14 +124,12 @@ def _checked(key: str, form: object, value: object) -> object:
         return _key(key, value)
     if form == "flag" and not isinstance(value, bool):
         raise _wrong(key, value, "true or false belongs here")
-    if form == "address" and value is not None and not _is_address(value):
+    if form == "address" and not _is_address(value):
         raise _wrong(key, value, "host:port or null belongs here")
     if form == "map" and not (isinstance(value, str) and value in MAPS):
         raise _wrong(key, value, "known maps are " + ", ".join(sorted(MAPS)))
-    if form == "text" and not _is_line(value):
+    if form in ("text", "text or null") and not _is_line(value):
         raise _wrong(key, value, "a text on one line belongs here")
-    if form == "optional" and value is not None and not _is_line(value):
-        raise _wrong(key, value, "a text on one line or null belongs here")
     return value
 
 
