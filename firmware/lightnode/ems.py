@@ -22,6 +22,7 @@ from .ems_server import Registers, RtuServer, TcpServer
 from .ems_topic import LocalTopic
 
 STUCK_MS = 12_000
+SILENT_MS = 60_000  # what `run` may go without a sign of life: a report waits for its signature
 REPORTS_MAX = 32
 REPORTS_HELD = 4
 HELD_MANY = 450
