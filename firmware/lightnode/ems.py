@@ -22,13 +22,14 @@ from .ems_server import Registers, RtuServer, TcpServer
 from .ems_topic import LocalTopic
 
 STUCK_MS = 12_000
+SILENT_MS = 60_000  # what `run` may go without a sign of life: a report waits for its signature
 REPORTS_MAX = 32
 REPORTS_HELD = 4
 HELD_MANY = 450
 MEASURES_EVERY_MS = 60_000
 _QUARTER_MS = 900_000
 _LOOK_MS = 200
-_LINE_PAUSE_MS = 1000
+_AGAIN_MS = 1000
 _NAMES_KEPT = 16
 _UNREACHABLE = (records.FAILED, decision.EMS_UNREACHABLE)
 _CHANGES = ("state", "id", "command", "control", "value", "ramp_w_per_s", "fallback", "fallback_value", "target_w",
@@ -99,17 +100,19 @@ class Ems:
         """The registers of this instant (rule 1)."""
         return ems_map.encode(ems_map.NODE_FIELDS, self.offer())
 
-    async def run(self) -> None:
-        """Serves and reports until something fails."""
+    async def run(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
+        """Serves and reports until something fails. alive() is called at each look, five times a second."""
         self._heard_ms = self._clock.monotonic_ms()
-        server = await self.tcp.listen(self._listen) if self._listen else None
         tasks = []
+        if self._listen:
+            tasks.append(asyncio.create_task(self._keep_port()))
         if self._serial:
             tasks.append(asyncio.create_task(self._keep_line()))
         if self._topic:
             tasks.append(asyncio.create_task(self._topic.run()))
         try:
             while True:
+                alive()
                 await self.look()
                 for task in tasks:
                     if task.done():
@@ -118,15 +121,26 @@ class Ems:
         finally:
             for task in tasks:
                 task.cancel()
-            if server:
-                server.close()
+
+    async def _keep_port(self) -> None:
+        """Listens until it is cancelled; an address that cannot be had may be there later, and no slot waits for it."""
+        while True:
+            try:
+                server = await self.tcp.listen(self._listen)
+                break
+            except OSError:
+                await sleep_ms(_AGAIN_MS)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            server.close()
 
     async def _keep_line(self) -> None:
         while True:
             try:
                 await self._rtu.serve(*self._open_line())
             except (OSError, EOFError):
-                await sleep_ms(_LINE_PAUSE_MS)
+                await sleep_ms(_AGAIN_MS)
 
     async def look(self) -> None:
         """Sees what has come from the EMS, or has not, and keeps the report that is due (rules 3 to 5)."""

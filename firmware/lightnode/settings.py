@@ -160,8 +160,6 @@ def _checked(key: str, form: object, value: object) -> object:
         raise _wrong(key, value, "known maps are " + ", ".join(sorted(MAPS)))
     if form in ("text", "text or null") and not _is_line(value):
         raise _wrong(key, value, "a text on one line belongs here")
-    if form == "text or null" and value is not None and not _is_line(value):
-        raise _wrong(key, value, "a text on one line or null belongs here")
     return value
 
 

@@ -1,6 +1,7 @@
 """What the node offers follows the rules at each instant; what the EMS says is kept, bounded, and its silence too."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -248,3 +249,36 @@ def test_every_state_of_the_ems_ends_in_a_record_or_in_none(state: int) -> None:
     rig = Rig()
     rig.say(state=state)
     assert len(rig.reports) == (state > 0)
+
+
+def test_an_address_that_cannot_be_had_is_tried_again_and_given_back_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ems, "_AGAIN_MS", 20)
+    monkeypatch.setattr(ems, "_LOOK_MS", 20)
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    alive: list[int] = []
+
+    async def main() -> None:
+        rig = Rig()
+        rig.ems._listen = f"127.0.0.1:{port}"
+        running = asyncio.create_task(rig.ems.run(lambda: alive.append(1)))
+        while len(alive) < 5:
+            await asyncio.sleep(0)
+        assert not running.done()
+        taken.close()
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                break
+            except OSError:
+                await asyncio.sleep(0)
+        writer.close()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await asyncio.sleep(0.05)
+        socket.create_server(("127.0.0.1", port)).close()
+
+    asyncio.run(main())

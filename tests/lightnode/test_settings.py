@@ -87,7 +87,7 @@ HOSTILE = [
     (changed("", "conductor", "h:\u00b2"), "conductor is 'h:"),
     (changed("meter", "map", []), "meter.map is [], known maps are"),
     (changed("", "ems", {"listen": "1502"}), "ems.listen is '1502', host:port or null belongs here"),
-    (changed("", "ems", {"serial": ""}), "ems.serial is '', a text on one line or null belongs here"),
+    (changed("", "ems", {"serial": ""}), "ems.serial is '', a text on one line belongs here"),
     (changed("", "ems", {"silent_s": 9}), "ems.silent_s is 9, a whole number from 10 to 3600 belongs here"),
     (changed("", "ems", {"unit": 0}), "ems.unit is 0, a whole number from 1 to 247 belongs here"),
     (changed("", "ems", 7), "ems is 7, an object belongs here"),
