@@ -259,10 +259,10 @@ def test_an_address_that_cannot_be_had_is_tried_again_and_given_back_at_the_end(
     taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
     alive: list[int] = []
+    rig = Rig()
+    rig.ems._listen = f"127.0.0.1:{port}"
 
     async def main() -> None:
-        rig = Rig()
-        rig.ems._listen = f"127.0.0.1:{port}"
         running = asyncio.create_task(rig.ems.run(lambda: alive.append(1)))
         while len(alive) < 5:
             await asyncio.sleep(0)
