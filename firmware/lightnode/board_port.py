@@ -60,12 +60,12 @@ async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: 
 
 
 class Terminal:
-    """The board's own console as a stream of bytes. echoes: what is typed is to be shown by us."""
+    """The board's own console as a stream of bytes. echoes: what is typed is to be shown by us; output: where to write."""
 
-    def __init__(self, echoes: bool) -> None:
+    def __init__(self, echoes: bool, output=None) -> None:  # type: ignore[no-untyped-def]
         self.echoes = echoes
         self._reader = asyncio.StreamReader(sys.stdin.buffer)  # type: ignore[arg-type]
-        self._writer = asyncio.StreamWriter(sys.stdout.buffer, {})  # type: ignore[call-arg, arg-type]
+        self._writer = asyncio.StreamWriter(output or sys.stdout.buffer, {})  # type: ignore[call-arg, arg-type]
 
     async def read(self) -> bytes:
         """One byte, b"" at the end of the input."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 
 from lightwire import records
 
@@ -14,6 +15,8 @@ from .heap import largest_block_bytes as largest_block_bytes
 from .system_clock import SystemClock as SystemClock
 
 SECTOR = 4096
+_F_SETFL = 4
+_O_NONBLOCK = 0o4000  # of Linux; 4 on the others
 
 
 def random(count: int) -> bytes:
@@ -124,4 +127,19 @@ def reset_cause() -> int:
 
 def open_console() -> Terminal:
     """The process's terminal, which echoes by itself."""
-    return Terminal(False)
+    return Terminal(False, _unblocked_output())
+
+
+def _unblocked_output():  # type: ignore[no-untyped-def]
+    """Standard output opened once more, not blocking: a terminal with room for one byte is ready, and then takes no more.
+
+    None where it cannot be opened: a socket.
+    """
+    import ffi
+
+    try:
+        output = open("/dev/stdout", "ab", 0)
+    except OSError:
+        return None
+    ffi.open(None).func("i", "fcntl", "iii")(output.fileno(), _F_SETFL, _O_NONBLOCK if sys.platform == "linux" else 4)
+    return output
