@@ -58,7 +58,7 @@ class Journal:
         self.closed_ms = 0
         self.floor_ms = 0
         self.last_reading_ms = 0
-        self.unproven: dict[int, bool] = {}  # statements without a receipt, by seq
+        self.unproven: dict[int, int] = {}  # end_ms of the statements without a receipt, by seq
         self.decided: dict[bytes, int] = {}  # digest of a set-point -> seq of its decision
         self._setpoints: list[list] = []  # type: ignore[type-arg]
         self._dropped: list[tuple[int, int, int, int]] = []
@@ -67,6 +67,7 @@ class Journal:
         self._last: records.Reading | None = None
         self._base = Base(0, generation, 0, 0, 0, 0, vt_ratio)
         self._opened = 0
+        self._sectors = flash.ioctl(4, 0)
         self._ring = Ring(flash, self._opening, self._retired)
         self._mount()
 
@@ -94,6 +95,12 @@ class Journal:
         """The receipt of this statement was checked."""
         if self.unproven.pop(seq, None) is not None:
             self._write(_RECEIPT, seq.to_bytes(4, "big"))
+
+    @property
+    def fill_permille(self) -> int:
+        """Share of the sectors that hold what is not acknowledged and so may not be reused."""
+        held = [sector for sector in self._ring.sectors if sector.last > self.acked]
+        return len(held) * 1000 // self._sectors
 
     def setpoints(self) -> list[bytes]:
         """Sealed set-points that were accepted and had not ended at the time floor, in order of command number."""
@@ -220,7 +227,7 @@ class Journal:
             self.closed_seq = max(self.closed_seq, record.last_seq)
             if record.end_ms > 1 << 40:  # not of a batch that never knew the time
                 self.closed_ms = max(self.closed_ms, record.end_ms)
-            self.unproven[record.seq] = True
+            self.unproven[record.seq] = record.end_ms
         elif isinstance(record, records.ClockLink):
             self.floor_ms = max(self.floor_ms, record.utc_ms)
             self.last_reading_ms = max(self.last_reading_ms, record.utc_ms // SLOT_MS * SLOT_MS - SLOT_MS)

@@ -33,7 +33,7 @@ class Sampler:
         self._trace = trace
         self._journal = journal
         self._down_since_ms = journal.last_reading_ms + SLOT_MS if journal.last_reading_ms else 0
-        self._first_seq = journal.seq + 1
+        self._first_seq = 0
         self._first_mark: int | None = None
         self._last_mark: int | None = None
         self._linked = False
@@ -43,29 +43,34 @@ class Sampler:
         self.produced = 0
         self.missed = 0
         self.meter_errors = 0
+        self.answer: object = None  # of the last slot: the meter's quantities, or why there are none
 
     async def slot(self, mark: int) -> None:
         """Does one slot; mark in monotonic ms."""
         if self._first_mark is None:
+            await self._recorder.ready()
             self._first_mark = mark
+            self._first_seq = self._journal.seq + 1
         self._notice_skipped(mark)
         if self._clock.trusted:
-            self._link(mark)
+            await self._link(mark)
         slot_ms, trusted = self._clock.begin_slot(mark), self._clock.trusted
         if trusted:
             if self._open is not None and self._slot_utc(self._open[1]) // _QUARTER_MS < slot_ms // _QUARTER_MS:
-                self._name(mark)
-            self._recorder.close_if_over(slot_ms)
+                await self._name(mark)
+            await self._recorder.close_if_over(slot_ms)
         try:
             found = await meter.read(self._master, self._map, self._unit, *self._ratios)
-        except MeterError:
+        except MeterError as error:
+            self.answer = str(error)
             self.meter_errors += 1
             self._begin_gap(records.CAUSE_METER, mark)
             return
-        self._name(mark)
-        self._keep(mark, slot_ms, 0 if trusted else records.UNTRUSTED_CLOCK, found)
+        self.answer = found
+        await self._name(mark)
+        await self._keep(mark, slot_ms, 0 if trusted else records.UNTRUSTED_CLOCK, found)
 
-    def _keep(self, mark: int, slot_ms: int, flags: int, found) -> None:  # type: ignore[no-untyped-def]
+    async def _keep(self, mark: int, slot_ms: int, flags: int, found) -> None:  # type: ignore[no-untyped-def]
         if self._clock.monotonic_ms() - mark > LATE_MS:
             flags |= records.LATE
         if not self.produced:
@@ -75,7 +80,7 @@ class Sampler:
         if found.import_wh < self._registers[0] or found.export_wh < self._registers[1]:
             flags |= records.REGISTER_RESET
         self._registers = found.import_wh, found.export_wh
-        record = self._recorder.keep(
+        record = await self._recorder.keep(
             lambda device, generation, boot, seq: records.Reading(
                 device,
                 generation,
@@ -103,60 +108,60 @@ class Sampler:
         if self._open is None:
             self._open = cause, mark
 
-    def _name(self, mark: int) -> None:
+    async def _name(self, mark: int) -> None:
         """Names the gap that is going on, up to this mark; without trusted time it waits. Beyond a bound the last one grows."""
         if self._open is None:
             return
         cause, since = self._open
         self._open = None
         if self._clock.trusted:
-            self._gap(cause, since, mark)
+            await self._gap(cause, since, mark)
         elif len(self._untimed) < _UNTIMED_MAX:
             self._untimed.append((cause, since, mark))
         else:
             self._untimed[-1] = self._untimed[-1][:2] + (mark,)
 
-    def _link(self, mark: int) -> None:
+    async def _link(self, mark: int) -> None:
         """Rule 3."""
         if self._linked:
             return
         self._linked = True
         if self._down_since_ms:
-            self._gap_utc(records.CAUSE_POWER, self._down_since_ms, self._slot_utc(self._first_mark or 0))
+            await self._gap_utc(records.CAUSE_POWER, self._down_since_ms, self._slot_utc(self._first_mark or 0))
         for untimed in self._untimed:
-            self._gap(*untimed)
+            await self._gap(*untimed)
         self._untimed = []
         if self._journal.seq < self._first_seq:
             return
-        self._name_dropped()
+        await self._name_dropped()
         utc_ms, error_ms = self._clock.utc_of(mark), self._clock.error_ms
-        self._recorder.keep(
+        await self._recorder.keep(
             lambda device, generation, boot, seq: records.ClockLink(
                 device, generation, boot, seq, mark, utc_ms, error_ms
             )
         )
 
-    def _name_dropped(self) -> None:
+    async def _name_dropped(self) -> None:
         first, last = self._journal.named
         if last < self._first_seq:
             return
         for record in self._journal.after(last):
             if isinstance(record, records.Reading):
-                self._gap(records.CAUSE_OVERRUN, self._first_mark or 0, record.time_ms, first, last)
+                await self._gap(records.CAUSE_OVERRUN, self._first_mark or 0, record.time_ms, first, last)
                 return
 
     def _slot_utc(self, mark: int) -> int:
         return int((self._clock.utc_of(mark) + SLOT_MS // 2) // SLOT_MS * SLOT_MS)
 
-    def _gap(self, cause: int, since: int, until: int, first_seq: int = 0, last_seq: int = 0) -> None:
+    async def _gap(self, cause: int, since: int, until: int, first_seq: int = 0, last_seq: int = 0) -> None:
         """Between two marks of this boot."""
-        self._gap_utc(cause, self._slot_utc(since), self._slot_utc(until), first_seq, last_seq)
+        await self._gap_utc(cause, self._slot_utc(since), self._slot_utc(until), first_seq, last_seq)
 
-    def _gap_utc(self, cause: int, start_ms: int, end_ms: int, first_seq: int = 0, last_seq: int = 0) -> None:
+    async def _gap_utc(self, cause: int, start_ms: int, end_ms: int, first_seq: int = 0, last_seq: int = 0) -> None:
         slots = (end_ms - start_ms) // SLOT_MS
         if slots < 1:
             return
-        self._recorder.keep(
+        await self._recorder.keep(
             lambda device, generation, boot, seq: records.Gap(
                 device, generation, boot, seq, cause, start_ms, end_ms, slots, first_seq, last_seq
             )

@@ -11,11 +11,12 @@
 
 import asyncio
 
-from lightwire import ecdsa, envelope, receipt, records, topics
-from lightwire.errors import BadProof, WireError
+from lightwire import receipt, records, topics
+from lightwire.errors import BadProof, BadSignature, WireError
 
 from .compat import sleep_ms
 from .mqtt import MqttError, Session
+from .slices import holds, opened
 
 WINDOW = 32
 KEEPALIVE_S = 60
@@ -24,6 +25,8 @@ ASK_EVERY_MS = 4000
 _QUARTER_MS = 900_000
 _PAUSE_MIN_MS = 50
 _PAUSE_MAX_MS = 30_000
+_OPEN_S = 60  # to a session that takes publications
+SILENT_MS = 180_000  # what `run` may go without a sign of life: opening a session, and what it pauses before
 
 
 class Uplink:
@@ -46,6 +49,7 @@ class Uplink:
         self._setpoints = setpoints
         self._device = device
         self._work = asyncio.Event()
+        self._alive = lambda: None
         self._sent = 0
         self._progress_ms = 0
         self._looked_ms = 0
@@ -60,14 +64,16 @@ class Uplink:
         self.times_refused = 0
         recorder.wake = self._work.set
 
-    async def run(self) -> None:
-        """Connects, works, connects again with growing pauses; never returns."""
+    async def run(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
+        """Connects, works, connects again with growing pauses; never returns. alive() is called at each step."""
+        self._alive = alive
         pause_ms = _PAUSE_MIN_MS
         while True:
+            alive()
             before = self.sessions
             try:
                 await self._session()
-            except (OSError, MqttError, ValueError):
+            except (OSError, MqttError, ValueError, asyncio.TimeoutError):
                 pause_ms = _PAUSE_MIN_MS if self.sessions > before else min(pause_ms * 2, _PAUSE_MAX_MS)
             await sleep_ms(pause_ms + pause_ms * self._random(1)[0] // 512)
 
@@ -83,19 +89,16 @@ class Uplink:
         self._work.set()
 
     def _notice_late(self, utc_ms: int) -> None:
-        for seq, sealed in self._recorder.waiting():
-            if seq not in self._late and utc_ms - envelope.peek(sealed).end_ms > self._receipt_late_ms:
+        for seq, end_ms in self._journal.unproven.items():
+            if seq not in self._late and utc_ms - end_ms > self._receipt_late_ms:
                 self._late.add(seq)
                 self.alarms += 1
 
     async def _session(self) -> None:
-        reader, writer = await self._connect()
+        reader, writer = await asyncio.wait_for(self._connect(), _OPEN_S)
         session = Session(reader, writer, self._received, self._work.set)
         try:
-            status = topics.topic(self._device, "status")
-            await session.connect(topics.station(self._device), KEEPALIVE_S, status, topics.OFFLINE)
-            await session.publish(status, topics.ONLINE)
-            await session.subscribe([topics.topic(self._device, channel) for channel in topics.DOWNLINK])
+            await asyncio.wait_for(self._enter(session), _OPEN_S)
             self._sent = self._journal.acked
             self._asked_ms = None
             self._setpoints.answers[:0] = self._unsure
@@ -111,9 +114,16 @@ class Uplink:
             self.connected = False
             session.close()
 
+    async def _enter(self, session: Session) -> None:
+        status = topics.topic(self._device, "status")
+        await session.connect(topics.station(self._device), KEEPALIVE_S, False, (status, topics.OFFLINE))
+        await session.publish(status, topics.ONLINE)
+        await session.subscribe([topics.topic(self._device, channel) for channel in topics.DOWNLINK])
+
     async def _send(self, session: Session, listening) -> None:  # type: ignore[no-untyped-def]
         idle_s = heard = 0
         while True:
+            self._alive()
             if listening.done():
                 await listening
             self._work.clear()
@@ -142,48 +152,49 @@ class Uplink:
         if self._setpoints.answers:
             answer = self._setpoints.answers.pop(0)
             self._unsure.append(answer)
-            sealed = self._recorder.sealed(answer[0])
+            sealed = await self._recorder.sealed(answer[0])
             if sealed:
                 await session.publish(topics.topic(self._device, "decision"), sealed + answer[1])
             return True
         if self._sent >= self._journal.seq:
             return False
-        self._sent, sealed = self._recorder.following(self._sent)
+        sent, sealed = await self._recorder.following(self._sent)
         if sealed:
+            self._sent = sent
             await session.publish(topics.topic(self._device, "record"), sealed)
         return bool(sealed)
 
-    def _received(self, topic: str, payload: bytes) -> None:
+    async def _received(self, topic: str, payload: bytes) -> None:
         try:
             device, channel = topics.parse(topic)
             if device != self._device:
                 raise WireError("another device's topic")
             if channel == "setpoint":
-                self._setpoints.receive(payload)
+                await self._setpoints.receive(payload)
             elif channel == "delivery":
-                self._delivery(payload)
+                await self._delivery(payload)
             elif channel == "time":
-                self._time(payload)
+                await self._time(payload)
             elif channel == "receipt":
-                self._receipt(payload)
+                await self._receipt(payload)
         except WireError:
             self.alarms += 1
 
-    def _from_back_end(self, payload: bytes, kind: int):  # type: ignore[no-untyped-def]
-        record = envelope.open_sealed(payload, self._deployment, self._log_signed)
+    async def _from_back_end(self, payload: bytes, kind: int):  # type: ignore[no-untyped-def]
+        record = await opened(payload, self._deployment, self._log_signed)
         if record.KIND != kind or record.operator != self._operator or record.device != self._device:
             raise WireError("for another device or from another operator")
         return record
 
-    def _log_signed(self, digest: bytes, signature: bytes) -> bool:
-        return ecdsa.verify(ecdsa.SECP256K1, self._log_key, digest, signature)
+    async def _log_signed(self, digest: bytes, signature: bytes) -> bool:
+        return await holds(self._log_key, digest, signature)
 
-    def _time(self, payload: bytes) -> None:
-        answer = self._from_back_end(payload, records.TIME_ANSWER)
+    async def _time(self, payload: bytes) -> None:
+        answer = await self._from_back_end(payload, records.TIME_ANSWER)
         self.times_refused += not self._clock.answer(answer.nonce, answer.utc_ms)
 
-    def _delivery(self, payload: bytes) -> None:
-        delivery = self._from_back_end(payload, records.DELIVERY)
+    async def _delivery(self, payload: bytes) -> None:
+        delivery = await self._from_back_end(payload, records.DELIVERY)
         known = self._journal.incarnation
         restored = any(known) and delivery.incarnation != known
         if delivery.seq <= self._journal.acked and not restored:
@@ -198,13 +209,16 @@ class Uplink:
             self._sent = self._journal.acked
         self._progress_ms = self._clock.monotonic_ms()
 
-    def _receipt(self, payload: bytes) -> None:
+    async def _receipt(self, payload: bytes) -> None:
         found = receipt.decode_receipt(payload)
-        for seq, sealed in self._recorder.waiting():
+        for seq in sorted(self._journal.unproven):
+            leaf = await self._recorder.leaf(seq)
             try:
-                receipt.check(found, sealed, self._operator, self._log_signed, records.ES256K)
+                _, digest, signature = receipt.claim(found, leaf, self._operator, records.ES256K)
             except BadProof:
                 continue
+            if not await self._log_signed(digest, signature):
+                raise BadSignature("the log key did not sign this root")
             self._recorder.proven(seq)
             self.receipts += 1
             return

@@ -66,12 +66,12 @@ def test_what_is_sent_again_is_the_same_to_the_byte() -> None:
     node = Node()
     node.trust(START)
     asyncio.run(node.slots(4))
-    before = [node.recorder.sealed(seq) for seq in range(1, 5)]
+    before = [node.sealed(seq) for seq in range(1, 5)]
     node.restart()
-    assert [node.recorder.sealed(seq) for seq in range(1, 5)] == before
+    assert [node.sealed(seq) for seq in range(1, 5)] == before
     seq, found = 0, []
     while True:
-        seq, message = node.recorder.following(seq)
+        seq, message = asyncio.run(node.recorder.following(seq))
         if not message:
             break
         found.append(message)
@@ -94,19 +94,21 @@ def test_a_statement_waits_for_its_receipt_over_a_restart() -> None:
     node = Node()
     node.trust(START)
     asyncio.run(node.slots(6))
-    ((seq, message),) = node.recorder.waiting()
+    ((seq, end_ms),) = node.journal.unproven.items()
+    leaf = asyncio.run(node.recorder.leaf(seq))
+    assert leaf == merkle.leaf_hash(node.sealed(seq)) and end_ms == T0 + QUARTER_MS
     node.restart()
-    assert (seq, message) in list(node.recorder.waiting())
+    assert node.journal.unproven[seq] == end_ms and asyncio.run(node.recorder.leaf(seq)) == leaf
     node.recorder.proven(seq)
     node.restart()
-    assert seq not in [s for s, _ in node.recorder.waiting()]
+    assert seq not in node.journal.unproven
 
 
 def test_the_deployment_is_signed() -> None:
     node = Node()
     node.trust(START)
     asyncio.run(node.slots(1))
-    assert node.recorder.sealed(1) == sealed(node.kept()[0], KEY, DEPLOYMENT)
+    assert node.sealed(1) == sealed(node.kept()[0], KEY, DEPLOYMENT)
 
 
 def test_after_a_reboot_in_a_quarter_hour_no_two_statements_overlap_and_nothing_is_left_out() -> None:
@@ -127,7 +129,7 @@ def test_a_batch_of_dropped_records_only_moves_no_interval() -> None:
     node.trust(T0)
     asyncio.run(node.slots(700))
     node.restart()
-    node.recorder.close_batch()
+    asyncio.run(node.recorder.close_batch())
     node.trust(T0 + 800 * 4000)
     asyncio.run(node.slots(300))
     timed = [s for s in node.kept(records.STATEMENT) if s.start_ms > 1 << 40]

@@ -57,7 +57,11 @@ class Wire:
 def test_a_flood_of_publications_is_taken_one_by_one_and_a_too_large_one_ends_the_connection() -> None:
     async def run() -> int:
         reader, taken = asyncio.StreamReader(limit=2**20), []
-        session = Session(reader, Wire(), lambda _topic, payload: taken.append(len(payload)), lambda: None)
+
+        async def take(_topic: str, payload: bytes) -> None:
+            taken.append(len(payload))
+
+        session = Session(reader, Wire(), take, lambda: None)
         for _ in range(2000):
             reader.feed_data(b"\x30\x67\x00\x01t" + bytes(100))
         reader.feed_data(b"\x30\xff\xff\xff\x7f")

@@ -38,7 +38,7 @@ def sealed_records() -> list[bytes]:
     node = Node()
     node.trust(T0 + QUARTER_MS - 5 * 4000)
     asyncio.run(node.slots(6))
-    return [node.recorder.sealed(seq) for seq in range(1, 7)]
+    return [node.sealed(seq) for seq in range(1, 7)]
 
 
 def take(collect: Collect, sealed: list[bytes]) -> None:
@@ -94,3 +94,24 @@ def test_4_a_light_node_that_has_gone_is_a_finding_once_until_it_is_there_again(
     assert [what for _, what in store.findings()] == [f"{DEVICE.hex()} is offline, says the broker"] * 2
     collect.process([Incoming(topic, b"", 0, 1), Incoming(topics.topic(b"another1", "status"), b"online", 0, 1)])
     assert collect.refused == 2
+
+
+def test_an_energy_manager_that_failed_is_a_finding_once_and_its_report_is_kept(tmp_path: Path) -> None:
+    node = Node()
+    for point, state, reason in ((bytes(16), 4, 16), (b"p" * 16, 1, 0), (b"p" * 16, 4, 200)):
+        asyncio.run(
+            node.recorder.keep(
+                lambda *whose, said=(point, state, reason): records.EmsReport(*whose, T0, 0, *said, 1, 2, 3, 4)
+            )
+        )
+    messages = [node.sealed(seq) for seq in range(1, 4)]
+    store = SqliteStore(tmp_path / "scd.sqlite")
+    store.register(Party(DEVICE, 1, "node", "POD", records.ES256K, KEY.public, 0, 2**62, b"", b""))
+    collect = start(store, Link())
+    take(collect, messages)
+    take(collect, messages)
+    assert [what for _, what in store.findings()] == [
+        f"{DEVICE.hex()}: energy manager unreachable, no set-point",
+        f"{DEVICE.hex()}: 200, set-point {b'p'.hex() * 16}",
+    ]
+    assert [one.sealed for one in store.of_kind(DEVICE, records.EMS_REPORT)] == messages
