@@ -84,7 +84,7 @@ class Bench:
         self.agent_facts: Facts = {}
         self._produced: dict[str, list[Mapping[str, Any]]] = {}
         self.watch: Callable[[Tick], None] = lambda _done: None
-        self.step_backend: Callable[[int], None] = self._step_backend
+        self.step_backend: Callable[[int], Mapping[str, object]] = self._step_backend
 
     def __enter__(self) -> "Bench":
         try:
@@ -115,7 +115,7 @@ class Bench:
         mine = self.pki.client("backend")
         access = BrokerAccess(self.broker.host, self.broker.port, self.pki.ca_pem, mine.cert_pem, mine.key_pem)
         self.backend = Backend(self.folder, self.identity, access, self.chain.ledger, lambda: self.conductor.now_ms)
-        self._stack.callback(self._stop_backend)
+        self._stack.callback(lambda: self.backend.stop())  # noqa: PLW0108 - of the one that is there then
         self.backend.start()
         self.ready = self._start_site()
         self.backend.register.announce(self.identity.issuer_key.public, "issuer", self.conductor.now_ms)
@@ -242,7 +242,7 @@ class Bench:
 
     def tick(self) -> Tick:
         """One slot for everybody; afterwards time is held while a node has no trusted time yet."""
-        done = self.conductor.tick(self._backend_phase)
+        done = self.conductor.tick(self.step_backend)
         by_agent = {f"agent/{agent.device.hex()}": pod for pod, agent in self.agents.items()}
         by_part = {f"node/{node.device.hex()}": pod for pod, node in self.nodes.items()}
         for name, facts in done.facts.items():
@@ -264,17 +264,11 @@ class Bench:
             if (facts := done.get(f"agent/{agent.device.hex()}")) is not None:
                 self.agent_facts[pod] = facts
 
-    def _backend_phase(self, utc_ms: int) -> Mapping[str, object]:
-        self.step_backend(utc_ms)
-        return {}
-
-    def _step_backend(self, utc_ms: int) -> None:
+    def _step_backend(self, utc_ms: int) -> Mapping[str, object]:
         self.backend.step(utc_ms)
         if not self.backend.anchoring.settled:
             self.chain.advance()
-
-    def _stop_backend(self) -> None:
-        self.backend.stop()
+        return {}
 
     def until(self, true_of: Callable[[Facts], bool], ticks: int = 60) -> Facts:
         """Ticks with a little wall time between them until it is true of the nodes' facts; BenchError otherwise."""
