@@ -15,13 +15,13 @@ import sys
 from lightwire import envelope, records
 
 from . import board as boards
-from . import keys, settings
+from . import keys, meter_line, settings
 from .clock import Clock
 from .compat import sleep_ms
 from .conducted import ConductedClock
 from .errors import NodeError
 from .journal import Journal
-from .modbus import TIMEOUT_MS, RtuMaster
+from .modbus import TIMEOUT_MS
 from .recorder import Recorder
 from .sampler import Sampler
 from .setpoint import SetPoints
@@ -36,8 +36,9 @@ class Node:
 
     def __init__(self, config: settings.Settings, board) -> None:  # type: ignore[no-untyped-def]
         value = config.value
+        serial_port = meter_line.serial_port(value("meter.port"))
         missing = board.check_files(
-            [value("broker.ca"), value("broker.cert"), value("broker.key"), value("meter.port")]
+            [value("broker.ca"), value("broker.cert"), value("broker.key")] + ([serial_port] if serial_port else [])
         )
         if missing:
             raise NodeError(missing + " cannot be read")
@@ -52,7 +53,7 @@ class Node:
         self._setpoints = SetPoints(self._recorder, self._journal, self._clock, config, device)
         self._uplink = Uplink(board, config, self._recorder, self._journal, self._clock, self._setpoints, device)
         patience = _CONDUCTED_PATIENCE if self._conducted else 1
-        master = RtuMaster(lambda: board.open_serial(value("meter.port")), TIMEOUT_MS, patience)
+        master = meter_line.open_master(board, value, TIMEOUT_MS, patience)
         trace = _print_reading if value("trace") else _print_nothing
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
         self._restarts = 0

@@ -1,7 +1,8 @@
 """What the application asks of hardware, by the name of the board it runs on.
 
-A board module has: `random(count)`, `open_flash(path, size)`, `open_serial(path)`, `connect(host, port, ca, cert, key)`,
-`check_files(paths)` and `SystemClock()` with `monotonic_ms()`, `agrees(utc_ms)`, `next_slot(due)` and `done(facts)`.
+A board module has: `random(count)`, `open_flash(path, size)`, `open_serial(path, baud, parity, stop_bits)` with parity N, E
+or O and 8 data bits, `open_tcp(host, port)`, `connect(host, port, ca, cert, key)`, `check_files(paths)` and `SystemClock()`
+with `monotonic_ms()`, `agrees(utc_ms)`, `next_slot(due)` and `done(facts)`.
 """
 
 import sys
