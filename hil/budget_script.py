@@ -6,7 +6,7 @@ measured warm, as in a long run; `first` verifications also decompress the key a
 
 PARTS = """
 import asyncio, gc, hashlib, json, mps2
-from lightnode import board, clock, journal, keys, modbus, recorder, sampler, setpoint, uplink
+from lightnode import board, clock, journal, keys, modbus, modbus_rtu, recorder, sampler, setpoint, uplink
 from lightwire import ecdsa, envelope, records, topics
 
 START, SLOT = 1800000000000, 4000
@@ -49,7 +49,7 @@ class Node:
         device = self.key.device
         self.setpoints = setpoint.SetPoints(self.recorder, self.journal, self.clock, config, device)
         self.uplink = uplink.Uplink(here, config, self.recorder, self.journal, self.clock, self.setpoints, device)
-        master = modbus.RtuMaster(lambda: here.open_serial(METER), 2000)
+        master = modbus.Master(modbus_rtu.RtuLink(lambda: here.open_serial(METER), 9600, 2), 2000)
         self.sampler = sampler.Sampler(self.recorder, self.clock, master, config, self.journal, lambda reading: None)
         self.slots = self.commands = 0
 

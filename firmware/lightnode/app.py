@@ -20,7 +20,7 @@ import sys
 from lightwire import envelope, records
 
 from . import board as boards
-from . import keys, reason, settings, uplink
+from . import keys, meter_line, reason, settings, uplink
 from .clock import SLOT_MS, Clock
 from .conducted import ConductedClock
 from .console import Console
@@ -28,7 +28,7 @@ from .diagnostics import Health
 from .errors import NodeError
 from .journal import Journal
 from .log import Log
-from .modbus import TIMEOUT_MS, RtuMaster
+from .modbus import TIMEOUT_MS
 from .reason import Reset
 from .recorder import Recorder
 from .sampler import Sampler
@@ -48,7 +48,8 @@ class Node:
 
     def __init__(self, config: settings.Settings, board, console: bool = False) -> None:  # type: ignore[no-untyped-def]
         value = config.value
-        files = [value(key) for key in ("broker.ca", "broker.cert", "broker.key", "meter.port", "ems.serial", "ems.ca")]
+        files = [value(key) for key in ("broker.ca", "broker.cert", "broker.key", "ems.serial", "ems.ca")]
+        files.append(meter_line.serial_port(value("meter.port")))
         missing = board.check_files([path for path in files if path])
         if missing:
             raise NodeError(missing + " cannot be read")
@@ -69,7 +70,7 @@ class Node:
         self._setpoints = SetPoints(self._recorder, self._journal, self._clock, config, device)
         self._uplink = uplink.Uplink(board, config, self._recorder, self._journal, self._clock, self._setpoints, device)
         patience = _CONDUCTED_PATIENCE if self._conducted else 1
-        master = RtuMaster(lambda: board.open_serial(value("meter.port"), **_line(value)), TIMEOUT_MS, patience)
+        master = meter_line.open_master(board, value, TIMEOUT_MS, patience)
         trace = _print_reading if value("trace") else _print_nothing
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
         self._supervisor = Supervisor(self._log, self._real.monotonic_ms, self._reason.task)
@@ -182,12 +183,6 @@ class Node:
             "fault": self._supervisor.fault,
             "reset_cause": self._reason.cause,
         }
-
-
-def _line(value) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """The pins of the meter's line that the settings name; a board has its own for the others."""
-    found = {name: value("meter." + name) for name in ("tx_pin", "rx_pin", "de_pin")}
-    return {name: pin for name, pin in found.items() if pin is not None}
 
 
 def _print_nothing(_reading: object) -> None:

@@ -16,6 +16,7 @@ except ImportError:
     def collect() -> None:
         """Collects garbage where memory is scarce: nothing to do here."""
 
+
 def place_of(error: Exception) -> str:
     """File, line and function where it was raised, "?" if that is not known."""
     if not hasattr(sys, "print_exception"):

@@ -9,7 +9,7 @@
    Cortex-M3, and returns its result.
 """
 
-from .curve import Curve, affine, invert
+from .curve import Curve, invert
 
 _COLUMNS = 16  # of the base point's comb: 8 teeth x 2 blocks x 16
 TEETH, BLOCKS, COLUMNS = 6, 2, 22

@@ -28,9 +28,9 @@ from .choice import (
 )
 from .errors import TrailingBytes, Truncated, UnknownVersion
 from .frozen import Frozen
-from .layout import names, read_field, start, written
 from .layout import fields as fields
 from .layout import kind_of as kind_of
+from .layout import names, read_field, start, written
 from .layout import payload_length as payload_length
 from .upkeep import Diagnostics as Diagnostics
 from .upkeep import EmsReport as EmsReport

@@ -270,7 +270,7 @@ def settings(tmp_path: Path, **other: Any) -> Callable[[str], Any]:
 @pytest.mark.parametrize("name", ["board_esp32", "board_rp2"])
 def test_a_board_has_the_whole_surface(load: Callable[..., Any], name: str) -> None:
     surface = (
-        "random", "SystemClock", "open_flash", "check_files", "open_serial", "open_network", "connect", "link", "watchdog",
+        "random", "SystemClock", "open_flash", "check_files", "open_serial", "open_tcp", "open_network", "connect", "link", "watchdog",
         "reset_cause", "keep_reason", "last_reason", "open_console", "largest_block_bytes",
     )  # fmt: skip
     board = load(name)
@@ -306,7 +306,7 @@ def test_it_joins_the_network_of_the_settings(load: Callable[..., Any], name: st
 def test_the_meters_line_has_the_pins_and_the_form_of_the_settings(load: Callable[..., Any], name: str) -> None:
     board = load(name)
     Uart.made.clear()
-    _, writer = board.open_serial("1", tx_pin=4, rx_pin=5, baud=19_200, parity="even", unknown=1)
+    _, writer = board.open_serial("1", tx_pin=4, rx_pin=5, baud=19_200, parity="E")
     assert not isinstance(writer, HalfDuplex)
     made = Uart.made[-1]
     assert (made["id"], made["baudrate"], made["parity"], made["stop"], made["bits"]) == (1, 19_200, 0, 1, 8)

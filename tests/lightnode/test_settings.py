@@ -11,6 +11,7 @@ import pytest
 from lightnode.errors import SettingsError
 from lightnode.settings import Settings, load
 
+from hil.meters.catalogue import models
 from hil.runtime import micropython_command
 from tests.conftest import ROOT
 
@@ -54,6 +55,27 @@ def test_a_wrong_value_is_named(table: str, key: str, value: object, says: str) 
         Settings(document)
 
 
+@pytest.mark.parametrize("port", ["/dev/ttyUSB0", "1", "tcp:10.0.0.7:502", "tcp:meter.local:1502"])
+def test_a_meter_is_on_a_serial_port_or_on_tcp(port: str) -> None:
+    document = good()
+    document["meter"]["port"] = port
+    assert Settings(document).value("meter.port") == port
+
+
+def test_what_a_serial_line_leaves_out_is_none_and_what_it_says_is_kept() -> None:
+    document = good()
+    assert [Settings(document).value(f"meter.{k}") for k in ("baud", "parity", "stop_bits")] == [None] * 3
+    document["meter"] |= {"baud": 19_200, "parity": "E", "stop_bits": 2}
+    assert [Settings(document).value(f"meter.{k}") for k in ("baud", "parity", "stop_bits")] == [19_200, "E", 2]
+
+
+def test_every_map_there_is_can_be_chosen() -> None:
+    for name in models():
+        document = good()
+        document["meter"]["map"] = name
+        assert Settings(document).value("meter.map") == name
+
+
 def test_a_missing_key_is_named() -> None:
     document = good()
     del document["log_key"]
@@ -85,7 +107,19 @@ HOSTILE = [
     (changed("", "log_key", "05" * 33), "log_key is '0505"),
     (changed("", "conductor", "here"), "conductor is 'here', host:port or null belongs here"),
     (changed("", "conductor", "h:\u00b2"), "conductor is 'h:"),
-    (changed("meter", "map", []), "meter.map is [], known maps are"),
+    (changed("meter", "map", []), "meter.map is [], known maps are em340, iem3155, sdm120, sdm630, sunspec201, "),
+    (changed("meter", "map", "../settings"), "meter.map is '../settings', known maps are em340"),
+    (changed("meter", "map", "__init__"), "meter.map is '__init__', known maps are em340"),
+    (
+        changed("meter", "port", "tcp:10.0.0.7"),
+        "meter.port is 'tcp:10.0.0.7', a serial port or tcp:HOST:PORT belongs here",
+    ),
+    (changed("meter", "port", "tcp:h:0"), "meter.port is 'tcp:h:0', a serial port or tcp:HOST:PORT"),
+    (changed("meter", "port", "TCP:h:502"), "meter.port is 'TCP:h:502', a serial port or tcp:HOST:PORT"),
+    (changed("meter", "baud", 110), "meter.baud is 110, a whole number from 300 to 921600"),
+    (changed("meter", "parity", "n"), "meter.parity is 'n', N, E or O belongs here"),
+    (changed("meter", "parity", []), "meter.parity is [], N, E or O belongs here"),
+    (changed("meter", "stop_bits", 3), "meter.stop_bits is 3, a whole number from 1 to 2"),
     (changed("", "ems", {"listen": "1502"}), "ems.listen is '1502', host:port or null belongs here"),
     (changed("", "ems", {"serial": ""}), "ems.serial is '', a text on one line belongs here"),
     (changed("", "ems", {"silent_s": 9}), "ems.silent_s is 9, a whole number from 10 to 3600 belongs here"),

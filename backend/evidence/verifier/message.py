@@ -39,7 +39,8 @@ _KINDS = {
     12: "operator:8 salt:16 action:B device:8 generation:H algorithm:B public_key:33 tls_fingerprint:32 "
     "valid_from_ms:Q valid_to_ms:Q enrolment:32 time_ms:Q",
     13: "operator:8 salt:16 tree:B subject:16 version:H digest:32 time_ms:Q",
-    15: _HEAD + "time_ms:Q flags:H version:I uptime_s:I reset_cause:B fault:B restarts:H heap_free_bytes:I heap_block_bytes:I "
+    15: _HEAD
+    + "time_ms:Q flags:H version:I uptime_s:I reset_cause:B fault:B restarts:H heap_free_bytes:I heap_block_bytes:I "
     "meter_errors:H sessions:H pending:I fill_permille:H clock_error_ms:I alarms:H",
     16: _HEAD + "time_ms:Q flags:H sequence:I version:I outcome:B reason:B digest:32",
     18: _HEAD + "time_ms:Q flags:H setpoint:16 state:B reason:B commanded_w:i measured_w:i measured_var:i "
