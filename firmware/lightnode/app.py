@@ -15,9 +15,9 @@ import sys
 from lightwire import envelope, records
 
 from . import board as boards
-from . import keys, settings
+from . import keys, settings, slices
 from .clock import Clock
-from .compat import sleep_ms
+from .compat import pack_heap, sleep_ms
 from .conducted import ConductedClock
 from .errors import NodeError
 from .journal import Journal
@@ -59,6 +59,8 @@ class Node:
 
     async def run(self) -> None:
         """Samples until the source of time ends."""
+        pack_heap(False)
+        slices.pace()
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
         await self._recorder.ready()
@@ -141,6 +143,7 @@ def main(arguments: list[str]) -> int:
     """Exit code: 0 done, 1 refused with one line on standard error, 2 wrong usage."""
     try:
         if len(arguments) == 2 and arguments[1] == "run":
+            pack_heap(True)
             asyncio.run(Node(settings.load(arguments[0]), boards.load()).run())
             return 0
         if len(arguments) == 3 and arguments[1] == "enrol" and _is_nonce(arguments[2]):

@@ -17,9 +17,7 @@ class Wire:
         for packet in packets:
             self.reader.feed_data(packet)
         self.reader.feed_eof()
-        self.session = Session(
-            self.reader, self, self._take, self._count
-        )
+        self.session = Session(self.reader, self, self._take, self._count)
 
     async def _take(self, topic: str, payload: bytes) -> None:
         self.taken.append((topic, payload))

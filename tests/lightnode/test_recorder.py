@@ -108,3 +108,46 @@ def test_the_deployment_is_signed() -> None:
     node.trust(START)
     asyncio.run(node.slots(1))
     assert node.sealed(1) == sealed(node.kept()[0], KEY, DEPLOYMENT)
+
+
+def test_4_records_asked_for_at_once_are_made_one_after_the_other() -> None:
+    node = Node()
+    node.trust(START)
+
+    async def at_once() -> None:
+        gap = lambda *identity: records.Gap(*identity, records.CAUSE_METER, START, START + 4000, 1, 0, 0)  # noqa: E731
+        await asyncio.gather(node.slots(6), *(node.recorder.keep(gap) for _ in range(5)))
+
+    asyncio.run(at_once())
+    asyncio.run(node.recorder.close_batch())
+    check_statements(node)
+    held = node.kept()
+    assert [r.seq for r in held] == list(range(1, node.journal.seq + 1))
+    assert sum(r.KIND == records.READING for r in held) == 6 and sum(r.KIND == records.GAP for r in held) == 5
+
+
+def test_4_what_a_cancelled_task_left_is_in_the_batch_and_nothing_twice() -> None:
+    """Cancelled after each number of steps that a slot has, so at each place where it may wait."""
+    steps = 0
+    while True:
+        node = Node()
+        node.trust(START)
+        asyncio.run(node.slots(1))
+
+        async def cut_short(node: Node = node, steps: int = steps) -> bool:
+            task = asyncio.create_task(node.slots(1))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            return (await asyncio.gather(task, return_exceptions=True))[0] is None
+
+        whole = asyncio.run(cut_short())
+        asyncio.run(node.slots(6))
+        check_statements(node)
+        held = node.kept()
+        assert [r.seq for r in held] == list(range(1, node.journal.seq + 1))
+        assert node.kept(records.STATEMENT)[0].count == sum(r.seq < node.kept(records.STATEMENT)[0].seq for r in held)
+        if whole:
+            break
+        steps += 1
+    assert steps > 20
