@@ -133,9 +133,9 @@ def enrol(config: settings.Settings, board, nonce: bytes) -> dict[str, str]:  # 
     key = keys.open_key(config.value("state_dir"), board.random)
     fingerprint = keys.fingerprint(config.value("broker.cert"))
     enrolment = records.Enrolment(
-        key.device, key.generation, records.ES256K, key.public, fingerprint, nonce, board.SystemClock().monotonic_ms()
+        key.device, key.generation, key.algorithm, key.public, fingerprint, nonce, board.SystemClock().monotonic_ms()
     )
-    sealed = envelope.seal(enrolment, config.value("deployment"), key.sign)
+    sealed = envelope.seal(enrolment, config.value("deployment"), key.sign, key.algorithm)
     return {"device": key.device.hex(), "public_key": key.public.hex(), "enrolment": sealed.hex()}
 
 

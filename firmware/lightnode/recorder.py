@@ -177,9 +177,9 @@ class Recorder:
     async def _seal(self, record) -> bytes:  # type: ignore[no-untyped-def]
         await tidy()
         payload = records.encode(record)
-        digest = envelope.digest(payload, self._deployment)
+        digest = envelope.digest(payload, self._deployment, self._key.algorithm)
         signature = await sliced(self._key.signing(digest))
-        sealed = envelope.wrap(payload, signature)
+        sealed = envelope.wrap(payload, signature, self._key.algorithm)
         if isinstance(record, records.BatchStatement):
             self._leaves[record.seq] = merkle.leaf_hash(sealed)
         return sealed
