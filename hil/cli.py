@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "fleet": ("hil.commands.fleet", "many light nodes for load on a back end, every reading accounted for"),
     "image": ("hil.commands.image", "builds the emulated chip's image if needed and prints where it is"),
     "types": ("hil.commands.types", "the firmware's types against MicroPython's stubs of the boards"),
+    "bench": ("hil.commands.bench", "measures an area beside its peers: ratios and targets"),
     "budget": ("hil.commands.budget", "instructions, heap and sizes on the emulated chip"),
 }
 

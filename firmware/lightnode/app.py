@@ -20,8 +20,9 @@ import sys
 from lightwire import envelope, records
 
 from . import board as boards
-from . import keys, meter_line, reason, settings, uplink
+from . import keys, meter_line, reason, settings, slices, uplink
 from .clock import SLOT_MS, Clock
+from .compat import pack_heap
 from .conducted import ConductedClock
 from .console import Console
 from .diagnostics import Health
@@ -94,6 +95,8 @@ class Node:
 
     async def run(self) -> None:
         """Samples until the source of time ends. Reset, its reason kept, if the device must start again."""
+        pack_heap(False)
+        slices.pace()
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
         await self._recorder.ready()
@@ -209,14 +212,15 @@ def enrol(config: settings.Settings, board, nonce: bytes) -> dict[str, str]:  # 
     key = keys.open_key(config.value("state_dir"), board.random)
     fingerprint = keys.fingerprint(config.value("broker.cert"))
     enrolment = records.Enrolment(
-        key.device, key.generation, records.ES256K, key.public, fingerprint, nonce, board.SystemClock().monotonic_ms()
+        key.device, key.generation, key.algorithm, key.public, fingerprint, nonce, board.SystemClock().monotonic_ms()
     )
-    sealed = envelope.seal(enrolment, config.value("deployment"), key.sign)
+    sealed = envelope.seal(enrolment, config.value("deployment"), key.sign, key.algorithm)
     return {"device": key.device.hex(), "public_key": key.public.hex(), "enrolment": sealed.hex()}
 
 
 def _run(config: settings.Settings, board, console: bool) -> None:  # type: ignore[no-untyped-def]
     try:
+        pack_heap(True)
         node = Node(config, board, console)
     except Exception as error:  # a start that fails has a reason too: of the journal, of what settings name, of our own
         failed = Reset(records.RESET_FAILURE, 0, reason.line_of(error))

@@ -12,8 +12,7 @@ import asyncio
 from lightwire import envelope, merkle, records
 
 from .batch import SLOT_MS, Batch
-from .compat import collect, sleep_ms
-from .slices import sliced
+from .slices import sliced, tidy
 
 _FRESH = 24  # sealed records kept for the uplink: what a minute makes, until the next Delivery
 
@@ -176,13 +175,11 @@ class Recorder:
         await self._name_dropped()
 
     async def _seal(self, record) -> bytes:  # type: ignore[no-untyped-def]
-        await sleep_ms(0)
+        await tidy()
         payload = records.encode(record)
-        digest = envelope.digest(payload, self._deployment)
-        collect()  # here, where least is alive: signing makes more garbage than all the rest of a cycle
-        await sleep_ms(0)
+        digest = envelope.digest(payload, self._deployment, self._key.algorithm)
         signature = await sliced(self._key.signing(digest))
-        sealed = envelope.wrap(payload, signature)
+        sealed = envelope.wrap(payload, signature, self._key.algorithm)
         if isinstance(record, records.BatchStatement):
             self._leaves[record.seq] = merkle.leaf_hash(sealed)
         return sealed

@@ -17,6 +17,7 @@ import asyncio
 from lightwire import decision, envelope, records
 from lightwire.errors import WireError
 
+from .compat import sleep_ms
 from .slices import holds, opened
 
 _REFUSALS_PER_QUARTER = 32
@@ -77,6 +78,7 @@ class SetPoints:
         """Decides about one sealed set-point; never raises for what came from outside."""
         async with self._lock:
             await self._resume()
+            await sleep_ms(0)
             await self._receive(message)
 
     async def _receive(self, message: bytes) -> None:
