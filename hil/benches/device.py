@@ -26,6 +26,7 @@ from hil import budget
 from hil.benches.figure import Figure
 from hil.errors import PartMissing
 from hil.flash import NorFlash
+from hil.mcu.image import made_with
 from hil.targets.chip import Chip
 from hil.targets.host import Vm
 from hil.targets.target import Job
