@@ -47,9 +47,14 @@ class Session:
         self.in_flight: set[int] = set()
         self.heard = 0
 
-    async def connect(self, client: str, keepalive_s: int) -> bool:
-        """CONNECT with a persistent session; True if the broker still had it. MqttError if refused."""
-        body = _text("MQTT") + b"\x04\x00" + keepalive_s.to_bytes(2, "big") + _text(client)
+    async def connect(self, client: str, keepalive_s: int, is_clean: bool = False) -> bool:
+        """CONNECT with a persistent session; True if the broker still had it. MqttError if refused.
+
+        is_clean: the broker shall forget what was and keep nothing afterwards.
+        """
+        body = (
+            _text("MQTT") + (b"\x04\x02" if is_clean else b"\x04\x00") + keepalive_s.to_bytes(2, "big") + _text(client)
+        )
         await self._send(_packet(0x10, body))
         first, packet = await self._packet()
         if first >> 4 != _CONNACK or len(packet) != 2:

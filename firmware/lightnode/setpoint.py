@@ -9,6 +9,7 @@
    two steps leaves the Decision to the next that comes.
 5. A forged set-point is refused with its reason and counted as an alarm. Refusals are journalled at a bounded rate, so
    that a forger cannot fill the journal; those above it are only counted.
+5. While the energy manager says that the local switch or the emergency stop is on, nothing remote rules or is accepted.
 """
 
 import asyncio
@@ -25,7 +26,8 @@ _ANSWERS_KEPT = 64
 
 
 class SetPoints:
-    """`accepted`: how many since the start; `refused`: how many by reason; `answers`: (seq, set-point) still to be sent."""
+    """`accepted`: how many since the start; `refused`: how many by reason; `answers`: (seq, set-point) still to be sent;
+    `emergency_stop`, `local_switch`: at the site (rule 5)."""
 
     def __init__(self, recorder, journal, clock, settings, device: bytes) -> None:  # type: ignore[no-untyped-def]
         self._recorder = recorder
@@ -37,6 +39,8 @@ class SetPoints:
         self._limits = settings.value("limits.max_withdrawal_w"), settings.value("limits.max_injection_w")
         self._quarter = 0
         self._refusals = 0
+        self.emergency_stop = False
+        self.local_switch = False
         self._points: list[records.SetPoint] = []
         self._lock = asyncio.Lock()
         self._undecided = journal.setpoints()  # accepted; whether there is a Decision is still to be looked at
@@ -48,13 +52,21 @@ class SetPoints:
             self._points.append(envelope.peek(message))
 
     @property
+    def points(self) -> list[records.SetPoint]:
+        """Those accepted that may still rule."""
+        return self._points
+
+    def ruling(self) -> decision.Ruling:
+        """What rules now."""
+        now = self._clock.utc_ms() if self._clock.trusted else None
+        if now is not None:
+            self._points = decision.still_needed(self._points, now)
+        return decision.in_force(self._points, now, self.emergency_stop, self.local_switch)
+
+    @property
     def in_force(self) -> bytes:
         """The id of the set-point whose window is open now, b"" if there is none."""
-        if not self._clock.trusted or not self._points:
-            return b""
-        now = self._clock.utc_ms()
-        self._points = decision.still_needed(self._points, now)
-        ruling = decision.in_force(self._points, now)
+        ruling = self.ruling()
         return ruling.point.id if ruling.mode == decision.RULES_WINDOW else b""
 
     async def ready(self) -> None:
@@ -119,7 +131,13 @@ class SetPoints:
         except WireError:
             return records.REFUSED, decision.BAD_SIGNATURE
         state = decision.State(
-            self._device, self._journal.command, *self._limits, self._clock.trusted, self._clock.nonce
+            self._device,
+            self._journal.command,
+            *self._limits,
+            self._clock.trusted,
+            self._clock.nonce,
+            self.emergency_stop,
+            self.local_switch,
         )
         return decision.decide(point, issuer.role, state, self._clock.utc_ms())
 

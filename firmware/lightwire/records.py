@@ -33,7 +33,10 @@ from .layout import kind_of as kind_of
 from .layout import names, start
 from .layout import payload_length as payload_length
 from .payload import read, read_field, written
-from .upkeep import Diagnostics, EmsReport, Manifest, UpdateReport
+from .upkeep import Diagnostics as Diagnostics
+from .upkeep import EmsReport as EmsReport
+from .upkeep import Manifest as Manifest
+from .upkeep import UpdateReport as UpdateReport
 
 
 class Reading(Frozen, namedtuple("Reading", names(READING))):  # type: ignore[misc]

@@ -66,6 +66,15 @@ def test_connect_is_a_persistent_session_of_mqtt_3_1_1() -> None:
     assert there and sent == b"\x10\x10\x00\x04MQTT\x04\x00\x00\x3c\x00\x043/ab"
 
 
+def test_a_clean_session_says_so() -> None:
+    async def run() -> bytes:
+        wire = Wire(b"\x20\x02\x00\x00")
+        assert await wire.session.connect("c", 60, True) is False
+        return wire.sent
+
+    assert asyncio.run(run()) == b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01c"
+
+
 @pytest.mark.parametrize("answer", [b"\x20\x02\x00\x05", b"\x30\x02\x00\x00", b""])
 def test_a_refused_connection_is_named(answer: bytes) -> None:
     async def run() -> None:

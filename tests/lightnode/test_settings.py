@@ -30,6 +30,12 @@ def test_good_settings_are_read() -> None:
     assert Settings(good()).value("broker.port") == 8883
 
 
+def test_without_an_energy_manager_nothing_listens() -> None:
+    found = Settings(good())
+    assert [found.value(f"ems.{key}") for key in ("listen", "serial", "broker", "ca")] == [None] * 4
+    assert (found.value("ems.unit"), found.value("ems.silent_s")) == (1, 120)
+
+
 @pytest.mark.parametrize(
     ("table", "key", "value", "says"),
     [
@@ -80,6 +86,11 @@ HOSTILE = [
     (changed("", "conductor", "here"), "conductor is 'here', host:port or null belongs here"),
     (changed("", "conductor", "h:\u00b2"), "conductor is 'h:"),
     (changed("meter", "map", []), "meter.map is [], known maps are"),
+    (changed("", "ems", {"listen": "1502"}), "ems.listen is '1502', host:port or null belongs here"),
+    (changed("", "ems", {"serial": ""}), "ems.serial is '', a text on one line belongs here"),
+    (changed("", "ems", {"silent_s": 9}), "ems.silent_s is 9, a whole number from 10 to 3600 belongs here"),
+    (changed("", "ems", {"unit": 0}), "ems.unit is 0, a whole number from 1 to 247 belongs here"),
+    (changed("", "ems", 7), "ems is 7, an object belongs here"),
     (changed("", "issuers", 1), "issuers is 1, a list belongs here"),
     (changed("", "issuers", [7]), "issuers[0] is 7, exactly id, role and key belong here"),
 ]
@@ -136,3 +147,49 @@ def test_the_application_in_the_vm_ends_with_code_1_and_one_line(
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     assert done.stderr.startswith(f"lightnode: {path}: {says}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("network.address", "10.0.0.2/255.0.0.0/10.0.0.1/10.0.0.1", ("10.0.0.2", "255.0.0.0", "10.0.0.1", "10.0.0.1")),
+        ("network.address", None, None),
+        ("network.ssid", "our site", "our site"),
+        ("network.lan_pins", [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
+        ("meter.de_pin", 4, 4),
+        ("console", True, True),
+    ],
+)
+def test_settings_of_a_board_may_be_left_out_and_are_checked_when_there(key: str, value: Any, wanted: Any) -> None:
+    document = good()
+    assert Settings(document).value(key) in (None, False)
+    _put(document, key, value)
+    assert Settings(document).value(key) == wanted
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("network.address", "10.0.0.2", "ADDRESS/MASK/GATEWAY/NAMESERVER"),
+        ("network.address", "10.0.0.2/255.0.0.0/10.0.0.1/10.0.0.256", "ADDRESS/MASK/GATEWAY/NAMESERVER"),
+        ("network.address", 7, "ADDRESS/MASK/GATEWAY/NAMESERVER"),
+        ("network.interface", "bluetooth", "wlan or lan"),
+        ("network.lan_pins", [1, 2], "five pins"),
+        ("network.lan_pins", [1, 2, 3, 4, 64], "from 0 to 63"),
+        ("network.ssid", "", "a text on one line"),
+        ("network.password", "secret", "unknown key network.password"),
+        ("meter.de_pin", "4", "a whole number from 0 to 63"),
+        ("console", 1, "true or false"),
+    ],
+)
+def test_a_wrong_setting_of_a_board_is_one_line_without_a_secret(key: str, value: Any, words: str) -> None:
+    document = good()
+    _put(document, key, value)
+    with pytest.raises(SettingsError) as refused:
+        Settings(document)
+    assert words in str(refused.value) and "secret" not in str(refused.value)
+
+
+def _put(document: Any, key: str, value: Any) -> None:
+    table, _, name = key.rpartition(".")
+    (document.setdefault(table, {}) if table else document)[name] = value
