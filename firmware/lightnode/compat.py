@@ -30,7 +30,7 @@ def pack_heap(on: bool) -> None:
     """
     if SCARCE:
         gc.collect()
-        gc.threshold(1024 if on else -1)  # type: ignore[call-arg]
+        gc.threshold(1024 if on else -1)  # type: ignore[attr-defined, unused-ignore]
 
 
 def place_of(error: Exception) -> str:
