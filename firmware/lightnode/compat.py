@@ -30,12 +30,7 @@ def pack_heap(on: bool) -> None:
     """
     if SCARCE:
         gc.collect()
-        gc.threshold(1024 if on else -1)  # type: ignore[call-arg]
-
-
-def free_bytes() -> int:
-    """Free heap; without a bound where memory is not scarce."""
-    return gc.mem_free() if SCARCE else 1 << 30  # type: ignore[attr-defined, no-any-return]
+        gc.threshold(1024 if on else -1)  # type: ignore[attr-defined, unused-ignore]
 
 
 def place_of(error: Exception) -> str:

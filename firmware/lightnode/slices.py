@@ -9,7 +9,7 @@
 from lightwire import ecdsa, envelope
 from lightwire.errors import BadSignature
 
-from . import compat
+from . import compat, heap
 from .compat import sleep_ms
 
 _GARBAGE_BYTES = 9216  # of a slice
@@ -18,7 +18,7 @@ _slices = [0, 12]  # since garbage was collected; how many may be
 
 def pace() -> None:
     """Rule 3 for the heap that is free now: called when the node is made."""
-    _slices[1] = max(2, compat.free_bytes() // _GARBAGE_BYTES - 1)
+    _slices[1] = max(2, (heap.free_bytes() or 1 << 30) // _GARBAGE_BYTES - 1)
 
 
 async def tidy() -> None:
