@@ -105,7 +105,7 @@ class Download:
     def _bring(self, row_bytes: int, path: str, size: int, digest: bytes):  # type: ignore[no-untyped-def]
         where = self._path(path)
         have = files.size(where)
-        if have < 0:
+        if have <= 0:
             files.make_folders(where)
             yield from self._copy(path, size, digest)
             have = files.size(where)
@@ -123,9 +123,7 @@ class Download:
         if not self._running or files.size(source) != size:
             return
         if (yield from _digest(source)) == digest:
-            for block in files.blocks(source):
-                files.append(self._path(path), block)
-                yield
+            yield from files.copy(source, self._path(path))
 
     def _read_back(self, where: str, size: int, digest: bytes):  # type: ignore[no-untyped-def]
         """A file that is not as listed is gone afterwards."""

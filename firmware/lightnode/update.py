@@ -8,7 +8,7 @@
    dropped unread, so that a forger costs neither journal nor time. The same announcement is answered once in that time.
 4. A trial passes when the meter was read, a signature was made and verified and the broker was reached, all by the code
    on trial. Without meter TRIAL_MS after the start, without broker BROKER_MS after it, the release is rolled back. One
-   that came over the cable to a node whose broker was away is committed after GRACE_MS without it.
+   that came over the cable to a node whose broker was away is committed then: going back would not bring the broker.
 5. The commit raises sequence and floor, makes the next key count, and gives up the other directory if its release is
    below the floor. It is one write of the state.
 6. The report of a commit or of a return is in the state until it is in the journal; a cut between may give it twice.
@@ -26,8 +26,7 @@ from . import download
 from .compat import sleep_ms
 
 TRIAL_MS = 600_000
-GRACE_MS = 1_800_000
-BROKER_MS = 3_600_000
+BROKER_MS = 1_800_000
 REFUSALS_MAX = 8
 ASK_AGAIN_MS = 10_000
 _QUARTER_MS = 900_000
@@ -242,10 +241,13 @@ class Updates:
         if not self._sampler.produced:
             if now > TRIAL_MS:
                 self._roll_back(update.METER)
-        elif self._uplink.sessions or (self._state.flags & states.OFFLINE and now > GRACE_MS):
+        elif self._uplink.sessions:
             self._commit()
         elif now > BROKER_MS:
-            self._roll_back(update.BROKER)
+            if self._state.flags & states.OFFLINE:
+                self._commit()
+            else:
+                self._roll_back(update.BROKER)
 
     def _commit(self) -> None:
         """Rule 5."""
