@@ -134,19 +134,22 @@ class Download:
                 raise Refused(update.CONTENT)
 
     def _check(self):  # type: ignore[no-untyped-def]
+        """Everything once more, as it now is on flash."""
         listing = kept_offer(self._root)[chooser.SEALED_BYTES :]
         chooser.remove_strangers(chooser.folder(self._root, self._slot), listing, lambda line: None)
-        failures = self._failures
-        total = 0
-        for path, size, digest in update.decode_listing(listing):
+        failures, total = self._failures, 0
+        at = chooser.SEALED_BYTES
+        row = files.line(self._root + _OFFER, at)
+        while row:
+            path, size, digest = update.entry(str(row[:-1], "utf-8"))
             yield from self._read_back(self._path(path), size, digest)
             total += size
+            at += len(row)
+            row = files.line(self._root + _OFFER, at)
         if total != self.manifest.total_bytes:
             raise Refused(update.TOTALS)
-        if self._failures == failures:
-            self.is_complete = True
-        else:
-            self._at = chooser.SEALED_BYTES
+        self._at = chooser.SEALED_BYTES  # for what has to be fetched again
+        self.is_complete = self._failures == failures
 
 
 def _digest(path: str):  # type: ignore[no-untyped-def]
