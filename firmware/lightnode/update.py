@@ -110,7 +110,7 @@ class Updates:
 
     async def step(self) -> None:
         """Does all that may be done now."""
-        if self._state.outcome and self._sampler.produced:
+        if self._state.outcome and (self._sampler.produced or self._clock.monotonic_ms() > TRIAL_MS):
             await self._report_outcome()
         if self._state.trial:
             if self.is_on_trial:
