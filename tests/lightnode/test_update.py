@@ -223,6 +223,12 @@ def test_3_the_same_announcement_is_answered_once(device: Device) -> None:
     assert device.outcomes() == [(REFUSED, "rollback")]
 
 
+def test_3_of_an_announcement_that_is_too_long_no_more_is_kept_than_shows_it(device: Device) -> None:
+    device.announce(bytes(65_536))
+    assert device.outcomes() == [(REFUSED, "malformed")]
+    assert device.reports()[0].digest == hashlib.sha256(bytes(8_404)).digest()
+
+
 def broken(data: bytes) -> bytes:
     return data[:-1] + bytes((data[-1] ^ 1,))
 
