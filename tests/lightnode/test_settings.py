@@ -182,3 +182,7 @@ def test_a_wrong_setting_of_a_board_is_one_line_without_a_secret(key: str, value
 def _put(document: Any, key: str, value: Any) -> None:
     table, _, name = key.rpartition(".")
     (document.setdefault(table, {}) if table else document)[name] = value
+
+
+def test_the_example_for_a_board_is_good() -> None:
+    assert load(str(ROOT / "firmware" / "device" / "config.example.json")).value("network.ssid") == "site"
