@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "meter": ("hil.meters.command", "an emulated meter"),
     "fleet": ("hil.commands.fleet", "many light nodes for load on a back end, every reading accounted for"),
     "image": ("hil.commands.image", "builds the emulated chip's image if needed and prints where it is"),
+    "types": ("hil.commands.types", "the firmware's types against MicroPython's stubs of the boards"),
     "budget": ("hil.commands.budget", "instructions, heap and sizes on the emulated chip"),
 }
 

@@ -8,7 +8,12 @@ import os
 
 import machine
 import mps2
+from lightwire import records
 
+from .board_port import Terminal
+from .board_port import keep_reason as keep_reason
+from .board_port import last_reason as last_reason
+from .heap import largest_block_bytes as largest_block_bytes
 from .system_clock import SystemClock as SystemClock
 
 _JOURNAL_FIRST = 0  # sectors of the flash: 0-159 journal, 160-255 files
@@ -28,8 +33,8 @@ def open_flash(path: str, size: int):  # type: ignore[no-untyped-def]
     return mps2.Partition(_JOURNAL_FIRST, size // _SECTOR)
 
 
-def open_serial(path: str):  # type: ignore[no-untyped-def]
-    """(reader, writer) streams of the UART with this number."""
+def open_serial(path: str, **line: object):  # type: ignore[no-untyped-def]
+    """(reader, writer) streams of the UART with this number; the emulator's line has no speed and no pins."""
     port = machine.UART(int(path), baudrate=9600)
     return asyncio.StreamReader(port), asyncio.StreamWriter(port, {})
 
@@ -39,6 +44,44 @@ def check_files(paths: list[str]) -> str:
     return ""
 
 
+def open_network(value) -> None:  # type: ignore[no-untyped-def]
+    """There is none."""
+
+
+def link() -> str:
+    """There is none."""
+    return "none"
+
+
 async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
     """OSError: this board has no network."""
     raise OSError("no network")
+
+
+class Watchdog:
+    """The board's watchdog. It cannot be stopped."""
+
+    def __init__(self, timeout_ms: int) -> None:
+        self._timer = machine.WDT(timeout=timeout_ms)
+
+    def feed(self) -> None:
+        """Begins anew."""
+        self._timer.feed()
+
+    def release(self) -> None:
+        """It goes on."""
+
+
+def watchdog(timeout_ms: int) -> Watchdog:
+    """Armed from here on."""
+    return Watchdog(timeout_ms)
+
+
+def reset_cause() -> int:
+    """Whether the watchdog or the power began this start."""
+    return records.RESET_WATCHDOG if mps2.by_watchdog() else records.RESET_POWER
+
+
+def open_console() -> Terminal:
+    """UART 0, where the REPL is."""
+    return Terminal(True)

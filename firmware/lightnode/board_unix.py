@@ -2,10 +2,21 @@
 
 import asyncio
 import os
+import sys
 
+from lightwire import records
+
+from .board_port import Terminal
+from .board_port import check_files as check_files
+from .board_port import connect as connect
+from .board_port import keep_reason as keep_reason
+from .board_port import last_reason as last_reason
+from .heap import largest_block_bytes as largest_block_bytes
 from .system_clock import SystemClock as SystemClock
 
 SECTOR = 4096
+_F_SETFL = 4
+_O_NONBLOCK = 0o4000  # of Linux; 4 on the others
 
 
 def random(count: int) -> bytes:
@@ -63,8 +74,8 @@ def _open_whole(path: str, blocks: int):  # type: ignore[no-untyped-def]
     return file
 
 
-def open_serial(path: str):  # type: ignore[no-untyped-def]
-    """(reader, writer) streams of a tty in raw mode; OSError if it is not there."""
+def open_serial(path: str, **line: object):  # type: ignore[no-untyped-def]
+    """(reader, writer) streams of a tty in raw mode; OSError if it is not there. Its speed and pins are the system's."""
     import termios
 
     port = open(path, "r+b", 0)
@@ -76,27 +87,59 @@ def open_serial(path: str):  # type: ignore[no-untyped-def]
     return asyncio.StreamReader(port), asyncio.StreamWriter(port, {})
 
 
-def check_files(paths: list[str]) -> str:
-    """The first of the paths that cannot be read; "" if all can."""
-    for path in paths:
-        try:
-            open(path, "rb").close()
-        except OSError:
-            return path
-    return ""
+def open_network(value) -> None:  # type: ignore[no-untyped-def]
+    """The system has its own network."""
 
 
-async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
-    """(reader, writer) of a TLS connection with a client certificate; files in DER. OSError or ValueError if it fails."""
-    import tls
+def link() -> str:
+    """The system's network."""
+    return "of the system"
 
-    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    context.verify_mode = tls.CERT_REQUIRED
-    with open(ca, "rb") as file:
-        context.load_verify_locations(file.read())
-    with open(cert, "rb") as file:
-        certificate = file.read()
-    with open(key, "rb") as file:
-        context.load_cert_chain(certificate, file.read())
-    name = "localhost" if host.startswith("127.") else host
-    return await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
+
+class Watchdog:
+    """alarm(2): unfed, the kernel ends the process, whatever it is stuck in."""
+
+    def __init__(self, timeout_ms: int) -> None:
+        import ffi
+
+        self._alarm = ffi.open(None).func("I", "alarm", "I")
+        self._seconds = (timeout_ms + 999) // 1000
+        self.feed()
+
+    def feed(self) -> None:
+        """Begins anew."""
+        self._alarm(self._seconds)
+
+    def release(self) -> None:
+        """The process ends by itself."""
+        self._alarm(0)
+
+
+def watchdog(timeout_ms: int) -> Watchdog:
+    """The kernel's alarm clock."""
+    return Watchdog(timeout_ms)
+
+
+def reset_cause() -> int:
+    """What is not kept was a loss of power: nobody tells a process how the one before it ended."""
+    return records.RESET_POWER
+
+
+def open_console() -> Terminal:
+    """The process's terminal, which echoes by itself."""
+    return Terminal(False, _unblocked_output())
+
+
+def _unblocked_output():  # type: ignore[no-untyped-def]
+    """Standard output opened once more, not blocking: a terminal with room for one byte is ready, and then takes no more.
+
+    None where it cannot be opened: a socket.
+    """
+    import ffi
+
+    try:
+        output = open("/dev/stdout", "ab", 0)
+    except OSError:
+        return None
+    ffi.open(None).func("i", "fcntl", "iii")(output.fileno(), _F_SETFL, _O_NONBLOCK if sys.platform == "linux" else 4)
+    return output

@@ -26,7 +26,7 @@ class ConductedClock:
     async def join(self, name: str) -> None:
         """Connects and says who it is; NodeError if there is no conductor."""
         try:
-            self._reader, self._writer = await asyncio.open_connection(*self._address)
+            self._reader, self._writer = await asyncio.open_connection(*self._address)  # type: ignore[assignment]
             await self._say({"part": name, "phase": _PHASE})
         except OSError:
             raise NodeError("no conductor at {}:{}".format(*self._address))

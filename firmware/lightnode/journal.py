@@ -52,6 +52,7 @@ class Journal:
         self._last: records.Reading | None = None
         self._base = Base(0, generation, 0, 0, 0, 0, vt_ratio)
         self._opened = 0
+        self._sectors = flash.ioctl(4, 0)
         self._ring = Ring(flash, self._opening, self._retired)
         self._mount()
 
@@ -79,6 +80,12 @@ class Journal:
         """The receipt of this statement was checked."""
         if self.unproven.pop(seq, None) is not None:
             self._write(_RECEIPT, seq.to_bytes(4, "big"))
+
+    @property
+    def fill_permille(self) -> int:
+        """Share of the sectors that hold what is not acknowledged and so may not be reused."""
+        held = [sector for sector in self._ring.sectors if sector.last > self.acked]
+        return len(held) * 1000 // self._sectors
 
     def setpoints(self) -> list[bytes]:
         """Sealed set-points that were accepted and had not ended at the time floor, in order of command number."""
@@ -285,7 +292,7 @@ class Journal:
             self._write(kind, body)
             return
         if kind == _SETPOINT:
-            self.accept(*struct.unpack(">IQ", body[:12]), body[12:])
+            self.accept(*struct.unpack(">IQ", body[:12]), body[12:])  # type: ignore[call-arg]
             return
         record = unpack(base, self._device, body) if kind == SHORT else records.decode(body)
         if record.seq > self.acked:

@@ -67,8 +67,8 @@ def quantities(name: str, blocks: list[bytes], ct_ratio: int, vt_ratio: int) -> 
 
     def scaled(quantity: str, factor: int, shift: int = 0) -> int:
         request, offset = layout[quantity]
-        at = 2 * (offset + shift)
-        return exact(blocks[request][at : at + 4], factor)
+        at = 2 * (offset + shift)  # type: ignore[operator]
+        return exact(blocks[request][at : at + 4], factor)  # type: ignore[call-overload]
 
     ratio = ct_ratio * vt_ratio
     voltages = [scaled("voltage", 10, 2 * phase) * vt_ratio * 100 for phase in range(3)]

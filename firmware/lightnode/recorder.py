@@ -62,7 +62,7 @@ class Recorder:
             return seq + 1, self._fresh[seq + 1]
         if self._drain is None or self._drained != seq:
             self._drain = self._journal.after(seq)
-        for record in self._drain:
+        for record in self._drain:  # type: ignore[attr-defined]
             self._drained = record.seq
             return record.seq, self._seal(record)
         self._drain = None

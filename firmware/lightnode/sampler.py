@@ -40,6 +40,7 @@ class Sampler:
         self.produced = 0
         self.missed = 0
         self.meter_errors = 0
+        self.answer: object = None  # of the last slot: the meter's quantities, or why there are none
 
     async def slot(self, mark: int) -> None:
         """Does one slot; mark in monotonic ms."""
@@ -55,10 +56,12 @@ class Sampler:
             self._recorder.close_if_over(slot_ms)
         try:
             found = await meter.read(self._master, self._map, self._unit, *self._ratios)
-        except MeterError:
+        except MeterError as error:
+            self.answer = str(error)
             self.meter_errors += 1
             self._begin_gap(records.CAUSE_METER, mark)
             return
+        self.answer = found
         if trusted:
             self._name(mark)
         self._keep(mark, slot_ms, 0 if trusted else records.UNTRUSTED_CLOCK, found)

@@ -77,11 +77,11 @@ class SetPoints:
         for message in self._journal.setpoints():
             point = envelope.peek(message)
             digest = envelope.payload_digest(records.encode(point))
-            self._points.append(point)
+            self._points.append(point)  # type: ignore[arg-type]
             if digest in self._journal.decided:
                 self._answer(self._journal.decided[digest], message)
             else:
-                self._keep(point, digest, message, records.ACCEPTED, decision.NONE)
+                self._keep(point, digest, message, records.ACCEPTED, decision.NONE)  # type: ignore[arg-type]
 
     def _decide(self, message: bytes, point: records.SetPoint) -> tuple[int, int]:
         issuer = None

@@ -26,6 +26,9 @@ _FORMS = {
     "meter.port": "text",
     "meter.unit": (1, 247),
     "meter.map": "map",
+    "meter.tx_pin": "pin",
+    "meter.rx_pin": "pin",
+    "meter.de_pin": "pin",
     "meter.ct_ratio": (1, 10000),
     "meter.vt_ratio": (1, 10000),
     "limits.max_withdrawal_w": (0, 2**31 - 1),
@@ -36,10 +39,27 @@ _FORMS = {
     "update.root": "text",
     "update.key": "update key",
     "update.key_generation": (1, 65535),
+    "network.interface": "interface",
+    "network.ssid": "text or null",
+    "network.password_file": "text or null",
+    "network.address": "network",
+    "network.lan_pins": "pins",
+    "network.hostname": "text",
     "conductor": "address",
     "trace": "flag",
+    "console": "flag",
 }
 _DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then holds
+    "meter.tx_pin": None,
+    "meter.rx_pin": None,
+    "meter.de_pin": None,
+    "network.interface": "wlan",
+    "network.ssid": None,
+    "network.password_file": None,
+    "network.address": None,
+    "network.lan_pins": None,
+    "network.hostname": "lightnode",
+    "console": False,
     "hardware": "unknown",
     "update.root": "/app",
     "update.key": None,
@@ -107,6 +127,14 @@ def _shown(value: object) -> str:
 
 
 def _checked(key: str, form: object, value: object) -> object:
+    if value is None and form in ("pin", "pins", "text or null", "network", "address"):
+        return None
+    if form == "pin":
+        form = 0, 63
+    if form == "pins":
+        if not isinstance(value, list) or len(value) != 5:
+            raise _wrong(key, value, "five pins or null belong here: sck, mosi, miso, cs, int")
+        return [_checked(key, "pin", pin) for pin in value]
     if isinstance(form, tuple):
         if isinstance(value, bool) or not isinstance(value, int) or not form[0] <= value <= form[1]:
             raise _wrong(key, value, f"a whole number from {form[0]} to {form[1]} belongs here")
@@ -123,11 +151,15 @@ def _checked(key: str, form: object, value: object) -> object:
         raise _wrong(key, value, "1 to 16 of a-z, 0-9 and - belong here")
     if form == "flag" and not isinstance(value, bool):
         raise _wrong(key, value, "true or false belongs here")
-    if form == "address" and value is not None and not _is_address(value):
+    if form == "interface" and value not in ("wlan", "lan"):
+        raise _wrong(key, value, "wlan or lan belongs here")
+    if form == "network":
+        return _network(key, value)
+    if form == "address" and not _is_address(value):
         raise _wrong(key, value, "host:port or null belongs here")
     if form == "map" and not (isinstance(value, str) and value in MAPS):
         raise _wrong(key, value, "known maps are " + ", ".join(sorted(MAPS)))
-    if form == "text" and not _is_line(value):
+    if form in ("text", "text or null") and not _is_line(value):
         raise _wrong(key, value, "a text on one line belongs here")
     return value
 
@@ -143,6 +175,18 @@ def _key(key: str, value: object) -> bytes:
     if found[0] not in (2, 3):
         raise _wrong(key, value, "a compressed public key belongs here, it begins with 02 or 03")
     return found
+
+
+def _network(key: str, value: object) -> tuple[str, ...]:
+    parts = tuple(value.split("/")) if isinstance(value, str) else ()
+    if len(parts) != 4 or not all([_is_ipv4(part) for part in parts]):
+        raise _wrong(key, value, "ADDRESS/MASK/GATEWAY/NAMESERVER or null (DHCP) belongs here")
+    return parts
+
+
+def _is_ipv4(text: str) -> bool:
+    numbers = text.split(".")
+    return len(numbers) == 4 and all([0 < len(n) < 4 and _has_only("0123456789", n) and int(n) < 256 for n in numbers])
 
 
 def _is_address(value: object) -> bool:

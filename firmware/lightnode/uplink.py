@@ -25,6 +25,8 @@ RECEIPT_LATE_MS = 2 * 3_600_000
 _QUARTER_MS = 900_000
 _PAUSE_MIN_MS = 50
 _PAUSE_MAX_MS = 30_000
+_OPEN_S = 60  # to a session that takes publications
+SILENT_MS = 180_000  # what `run` may go without a sign of life: opening a session, and what it pauses before
 
 
 class Uplink:
@@ -46,6 +48,7 @@ class Uplink:
         self._setpoints = setpoints
         self._device = device
         self._work = asyncio.Event()
+        self._alive = lambda: None
         self._sent = 0
         self._progress_ms = 0
         self._looked_ms = 0
@@ -61,14 +64,16 @@ class Uplink:
         self.updates = None  # takes `update` and `chunk`, and says what to ask for on `fetch`
         recorder.wake = self._work.set
 
-    async def run(self) -> None:
-        """Connects, works, connects again with growing pauses; never returns."""
+    async def run(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
+        """Connects, works, connects again with growing pauses; never returns. alive() is called at each step."""
+        self._alive = alive
         pause_ms = _PAUSE_MIN_MS
         while True:
+            alive()
             before = self.sessions
             try:
                 await self._session()
-            except (OSError, MqttError, ValueError):
+            except (OSError, MqttError, ValueError, asyncio.TimeoutError):
                 pause_ms = _PAUSE_MIN_MS if self.sessions > before else min(pause_ms * 2, _PAUSE_MAX_MS)
             await sleep_ms(pause_ms + pause_ms * self._random(1)[0] // 512)
 
@@ -90,11 +95,10 @@ class Uplink:
                 self.alarms += 1
 
     async def _session(self) -> None:
-        reader, writer = await self._connect()
+        reader, writer = await asyncio.wait_for(self._connect(), _OPEN_S)
         session = Session(reader, writer, self._received, self._work.set)
         try:
-            await session.connect(topics.station(self._device), KEEPALIVE_S)
-            await session.subscribe([topics.topic(self._device, channel) for channel in topics.DOWNLINK])
+            await asyncio.wait_for(self._enter(session), _OPEN_S)
             self._sent = self._journal.acked
             self._asked_ms = None
             self._setpoints.answers[:0] = self._unsure
@@ -110,9 +114,14 @@ class Uplink:
             self.connected = False
             session.close()
 
+    async def _enter(self, session: Session) -> None:
+        await session.connect(topics.station(self._device), KEEPALIVE_S)
+        await session.subscribe([topics.topic(self._device, channel) for channel in topics.DOWNLINK])
+
     async def _send(self, session: Session, listening) -> None:  # type: ignore[no-untyped-def]
         idle_s = heard = 0
         while True:
+            self._alive()
             if listening.done():
                 await listening
             self._work.clear()

@@ -8,6 +8,17 @@ class Frozen:
     """What every record class has: checks when made, no assignment afterwards (also in MicroPython)."""
 
     KIND = 0
+    # fields that most kinds have, for who has looked at the kind
+    seq: int
+    boot: int
+    generation: int
+    device: bytes
+    operator: bytes
+    digest: bytes
+    nonce: bytes
+    incarnation: bytes
+    utc_ms: int
+    end_ms: int
 
     def __init__(self, *values: object, **named: object) -> None:
         # the arguments are looked at, not the fields: MicroPython makes the tuple only after __init__

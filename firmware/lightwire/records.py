@@ -32,7 +32,10 @@ from .layout import field_bytes, names, read_field, start
 from .layout import fields as fields
 from .layout import kind_of as kind_of
 from .layout import payload_length as payload_length
-from .upkeep import Diagnostics, EmsReport, Manifest, UpdateReport
+from .upkeep import Diagnostics as Diagnostics
+from .upkeep import EmsReport as EmsReport
+from .upkeep import Manifest as Manifest
+from .upkeep import UpdateReport as UpdateReport
 
 
 class Reading(Frozen, namedtuple("Reading", names(READING))):  # type: ignore[misc]

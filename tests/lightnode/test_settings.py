@@ -151,3 +151,53 @@ def test_the_application_in_the_vm_ends_with_code_1_and_one_line(
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
     assert done.stderr.startswith(f"lightnode: {path}: {says}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("network.address", "10.0.0.2/255.0.0.0/10.0.0.1/10.0.0.1", ("10.0.0.2", "255.0.0.0", "10.0.0.1", "10.0.0.1")),
+        ("network.address", None, None),
+        ("network.ssid", "our site", "our site"),
+        ("network.lan_pins", [1, 2, 3, 4, 5], [1, 2, 3, 4, 5]),
+        ("meter.de_pin", 4, 4),
+        ("console", True, True),
+    ],
+)
+def test_settings_of_a_board_may_be_left_out_and_are_checked_when_there(key: str, value: Any, wanted: Any) -> None:
+    document = good()
+    assert Settings(document).value(key) in (None, False)
+    _put(document, key, value)
+    assert Settings(document).value(key) == wanted
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("network.address", "10.0.0.2", "ADDRESS/MASK/GATEWAY/NAMESERVER"),
+        ("network.address", "10.0.0.2/255.0.0.0/10.0.0.1/10.0.0.256", "ADDRESS/MASK/GATEWAY/NAMESERVER"),
+        ("network.address", 7, "ADDRESS/MASK/GATEWAY/NAMESERVER"),
+        ("network.interface", "bluetooth", "wlan or lan"),
+        ("network.lan_pins", [1, 2], "five pins"),
+        ("network.lan_pins", [1, 2, 3, 4, 64], "from 0 to 63"),
+        ("network.ssid", "", "a text on one line"),
+        ("network.password", "secret", "unknown key network.password"),
+        ("meter.de_pin", "4", "a whole number from 0 to 63"),
+        ("console", 1, "true or false"),
+    ],
+)
+def test_a_wrong_setting_of_a_board_is_one_line_without_a_secret(key: str, value: Any, words: str) -> None:
+    document = good()
+    _put(document, key, value)
+    with pytest.raises(SettingsError) as refused:
+        Settings(document)
+    assert words in str(refused.value) and "secret" not in str(refused.value)
+
+
+def _put(document: Any, key: str, value: Any) -> None:
+    table, _, name = key.rpartition(".")
+    (document.setdefault(table, {}) if table else document)[name] = value
+
+
+def test_the_example_for_a_board_is_good() -> None:
+    assert load(str(ROOT / "firmware" / "device" / "config.example.json")).value("network.ssid") == "site"

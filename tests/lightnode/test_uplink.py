@@ -140,3 +140,25 @@ def test_1_what_is_sent_are_the_sealed_records_in_order(node: Node) -> None:
     mine = [payload for topic, payload in sent if topic.endswith("record")]
     assert [envelope.peek(m).seq for m in mine] == list(range(1, node.journal.seq + 1))
     assert mine == [node.recorder.sealed(seq) for seq in range(1, node.journal.seq + 1)]
+
+
+def test_a_broker_that_takes_the_connection_and_says_nothing_is_left_and_tried_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightnode.uplink._OPEN_S", 0.01)
+    made = uplink(node)
+    signs, tried = [], []
+
+    async def silent() -> None:
+        tried.append(1)
+        await asyncio.Event().wait()
+
+    async def scene() -> None:
+        running = asyncio.create_task(made.run(lambda: signs.append(1)))
+        while len(tried) < 3:
+            await asyncio.sleep(0)
+        running.cancel()
+
+    made._connect = silent
+    asyncio.run(scene())
+    assert len(signs) >= 3 and not made.connected

@@ -8,8 +8,8 @@ CFLAGS += -I$(BOARD_DIR) -I$(USER_C_MODULES)/mps2 -DMP_CONFIGFILE='"mpconfig_lig
 
 LDSCRIPT = $(BOARD_DIR)/mps2.ld
 # gc_init: heap size chosen at start; mp_init: _boot.py after it; gc_collect_end: low-water of the heap;
-# NMI_Handler: the watchdog resets; uart_rx_chr: the console waits asleep
-LDFLAGS += -Wl,--wrap=gc_init,--wrap=mp_init,--wrap=gc_collect_end,--wrap=NMI_Handler,--wrap=uart_rx_chr
+# NMI_Handler: the watchdog resets; uart_rx_chr: the console waits asleep; mp_hal_stdio_poll: asyncio waits for it
+LDFLAGS += -Wl,--wrap=gc_init,--wrap=mp_init,--wrap=gc_collect_end,--wrap=NMI_Handler,--wrap=uart_rx_chr,--wrap=mp_hal_stdio_poll
 
 SRC_BOARD_O = shared/runtime/gchelper_native.o shared/runtime/gchelper_thumb2.o
 MPY_CROSS_FLAGS += -march=armv7m

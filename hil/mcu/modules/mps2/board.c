@@ -8,6 +8,7 @@
 #include "py/gc.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
+#include "py/stream.h"
 #include "shared/runtime/pyexec.h"
 #include "board.h"
 
@@ -70,7 +71,7 @@ static void doze(uint64_t ticks) {
     board_ticks();
 }
 
-// Until the deadline, or until a frame has come if that counts; true if it has.
+// Until the deadline, or until a frame or something from the console has come if that counts; true for a frame.
 static bool wait_until(uint64_t deadline, bool frames) {
     uint32_t began = count_now();
     bool came = false;
@@ -86,7 +87,7 @@ static bool wait_until(uint64_t deadline, bool frames) {
             }
             came = true;
         }
-        if ((came && frames) || now >= deadline) {
+        if (now >= deadline || (frames && (came || (BOARD_CONSOLE->state & UART_FULL)))) {
             break;
         }
         doze(deadline - now);
@@ -193,10 +194,14 @@ void __wrap_gc_init(void *start, void *end) {
     __real_gc_init(start, (uint8_t *)start + (heap < most ? heap : most));
 }
 
+static bool by_watchdog;
+
 void __real_mp_init(void);
 void __wrap_mp_init(void);
 void __wrap_mp_init(void) {
     __asm volatile ("cpsid i");
+    by_watchdog = BOARD_UNFED == 1;
+    BOARD_UNFED = 0;
     BOARD_CLOCK->value = 0xffffffff;
     BOARD_CLOCK->reload = 0xffffffff;
     BOARD_CLOCK->ctrl = TIMER_ON;
@@ -212,9 +217,18 @@ void __wrap_mp_init(void) {
 void __wrap_NMI_Handler(void);
 void __wrap_NMI_Handler(void) { // the watchdog was not fed
     BOARD_RESETS += 1;
+    BOARD_UNFED = 1;
+    board_reset();
+}
+
+void board_reset(void) {
     SCB_RESET = 0x05fa0004;
     for (;;) {
     }
+}
+
+bool board_by_watchdog(void) {
+    return by_watchdog;
 }
 
 int __real_uart_rx_chr(void);
@@ -227,4 +241,13 @@ int __wrap_uart_rx_chr(void) {
         }
     }
     return __real_uart_rx_chr();
+}
+
+uintptr_t __wrap_mp_hal_stdio_poll(uintptr_t flags);
+uintptr_t __wrap_mp_hal_stdio_poll(uintptr_t flags) {
+    uintptr_t ready = flags & MP_STREAM_POLL_WR;
+    if ((flags & MP_STREAM_POLL_RD) && (BOARD_CONSOLE->state & UART_FULL)) {
+        ready |= MP_STREAM_POLL_RD;
+    }
+    return ready;
 }

@@ -27,6 +27,8 @@ typedef struct {
 #define BOARD_FLASH ((uint8_t *)0x21000000)           // 16 MB of RAM that plays the flash, see partition.c
 #define BOARD_RESETS (*(volatile uint32_t *)0x203ffff0) // RAM that no reset clears
 
+#define BOARD_UNFED (*(volatile uint32_t *)0x203fffec)   // so does this: the watchdog is what resets
+
 #define BOARD_TICKS_PER_MS (25000)
 
 // Time since the start in ticks of 40 ns of virtual time.
@@ -38,6 +40,10 @@ size_t board_meter_read(uint8_t *to, size_t size);
 
 // A number from the emulator's command line, e.g. heap=131072; otherwise the default.
 uint32_t board_option(const char *name, uint32_t otherwise);
+
+// Whether the watchdog began this start, and a reset as the program asks for one.
+bool board_by_watchdog(void);
+void board_reset(void);
 
 void board_random(uint8_t *to, size_t size);
 

@@ -1,5 +1,6 @@
 // The module mps2: what only this board has. Partition; start() and count() of instructions; spin(n) of known length;
-// watch(on) and lowest() of the heap; resets() by the watchdog since the power came.
+// watch(on) and lowest() of the heap; resets() by the watchdog since the power came,
+// by_watchdog(): whether it began this start; reset() as a program asks for one.
 
 #include "py/gc.h"
 #include "py/runtime.h"
@@ -70,6 +71,17 @@ static mp_obj_t mps2_resets(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(mps2_resets_obj, mps2_resets);
 
+static mp_obj_t mps2_by_watchdog(void) {
+    return mp_obj_new_bool(board_by_watchdog());
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(mps2_by_watchdog_obj, mps2_by_watchdog);
+
+static mp_obj_t mps2_reset(void) {
+    board_reset();
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(mps2_reset_obj, mps2_reset);
+
 static const mp_rom_map_elem_t mps2_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_mps2) },
     { MP_ROM_QSTR(MP_QSTR_Partition), MP_ROM_PTR(&mps2_partition_type) },
@@ -79,6 +91,8 @@ static const mp_rom_map_elem_t mps2_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_spin), MP_ROM_PTR(&mps2_spin_obj) },
     { MP_ROM_QSTR(MP_QSTR_watch), MP_ROM_PTR(&mps2_watch_obj) },
     { MP_ROM_QSTR(MP_QSTR_lowest), MP_ROM_PTR(&mps2_lowest_obj) },
+    { MP_ROM_QSTR(MP_QSTR_by_watchdog), MP_ROM_PTR(&mps2_by_watchdog_obj) },
+    { MP_ROM_QSTR(MP_QSTR_reset), MP_ROM_PTR(&mps2_reset_obj) },
     { MP_ROM_QSTR(MP_QSTR_resets), MP_ROM_PTR(&mps2_resets_obj) },
 };
 static MP_DEFINE_CONST_DICT(mps2_globals, mps2_globals_table);

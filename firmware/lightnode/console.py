@@ -1,0 +1,82 @@
+"""The installer's console: a line in, an answer out, while the node works.
+
+1. A line has at most 64 characters, a command one word, `json` behind it makes the answer one line of JSON for programs. A
+   line that is too long or unknown is answered in one line that does not repeat it.
+2. Reading and writing wait in the event loop, never in the port: who stops reading loses the rest of an answer after 2 s.
+3. It shows what the commands answer and changes nothing.
+"""
+
+import asyncio
+import json
+
+LINE_MAX = 64
+_WRITE_S = 2
+_CHUNK = 64
+_ENDS = b"\r\n"
+_ERASES = b"\x08\x7f"
+
+
+class Console:
+    """stream: read() gives one byte, b"" at the end; write(data) waits until it is taken; `echoes`: what is typed is to
+    be shown. commands: name -> (what it does, coroutine function that gives a dict)."""
+
+    def __init__(self, stream, commands) -> None:  # type: ignore[no-untyped-def]
+        self._stream = stream
+        self._commands = commands
+
+    async def run(self) -> None:
+        """Until the stream ends."""
+        line = b""
+        last = b""
+        while True:
+            byte = await self._stream.read()
+            if not byte:
+                return
+            if self._stream.echoes:
+                await self._say(b"\b \b" if byte in _ERASES else b"\r\n" if byte in _ENDS else byte)
+            if byte in _ENDS:
+                if not (byte == b"\n" and last == b"\r"):
+                    await self._say(await self._answer(line))
+                line = b""
+            elif byte in _ERASES:
+                line = line[:-1]
+            elif len(line) <= LINE_MAX:
+                line += byte
+            last = byte
+
+    async def _answer(self, line: bytes) -> bytes:
+        if len(line) > LINE_MAX:
+            return b"the line is too long\r\n"
+        if not all([32 <= byte < 127 for byte in line]):
+            return b"only printable ASCII is understood\r\n"
+        words = line.decode().split()
+        if not words:
+            return b""
+        as_json = words[1:] == ["json"]
+        if len(words) > 1 and not as_json:
+            return b"only json may stand behind a command\r\n"
+        if words[0] == "help":
+            return self._shown("help", {name: what for name, (what, _) in self._commands.items()}, as_json)
+        if words[0] not in self._commands:
+            return b"no such command, try help\r\n"
+        return self._shown(words[0], await self._commands[words[0]][1](), as_json)
+
+    @staticmethod
+    def _shown(command: str, answer: dict[str, object], as_json: bool) -> bytes:
+        if as_json:
+            return json.dumps({"command": command, "answer": answer}).encode() + b"\r\n"
+        rows = []
+        for name in sorted(answer):
+            value = answer[name]
+            if isinstance(value, list):
+                rows += [str(entry) for entry in value]
+            else:
+                rows.append(f"{name}: {value}")
+        return "".join([row + "\r\n" for row in rows]).encode()
+
+    async def _say(self, text: bytes) -> None:
+        try:
+            for at in range(0, len(text), _CHUNK):
+                await asyncio.wait_for(self._stream.write(text[at : at + _CHUNK]), _WRITE_S)
+        except asyncio.TimeoutError:
+            return  # rule 2
