@@ -23,6 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-cut", action="store_true", help="cut journal and updates at every step instead of a sample (hours)"
     )
+    parser.addoption(
+        "--ems-orders", type=int, default=10, help="orders of the latency test, in real time (100: a minute)"
+    )
 
 
 @pytest.fixture

@@ -49,9 +49,8 @@ class Node:
 
     def __init__(self, config: settings.Settings, board, console: bool = False) -> None:  # type: ignore[no-untyped-def]
         value = config.value
-        missing = board.check_files(
-            [value("broker.ca"), value("broker.cert"), value("broker.key"), value("meter.port")]
-        )
+        files = [value(key) for key in ("broker.ca", "broker.cert", "broker.key", "meter.port", "ems.serial", "ems.ca")]
+        missing = board.check_files([path for path in files if path])
         if missing:
             raise NodeError(missing + " cannot be read")
         self._board = board
@@ -88,6 +87,12 @@ class Node:
             (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS),
             (records.TASK_UPDATE, "update", self._updates.run, 0),
         ]
+        self._ems = None
+        if any([value(key) for key in ("ems.listen", "ems.serial", "ems.broker")]):
+            from .ems import SILENT_MS, Ems  # a node without an energy manager spares its memory
+
+            self._ems = Ems(board, config, self._recorder, self._journal, self._clock, self._setpoints, device)
+            self._tasks.append((records.TASK_EMS, "ems", self._ems.run, SILENT_MS))
         if console or value("console"):
             self._tasks.append((records.TASK_CONSOLE, "console", self._converse, 0))
 
@@ -95,6 +100,8 @@ class Node:
         """Samples until the source of time ends. Reset, its reason kept, if the device must start again."""
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
+        await self._recorder.ready()
+        await self._setpoints.ready()
         silent_ms = 0 if self._conducted else SAMPLER_SILENT_MS
         self._supervisor.add(records.TASK_SAMPLER, "sampler", self._sample, silent_ms, vital=True)
         for number, name, work, bound_ms in self._tasks:
@@ -124,8 +131,11 @@ class Node:
             mark = await self._source.next_slot(due)
             if mark is None:
                 break
+            if self._ems:
+                self._ems.tick()
             await self._health.before_slot(mark)
             await self._sampler.slot(mark)
+            await self._setpoints.ready()
             self._uplink.tick()
             self._updates.tick()
             self._health.after_slot()
@@ -173,7 +183,7 @@ class Node:
             "setpoint": setpoints.in_force.hex(),
             "accepted": setpoints.accepted,
             "refused": sum(setpoints.refused),
-            "alarms": link.alarms + setpoints.alarms,
+            "alarms": link.alarms + setpoints.alarms + (self._ems.alarms if self._ems else 0),
             "times_refused": link.times_refused,
             "clock_error_ms": self._clock.error_ms,
             "restarts": self._supervisor.restarts,

@@ -24,6 +24,7 @@ from lightwire.errors import BadSignature, OutOfRange, WireError
 
 from . import download
 from .compat import sleep_ms
+from .slices import holds, opened, sliced
 
 TRIAL_MS = 600_000
 BROKER_MS = 1_800_000
@@ -189,9 +190,7 @@ class Updates:
 
     async def _check_seal(self, sealed: bytes, key: bytes) -> None:
         """BadSignature unless the key signed it for this deployment."""
-        envelope.open_sealed(
-            sealed, self._deployment, lambda digest, made: ecdsa.verify(ecdsa.SECP256K1, key, digest, made)
-        )
+        await opened(sealed, self._deployment, lambda digest, signature: holds(key, digest, signature))
 
     def _ruling_key(self):  # type: ignore[no-untyped-def]
         """(generation, key or None) of who may sign (rule 1)."""
@@ -239,7 +238,7 @@ class Updates:
         """Rule 4."""
         if not self._has_signed:
             digest = self._state.report_digest
-            if not ecdsa.verify(ecdsa.SECP256K1, self._key.public, digest, self._key.sign(digest)):
+            if not await holds(self._key.public, digest, await sliced(self._key.signing(digest))):
                 self._roll_back(update.OWN_SIGNATURE)
                 return
             self._has_signed = True
@@ -314,7 +313,7 @@ class Updates:
         trusted = self._clock.trusted
         time_ms = self._clock.utc_ms() if trusted else self._clock.monotonic_ms()
         flags = 0 if trusted else records.UNTRUSTED_CLOCK
-        self._recorder.keep(
+        await self._recorder.keep(
             lambda device, generation, boot, seq: records.UpdateReport(
                 device, generation, boot, seq, time_ms, flags, sequence, version, outcome, reason, digest
             )

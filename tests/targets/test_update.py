@@ -37,7 +37,7 @@ class Clock:
 class Recorder:
     def __init__(self):
         self.reports = []
-    def keep(self, make):
+    async def keep(self, make):
         self.reports.append(make(b"12345678", 1, 1, 1))
     def wake(self):
         pass
