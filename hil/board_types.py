@@ -20,7 +20,7 @@ from hil.errors import PartMissing
 BOARDS = ("esp32", "rp2")
 FIRMWARE = Path(__file__).parents[1] / "firmware"
 _PINS = Path(__file__).parent / "typings"
-_PACKAGES = ("lightboot", "lightnode", "lightwire")
+_PACKAGES = ("lightboot", "lightnode", "lightwire", "device")
 
 
 class StubsMissing(PartMissing):
@@ -55,7 +55,8 @@ def _installed(name: str) -> Path:
 
 def _sources(firmware: Path, board: str) -> list[str]:
     others = {f"board_{name}.py" for name in (*BOARDS, "unix", "mps2") if name != board}
-    found = [p for package in _PACKAGES for p in sorted((firmware / package).glob("*.py")) if p.name not in others]
+    folders = (*_PACKAGES, f"device/{board}")
+    found = [p for folder in folders for p in sorted((firmware / folder).glob("*.py")) if p.name not in others]
     return [str(p) for p in found]
 
 

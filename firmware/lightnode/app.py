@@ -36,6 +36,7 @@ from .sampler import Sampler
 from .setpoint import SetPoints
 from .status import Status
 from .supervisor import Supervisor
+from .update import Updates, running_slot
 
 _CONDUCTED_PATIENCE = 20  # a conducted slot waits for us: a busy computer must not look like a silent meter
 WATCHDOG_MS = 3 * SLOT_MS
@@ -74,6 +75,9 @@ class Node:
         master = meter_line.open_master(board, value, TIMEOUT_MS, patience)
         trace = _print_reading if value("trace") else _print_nothing
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
+        running = running_slot(value("update.root"), sys.path[0])
+        self._updates = Updates(config, self._recorder, self._clock, self._key, self._sampler, self._uplink, running)
+        self._uplink.updates = self._updates
         self._supervisor = Supervisor(self._log, self._real.monotonic_ms, self._reason.task)
         self._health = Health(
             self._recorder, self._clock, self._reason, self._facts, board.largest_block_bytes, self._reported
@@ -82,7 +86,8 @@ class Node:
         self._status = Status(config, board, self._key, self._sampler, self._clock, self._log, self._facts)
         board.open_network(value)
         self._tasks: list[tuple[int, str, object, int]] = [
-            (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS)
+            (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS),
+            (records.TASK_UPDATE, "update", self._updates.run, 0),
         ]
         self._ems = None
         if any([value(key) for key in ("ems.listen", "ems.serial", "ems.broker")]):
@@ -136,12 +141,15 @@ class Node:
             await self._sampler.slot(mark)
             await self._setpoints.ready()
             self._uplink.tick()
+            self._updates.tick()
             self._health.after_slot()
             self._status.tick()
             facts = self._facts()
             self._log_changes(facts)
             await self._source.done(facts)
             feed()
+            if self._updates.restart:
+                raise Reset(records.RESET_UPDATE, records.TASK_UPDATE, "another release is to be started")
         if watchdog is not None:
             watchdog.release()
 
@@ -185,6 +193,9 @@ class Node:
             "restarts": self._supervisor.restarts,
             "fault": self._supervisor.fault,
             "reset_cause": self._reason.cause,
+            "release": self._updates.sequence,
+            "on_trial": self._updates.is_on_trial,
+            "updates_refused": self._updates.refused,
         }
 
 

@@ -37,10 +37,11 @@ def random(count: int) -> bytes:
 
 
 def open_flash(path: str, size: int) -> PagedFlash:
-    """The last `size` bytes of the flash's storage; path is not used. OSError if it has no more than that."""
+    """The last `size` bytes of the flash's storage; path is not used. OSError if the file system reaches into them."""
     blocks = rp2.Flash().ioctl(4, 0) or 0
-    if blocks <= size // _SECTOR:
-        raise OSError(f"the flash has {blocks} sectors for files and the journal")
+    files = os.statvfs("/")
+    if files[1] * files[2] > blocks * _SECTOR - size:
+        raise OSError(f"the file system of {files[1] * files[2]} bytes reaches into a journal of {size}")
     return PagedFlash(rp2.Flash(start=blocks * _SECTOR - size, len=size))
 
 

@@ -38,6 +38,10 @@ _FORMS = {
     "limits.max_injection_w": (0, 2**31 - 1),
     "journal.path": "text",
     "journal.bytes": (16384, 2**26),
+    "hardware": "class",
+    "update.root": "text",
+    "update.key": "update key",
+    "update.key_generation": (1, 65535),
     "network.interface": "interface",
     "network.ssid": "text or null",
     "network.password_file": "text or null",
@@ -69,6 +73,10 @@ _DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then hol
     "network.lan_pins": None,
     "network.hostname": "lightnode",
     "console": False,
+    "hardware": "unknown",
+    "update.root": "/app",
+    "update.key": None,
+    "update.key_generation": 1,
     "ems.listen": None,
     "ems.serial": None,
     "ems.unit": 1,
@@ -76,6 +84,7 @@ _DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then hol
     "ems.broker": None,
     "ems.ca": None,
 }
+_CLASS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 _TABLES = [key.split(".")[0] for key in _FORMS if "." in key]
 
 
@@ -155,6 +164,10 @@ def _checked(key: str, form: object, value: object) -> object:
         return _issuers(value)
     if form == "key":
         return _key(key, value)
+    if form == "update key":
+        return None if value is None else _key(key, value)
+    if form == "class" and not (_is_line(value) and len(value) <= 16 and _has_only(_CLASS, value)):  # type: ignore[arg-type]
+        raise _wrong(key, value, "1 to 16 of a-z, 0-9 and - belong here")
     if form == "flag" and not isinstance(value, bool):
         raise _wrong(key, value, "true or false belongs here")
     if form == "interface" and value not in ("wlan", "lan"):
