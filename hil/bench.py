@@ -61,7 +61,9 @@ class Bench:
         seed: str = "bench",
         broker_port: int = 0,
         with_agents: bool = False,
+        node_settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
+        """node_settings: by POD, tables that its node's config.json has besides, {"ems": {"listen": ...}}."""
         self.folder = folder
         self._customers = list(customers) or [plain_customer(pod, start_ms // FRAME_MS) for pod in pods]
         self._seed = seed
@@ -72,6 +74,7 @@ class Bench:
         self.facts: Facts = {}
         self._broker_port = broker_port
         self._with_agents = with_agents
+        self._node_settings = node_settings or {}
         self.agents: dict[str, VirtualAgent] = {}
         self.agent_facts: Facts = {}
         self._produced: dict[str, list[Mapping[str, Any]]] = {}
@@ -138,7 +141,7 @@ class Bench:
         pod = customer["pod"]
         folder = self.folder / "nodes" / pod
         identity = self.identity
-        settings = {
+        settings: dict[str, Any] = {
             "state_dir": str(folder),
             "deployment": identity.deployment.hex(),
             "operator": identity.operator.hex(),
@@ -154,7 +157,7 @@ class Bench:
             "conductor": self.conductor.address,
             "trace": True,
         }  # fmt: skip
-        node = VirtualNode(folder, settings)
+        node = VirtualNode(folder, settings | dict(self._node_settings.get(pod, {})))
         node.save()
         nonce, enrolment = node.enrol()
         tls = self.pki.client(topics.station(node.device))

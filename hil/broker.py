@@ -1,8 +1,8 @@
 """A real mosquitto on a free loopback port: mutual TLS, one access rule per role, queues that do not drop.
 
 The user name is the certificate's common name. A light node `<partition>/<id>` may write its own record, ask, decision and
-fetch and read its own time, delivery, receipt, setpoint, update and chunk; its agent `agent/<partition>/<id>` may read the decision and write
-the execution; `backend` may do the rest. Nobody is anonymous.
+fetch and read its own time, delivery, receipt, setpoint, update and chunk; its agent `agent/<partition>/<id>` may read the
+decision and write the execution; `backend` may do the rest. Nobody is anonymous.
 """
 
 import os
@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -36,7 +37,7 @@ class Broker:
         self._folder = folder
         self._pki = pki
         self._server = pki.server()
-        self._agents: list[str] = []
+        self._rights: list[str] = []
         self.host = "127.0.0.1"
         self.port = port or _free_port()
         self._child: Child | None = None
@@ -56,8 +57,12 @@ class Broker:
         return self._child is not None and self._child.exit_code is None
 
     def admit_agent(self, station: str) -> None:
-        """Gives the agent of a device (`<partition>/<id>`) its rights; takes effect at once if the broker runs."""
-        self._agents.append(station)
+        """Gives the agent of a device (`<partition>/<id>`) its rights."""
+        self.admit(f"agent/{station}", reads=[f"ln/1/{station}/decision"], writes=[f"ln/1/{station}/execution"])
+
+    def admit(self, user: str, reads: Sequence[str] = (), writes: Sequence[str] = ()) -> None:
+        """Gives a user rights to topics; takes effect at once if the broker runs."""
+        self._rights += [f"user {user}", *(f"topic read {t}" for t in reads), *(f"topic write {t}" for t in writes)]
         if self._child is not None:
             self._write_acl()
             os.kill(self._child.pid, signal.SIGHUP)
@@ -115,12 +120,7 @@ class Broker:
     def _write_acl(self) -> None:
         lines = [f"pattern write ln/1/%u/{c}" for c in NODE_WRITES] + [f"pattern read ln/1/%u/{c}" for c in NODE_READS]
         lines += ["user backend", "topic readwrite ln/1/#"]
-        for station in self._agents:
-            lines += [
-                f"user agent/{station}",
-                f"topic read ln/1/{station}/decision",
-                f"topic write ln/1/{station}/execution",
-            ]
+        lines += self._rights
         path = self._folder / "acl"
         path.write_text("\n".join(lines) + "\n")
         path.chmod(0o600)

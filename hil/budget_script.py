@@ -74,24 +74,27 @@ class Node:
         )
         return envelope.seal(made, DEPLOYMENT, signer(DSO))
 
-    def receive(self, channel, message):
-        self.uplink._received(topics.topic(self.key.device, channel), message)
+    async def receive(self, channel, message):
+        await self.uplink._received(topics.topic(self.key.device, channel), message)
 """
 
 COUNTS = (
     PARTS
     + """
-def counted(call):
+async def counted(work):
     gc.collect()
     mps2.start()
-    call()
+    await work
     return mps2.count()
 
 async def main():
     node, found = Node(), {}
     digest = hashlib.sha256(b"to be signed").digest()
     node.key.sign(digest)
-    found["signature"] = counted(lambda: node.key.sign(digest))
+    gc.collect()
+    mps2.start()
+    node.key.sign(digest)
+    found["signature"] = mps2.count()
     for _ in range(4):
         await node.slot()
     gc.collect()
@@ -103,12 +106,12 @@ async def main():
     found["readings"] = readings
     for name in ("acknowledgement_first", "acknowledgement"):
         message = node.delivery()
-        found[name] = counted(lambda: node.receive("delivery", message))
+        found[name] = await counted(node.receive("delivery", message))
         assert node.journal.acked == node.journal.seq
         await node.slot()
     for name in ("set_point_first", "set_point"):
         message = node.set_point()
-        found[name] = counted(lambda: node.receive("setpoint", message))
+        found[name] = await counted(node.receive("setpoint", message))
     assert node.setpoints.accepted == 2 and node.sampler.produced == 22 and node.uplink.alarms == 0
     print(json.dumps(found))
 asyncio.run(main())
@@ -128,10 +131,54 @@ async def main():
     mps2.watch(True)
     for _ in range(3):
         await node.slot()
-    node.receive("delivery", node.delivery())
-    node.receive("setpoint", node.set_point())
+    await node.receive("delivery", node.delivery())
+    await node.receive("setpoint", node.set_point())
     await node.slot()
     found["heap_lowest"] = mps2.lowest()
+    print(json.dumps(found))
+asyncio.run(main())
+"""
+)
+
+BLOCKS = (
+    PARTS
+    + """
+longest = 0
+
+async def watch():
+    # always ready to run: what is between two of its turns is what blocked every other task
+    global longest
+    while True:
+        mps2.start()
+        await asyncio.sleep_ms(0)
+        longest = max(longest, mps2.count())
+
+async def block(work):
+    global longest
+    longest = 0
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep_ms(0)
+    await work
+    watching.cancel()
+    await asyncio.sleep_ms(0)
+    return longest
+
+async def main():
+    node, found = Node(), {}
+    await node.slot()
+    found["reading"] = 0
+    for _ in range(16):
+        found["reading"] = max(found["reading"], await block(node.slot()))
+    for name in ("acknowledgement_first", "acknowledgement"):
+        found[name] = await block(node.receive("delivery", node.delivery()))
+        await node.slot()
+    for name in ("set_point_first", "set_point"):
+        found[name] = await block(node.receive("setpoint", node.set_point()))
+    found["statement"] = await block(node.recorder.close_batch())
+    found["drain"] = await block(node.recorder.following(3))
+    node.recorder = recorder.Recorder(node.key, node.journal, DEPLOYMENT)
+    node.journal.closed_seq = 0
+    found["rebuild"] = await block(node.recorder.ready())
     print(json.dumps(found))
 asyncio.run(main())
 """

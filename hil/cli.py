@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "soak": ("hil.commands.soak", "hours of virtual time through faults that a seed chooses"),
     "report": ("hil.commands.report", "makes the page of a run or a soak again"),
     "meter": ("hil.meters.command", "an emulated meter"),
+    "ems": ("hil.commands.ems", "an energy manager that reads a light node's register map"),
     "fleet": ("hil.commands.fleet", "many light nodes for load on a back end, every reading accounted for"),
     "image": ("hil.commands.image", "builds the emulated chip's image if needed and prints where it is"),
     "types": ("hil.commands.types", "the firmware's types against MicroPython's stubs of the boards"),

@@ -23,6 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-cut", action="store_true", help="cut the journal at every byte instead of a sample (hours)"
     )
+    parser.addoption(
+        "--ems-orders", type=int, default=10, help="orders of the latency test, in real time (100: a minute)"
+    )
 
 
 def part_or_skip(find: Callable[[], list[str]]) -> list[str]:

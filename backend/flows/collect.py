@@ -4,7 +4,7 @@
 2. A device may forget what a Delivery names: cumulative, at most once a minute and after each statement, sent only for
    what is committed.
 3. A statement becomes a leaf of the tree of readings when the records of its range are there and give its root.
-4. What is refused is counted and kept as a finding; it never stops the rest.
+4. What is refused is counted and kept as a finding; it never stops the rest. So is an energy manager that failed.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from lightwire import envelope, merkle, records, topics
+from lightwire import decision, envelope, merkle, records, topics
 from lightwire.errors import WireError
 
 from backend.adapters.keys import SigningKey, verifier
@@ -153,6 +153,8 @@ class Collect:
                 )
             return
         state = self._devices[device]
+        if record.KIND == records.EMS_REPORT and record.state == records.FAILED:
+            self._store.add_finding(self._now_ms(), _ems_failed(record))
         self._place(record)
         self._arrived(state, record.KIND, record.seq, sealed)
         for seq in sorted(seq for seq in state.waiting if seq <= state.committed) if state.waiting else ():
@@ -223,3 +225,9 @@ class Collect:
             raise Refused(f"{device.hex()}: no execution for this device")
         if self._store.answer_setpoint(record.setpoint, "execution", sealed):
             self._trees.append(records.TREE_SETPOINTS, sealed)
+
+
+def _ems_failed(report: Any) -> str:
+    reason = decision.REASONS[report.reason] if report.reason < len(decision.REASONS) else str(report.reason)
+    point = f"set-point {report.setpoint.hex()}" if any(report.setpoint) else "no set-point"
+    return f"{report.device.hex()}: {reason}, {point}"

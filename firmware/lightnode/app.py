@@ -48,9 +48,8 @@ class Node:
 
     def __init__(self, config: settings.Settings, board, console: bool = False) -> None:  # type: ignore[no-untyped-def]
         value = config.value
-        missing = board.check_files(
-            [value("broker.ca"), value("broker.cert"), value("broker.key"), value("meter.port")]
-        )
+        files = [value(key) for key in ("broker.ca", "broker.cert", "broker.key", "meter.port", "ems.serial", "ems.ca")]
+        missing = board.check_files([path for path in files if path])
         if missing:
             raise NodeError(missing + " cannot be read")
         self._board = board
@@ -83,6 +82,12 @@ class Node:
         self._tasks: list[tuple[int, str, object, int]] = [
             (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS)
         ]
+        self._ems = None
+        if any([value(key) for key in ("ems.listen", "ems.serial", "ems.broker")]):
+            from .ems import SILENT_MS, Ems  # a node without an energy manager spares its memory
+
+            self._ems = Ems(board, config, self._recorder, self._journal, self._clock, self._setpoints, device)
+            self._tasks.append((records.TASK_EMS, "ems", self._ems.run, SILENT_MS))
         if console or value("console"):
             self._tasks.append((records.TASK_CONSOLE, "console", self._converse, 0))
 
@@ -115,12 +120,18 @@ class Node:
                 feed()
             return mark
 
+        await self._recorder.ready(feed)
+        await self._setpoints.ready()
+        feed()
         while True:
             mark = await self._source.next_slot(due)
             if mark is None:
                 break
+            if self._ems:
+                self._ems.tick()
             await self._health.before_slot(mark)
             await self._sampler.slot(mark)
+            await self._setpoints.ready()
             self._uplink.tick()
             self._health.after_slot()
             self._status.tick()
@@ -165,7 +176,7 @@ class Node:
             "setpoint": setpoints.in_force.hex(),
             "accepted": setpoints.accepted,
             "refused": sum(setpoints.refused),
-            "alarms": link.alarms + setpoints.alarms,
+            "alarms": link.alarms + setpoints.alarms + (self._ems.alarms if self._ems else 0),
             "times_refused": link.times_refused,
             "clock_error_ms": self._clock.error_ms,
             "restarts": self._supervisor.restarts,

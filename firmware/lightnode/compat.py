@@ -6,11 +6,15 @@ import sys
 
 try:
     from asyncio import sleep_ms as sleep_ms  # type: ignore[attr-defined]
+    from gc import collect as collect  # type: ignore[assignment]
 except ImportError:
 
     async def sleep_ms(duration: int) -> None:  # type: ignore[no-redef]
         """Sleeps for milliseconds."""
         await asyncio.sleep(duration / 1000)
+
+    def collect() -> None:  # type: ignore[misc]
+        """Collects garbage where memory is scarce: nothing to do here."""
 
 
 def place_of(error: Exception) -> str:

@@ -78,7 +78,7 @@ class Health:
             min(facts["alarms"], _MOST_U16),
         )
         flags = 0 if trusted else records.UNTRUSTED_CLOCK
-        self._recorder.keep(
+        await self._recorder.keep(
             lambda device, generation, boot, seq: records.Diagnostics(
                 device, generation, boot, seq, time_ms, flags, *counts
             )

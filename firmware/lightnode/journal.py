@@ -43,7 +43,7 @@ class Journal:
         self.closed_ms = 0
         self.floor_ms = 0
         self.last_reading_ms = 0
-        self.unproven: dict[int, bool] = {}  # statements without a receipt, by seq
+        self.unproven: dict[int, int] = {}  # end_ms of the statements without a receipt, by seq
         self.decided: dict[bytes, int] = {}  # digest of a set-point -> seq of its decision
         self._setpoints: list[list] = []  # type: ignore[type-arg]
         self._dropped: list[tuple[int, int, int, int]] = []
@@ -201,7 +201,7 @@ class Journal:
             self.head = hashlib.sha256(records.encode(record)).digest()
             self.closed_seq = max(self.closed_seq, record.last_seq)
             self.closed_ms = record.end_ms if record.end_ms > 1 << 40 else 0
-            self.unproven[record.seq] = True
+            self.unproven[record.seq] = record.end_ms
         elif isinstance(record, records.ClockLink):
             self.floor_ms = max(self.floor_ms, record.utc_ms)
         elif isinstance(record, records.Decision) and record.outcome == records.ACCEPTED:

@@ -24,9 +24,14 @@ class DeviceKey:
         self.public = ecdsa.public_key(ecdsa.SECP256K1, secret)
         self.device = hashlib.sha256(self.public).digest()[:8]
 
+    def signing(self, digest: bytes):  # type: ignore[no-untyped-def]
+        """r || s (64 bytes), deterministic, blinded, in slices."""
+        signature, _ = yield from ecdsa.signing(ecdsa.SECP256K1, self._secret, digest, self._random)
+        return signature
+
     def sign(self, digest: bytes) -> bytes:
-        """r || s (64 bytes), deterministic, blinded."""
-        return ecdsa.sign(ecdsa.SECP256K1, self._secret, digest, self._random)[0]
+        """The same at once: for a start, where nobody waits."""
+        return ecdsa.finished(self.signing(digest))  # type: ignore[no-any-return]
 
 
 def _body(secret: bytes, generation: int) -> bytes:

@@ -33,7 +33,7 @@ def _packet(first: int, body: bytes) -> bytes:
 class Session:
     """One connection, from CONNECT to the end.
 
-    `in_flight`: packet ids published and not yet acknowledged; `heard`: how many packets came; received(topic, payload)
+    `in_flight`: packet ids published and not yet acknowledged; `heard`: how many packets came; `await received(topic, payload)`
     takes what was published to us; acknowledged() is called when a publication of ours was.
     """
 
@@ -47,9 +47,14 @@ class Session:
         self.in_flight: set[int] = set()
         self.heard = 0
 
-    async def connect(self, client: str, keepalive_s: int) -> bool:
-        """CONNECT with a persistent session; True if the broker still had it. MqttError if refused."""
-        body = _text("MQTT") + b"\x04\x00" + keepalive_s.to_bytes(2, "big") + _text(client)
+    async def connect(self, client: str, keepalive_s: int, is_clean: bool = False) -> bool:
+        """CONNECT with a persistent session; True if the broker still had it. MqttError if refused.
+
+        is_clean: the broker shall forget what was and keep nothing afterwards.
+        """
+        body = (
+            _text("MQTT") + (b"\x04\x02" if is_clean else b"\x04\x00") + keepalive_s.to_bytes(2, "big") + _text(client)
+        )
         await self._send(_packet(0x10, body))
         first, packet = await self._packet()
         if first >> 4 != _CONNACK or len(packet) != 2:
@@ -100,7 +105,7 @@ class Session:
         end = at + 2 if quality else at
         if quality > 1 or end > len(packet):
             raise MqttError(f"a publication of {len(packet)} bytes with quality {quality}")
-        self._received(packet[2:at].decode(), packet[end:])
+        await self._received(packet[2:at].decode(), packet[end:])
         if quality:
             await self._send(b"\x40\x02" + packet[at:end])
 

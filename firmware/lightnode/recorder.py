@@ -2,15 +2,20 @@
 
 1. The journal has a record before its signature exists: signatures are deterministic and made again when needed.
 2. A batch is closed by its statement before a record that does not belong to it is made.
-3. After a reboot the open batch is rebuilt from the journal and, being of another boot, closed at once.
+3. After a reboot the open batch is rebuilt from the journal and, being of another boot, closed before anything else.
+4. Records are made one at a time, whoever asks: in order of seq each is numbered and journalled without a pause, then
+   signed in slices, then added to the batch. Whoever is cancelled between leaves that to the next who asks.
 """
 
-from lightwire import envelope, records
+import asyncio
+
+from lightwire import envelope, merkle, records
 
 from .batch import SLOT_MS, Batch
+from .compat import collect, sleep_ms
+from .slices import sliced
 
-_FRESH = 64
-_STATEMENTS = 400
+_FRESH = 24  # sealed records kept for the uplink: what a minute makes, until the next Delivery
 
 
 class Recorder:
@@ -21,59 +26,72 @@ class Recorder:
         self._journal = journal
         self._deployment = deployment
         self._batch = Batch(journal.closed_ms)
+        self._lock = asyncio.Lock()
+        self._rebuilt = False
+        self._unsealed = None  # the record that is journalled and not in the batch yet
+        self._dropped: list[tuple[int, int, int, int]] = []
         self._fresh: dict[int, bytes] = {}
-        self._statements: dict[int, bytes] = {}
+        self._leaves: dict[int, bytes] = {}
         self._drain = None
         self._drained = -1
+        self._making = 0  # seq of the record whose first signature is being made
         self.wake = lambda: None
-        self._rebuild()
 
     def identity(self) -> tuple[bytes, int, int, int]:
         """(device, generation, boot, seq) of the next record."""
         return self._key.device, self._key.generation, self._journal.boot, self._journal.seq + 1
 
-    def keep(self, make) -> object:  # type: ignore[no-untyped-def]
+    async def ready(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
+        """The batch of the boot before is closed (rule 3). alive() is called after each of its up to 225 signatures."""
+        async with self._lock:
+            if not self._rebuilt:
+                await self._rebuild(alive)
+        self.wake()
+
+    async def keep(self, make) -> object:  # type: ignore[no-untyped-def]
         """Makes the record `make(device, generation, boot, seq)`, keeps it, and returns it."""
-        record = self._keep(make)
-        for dropped in self._journal.take_dropped():
-            self._keep(_overrun(*dropped))
+        async with self._lock:
+            record = await self._keep(make)
+            await self._name_dropped()
         self.wake()
         return record
 
-    def close_if_over(self, utc_ms: int) -> None:
+    async def close_if_over(self, utc_ms: int) -> None:
         """Closes the batch whose quarter-hour has ended."""
         if self._batch.ends_before(utc_ms):
-            self.close_batch(True)
+            async with self._lock:
+                await self._settle()
+                if self._batch.ends_before(utc_ms):
+                    await self._close(True)
+            self.wake()
 
-    def close_batch(self, over: bool = False) -> None:
-        """Makes the statement of the open batch; none for an empty one. over: its quarter-hour has ended."""
-        if not self._batch.count:
-            return
-        statement = self._batch.statement(self.identity(), self._journal.head, over)
-        self._journal.append(statement)
-        self._statements[statement.seq] = self._remember(statement)
-        if len(self._statements) > _STATEMENTS:
-            del self._statements[min(self._statements)]
+    async def close_batch(self) -> None:
+        """Makes the statement of the open batch; none for an empty one."""
+        async with self._lock:
+            await self._settle()
+            await self._close(False)
         self.wake()
 
-    def following(self, seq: int) -> tuple[int, bytes]:
-        """(seq, sealed bytes) of the next kept record after seq; (seq, b"") if there is none. Cheap when asked in order."""
+    async def following(self, seq: int) -> tuple[int, bytes]:
+        """(seq, sealed bytes) of the next kept record after seq; (seq, b"") if none is sealed. Cheap when asked in order."""
         if seq + 1 in self._fresh:
             return seq + 1, self._fresh[seq + 1]
+        if seq + 1 == self._making:
+            return seq, b""
         if self._drain is None or self._drained != seq:
             self._drain = self._journal.after(seq)
         for record in self._drain:  # type: ignore[attr-defined]
             self._drained = record.seq
-            return record.seq, self._seal(record)
+            return record.seq, await self._seal(record)
         self._drain = None
         return seq, b""
 
-    def sealed(self, seq: int) -> bytes:
+    async def sealed(self, seq: int) -> bytes:
         """The sealed bytes of a kept record; b"" if the journal no longer holds it. Cost: a scan of one sector."""
         if seq in self._fresh:
             return self._fresh[seq]
         record = self._journal.find(seq)
-        return b"" if record is None else self._seal(record)
+        return b"" if record is None else await self._seal(record)
 
     def digest(self, seq: int) -> bytes:
         """Digest of the payload of a kept record; b"" if it is gone."""
@@ -82,52 +100,99 @@ class Recorder:
         record = self._journal.find(seq)
         return b"" if record is None else envelope.payload_digest(records.encode(record))
 
-    def waiting(self):  # type: ignore[no-untyped-def]
-        """(seq, sealed) of each statement whose receipt has not come, oldest first."""
-        for seq in sorted(self._journal.unproven):
-            if seq not in self._statements:
-                record = self._journal.find(seq)
-                if record is None:
-                    continue
-                self._statements[seq] = self._seal(record)
-            yield seq, self._statements[seq]
+    async def leaf(self, seq: int) -> bytes:
+        """Leaf hash of a statement that waits for its receipt; b"" if the journal no longer holds it."""
+        if seq not in self._leaves:
+            message = await self.sealed(seq)
+            if message and seq not in self._leaves:
+                self._leaves[seq] = merkle.leaf_hash(message)
+        return self._leaves.get(seq, b"")
 
     def proven(self, seq: int) -> None:
         """The receipt of this statement was checked."""
         self._journal.prove(seq)
-        self._statements.pop(seq, None)
+        self._leaves.pop(seq, None)
 
-    def _keep(self, make):  # type: ignore[no-untyped-def]
-        record = make(*self.identity())
-        if not self._batch.belongs(record):
-            self.close_batch()
-            record = make(*self.identity())
-        self._journal.append(record)
-        self._batch.add(record, self._remember(record))
-        if self._batch.is_complete:
-            self.close_batch()
+    async def _keep(self, make):  # type: ignore[no-untyped-def]
+        await self._settle()
+        record = await self._fitting(make)
+        await self._add(record)
         return record
 
-    def _seal(self, record) -> bytes:  # type: ignore[no-untyped-def]
-        return envelope.seal(record, self._deployment, self._key.sign)  # type: ignore[no-any-return]
+    async def _add(self, record) -> None:  # type: ignore[no-untyped-def]
+        self._journal.append(record)
+        self._unsealed = record
+        await self._settle()
 
-    def _remember(self, record) -> bytes:  # type: ignore[no-untyped-def]
-        sealed = self._seal(record)
-        self._fresh.pop(record.seq - _FRESH, None)
-        self._fresh[record.seq] = sealed
-        return sealed
+    async def _fitting(self, make):  # type: ignore[no-untyped-def]
+        """The next record, after the batch that it does not belong to is closed (rule 2)."""
+        record = make(*self.identity())
+        if not self._batch.belongs(record):
+            await self._close(False)
+            record = make(*self.identity())
+        return record
 
-    def _rebuild(self) -> None:
+    async def _name_dropped(self) -> None:
+        self._dropped += self._journal.take_dropped()
+        while self._dropped:
+            record = await self._fitting(_overrun(*self._dropped[0]))
+            del self._dropped[0]
+            await self._add(record)
+
+    async def _close(self, over: bool) -> None:
+        if not self._batch.count:
+            return
+        statement = self._batch.statement(self.identity(), self._journal.head, over)
+        self._journal.append(statement)
+        await self._seal_first(statement)
+        for seq in [seq for seq in self._leaves if seq not in self._journal.unproven]:
+            del self._leaves[seq]
+
+    async def _settle(self) -> None:
+        """Everything that is journalled is in its batch: also what a reboot (rule 3) or a cancelled task (rule 4) left."""
+        if not self._rebuilt:
+            await self._rebuild(lambda: None)
+        record = self._unsealed
+        if record is None:
+            return
+        sealed = await self._seal_first(record)
+        self._unsealed = None
+        self._batch.add(record, sealed)
+        if self._batch.is_complete:
+            await self._close(False)
+
+    async def _rebuild(self, alive) -> None:  # type: ignore[no-untyped-def]
         """Rule 3."""
+        self._batch = Batch(self._journal.closed_ms)
         for record in self._journal.after(self._journal.closed_seq):
             if isinstance(record, records.BatchStatement):
                 continue
             if not self._batch.belongs(record):
-                self.close_batch()
-            self._batch.add(record, self._seal(record))
-        self.close_batch()
-        for dropped in self._journal.take_dropped():
-            self._keep(_overrun(*dropped))
+                await self._close(False)
+            self._batch.add(record, await self._seal(record))
+            alive()
+        self._rebuilt = True
+        await self._close(False)
+        await self._name_dropped()
+
+    async def _seal(self, record) -> bytes:  # type: ignore[no-untyped-def]
+        await sleep_ms(0)
+        payload = records.encode(record)
+        digest = envelope.digest(payload, self._deployment)
+        collect()  # here, where least is alive: signing makes more garbage than all the rest of a cycle
+        await sleep_ms(0)
+        signature = await sliced(self._key.signing(digest))
+        sealed = envelope.wrap(payload, signature)
+        if isinstance(record, records.BatchStatement):
+            self._leaves[record.seq] = merkle.leaf_hash(sealed)
+        return sealed
+
+    async def _seal_first(self, record) -> bytes:  # type: ignore[no-untyped-def]
+        self._making = record.seq
+        sealed = await self._seal(record)
+        self._fresh.pop(record.seq - _FRESH, None)
+        self._fresh[record.seq] = sealed
+        return sealed
 
 
 def _overrun(first: int, last: int, start_ms: int, end_ms: int):  # type: ignore[no-untyped-def]

@@ -31,7 +31,7 @@ class Sampler:
         self._trace = trace
         self._journal = journal
         self._down_since_ms = journal.last_reading_ms + SLOT_MS if journal.last_reading_ms else 0
-        self._first_seq = journal.seq + 1
+        self._first_seq = 0
         self._first_mark: int | None = None
         self._last_mark: int | None = None
         self._linked = False
@@ -45,15 +45,17 @@ class Sampler:
     async def slot(self, mark: int) -> None:
         """Does one slot; mark in monotonic ms."""
         if self._first_mark is None:
+            await self._recorder.ready()
             self._first_mark = mark
+            self._first_seq = self._journal.seq + 1
         self._notice_skipped(mark)
         if self._clock.trusted:
-            self._link(mark)
+            await self._link(mark)
         slot_ms, trusted = self._clock.begin_slot(mark), self._clock.trusted
         if trusted:
             if self._open is not None and self._slot_utc(self._open[1]) // _QUARTER_MS < slot_ms // _QUARTER_MS:
-                self._name(mark)
-            self._recorder.close_if_over(slot_ms)
+                await self._name(mark)
+            await self._recorder.close_if_over(slot_ms)
         try:
             found = await meter.read(self._master, self._map, self._unit, *self._ratios)
         except MeterError as error:
@@ -63,10 +65,10 @@ class Sampler:
             return
         self.answer = found
         if trusted:
-            self._name(mark)
-        self._keep(mark, slot_ms, 0 if trusted else records.UNTRUSTED_CLOCK, found)
+            await self._name(mark)
+        await self._keep(mark, slot_ms, 0 if trusted else records.UNTRUSTED_CLOCK, found)
 
-    def _keep(self, mark: int, slot_ms: int, flags: int, found) -> None:  # type: ignore[no-untyped-def]
+    async def _keep(self, mark: int, slot_ms: int, flags: int, found) -> None:  # type: ignore[no-untyped-def]
         if self._clock.monotonic_ms() - mark > LATE_MS:
             flags |= records.LATE
         if not self.produced:
@@ -76,7 +78,7 @@ class Sampler:
         if found.import_wh < self._registers[0] or found.export_wh < self._registers[1]:
             flags |= records.REGISTER_RESET
         self._registers = found.import_wh, found.export_wh
-        record = self._recorder.keep(
+        record = await self._recorder.keep(
             lambda device, generation, boot, seq: records.Reading(
                 device,
                 generation,
@@ -104,37 +106,37 @@ class Sampler:
         if self._open is None:
             self._open = cause, mark
 
-    def _name(self, mark: int) -> None:
+    async def _name(self, mark: int) -> None:
         """Names the gap that is going on, up to this mark; without trusted time it stays open."""
         if self._open is None or not self._clock.trusted:
             return
         cause, since = self._open
         self._open = None
-        self._gap(cause, self._slot_utc(since), self._slot_utc(mark))
+        await self._gap(cause, self._slot_utc(since), self._slot_utc(mark))
 
-    def _link(self, mark: int) -> None:
+    async def _link(self, mark: int) -> None:
         if self._linked:
             return
         self._linked = True
         if self._journal.seq >= self._first_seq:
             utc_ms, error_ms = self._clock.utc_of(mark), self._clock.error_ms
-            self._recorder.keep(
+            await self._recorder.keep(
                 lambda device, generation, boot, seq: records.ClockLink(
                     device, generation, boot, seq, mark, utc_ms, error_ms
                 )
             )
         started_ms = self._slot_utc(self._first_mark or 0)
         if self._down_since_ms:
-            self._gap(records.CAUSE_POWER, self._down_since_ms, started_ms)
+            await self._gap(records.CAUSE_POWER, self._down_since_ms, started_ms)
 
     def _slot_utc(self, mark: int) -> int:
         return int((self._clock.utc_of(mark) + SLOT_MS // 2) // SLOT_MS * SLOT_MS)
 
-    def _gap(self, cause: int, start_ms: int, end_ms: int) -> None:
+    async def _gap(self, cause: int, start_ms: int, end_ms: int) -> None:
         slots = (end_ms - start_ms) // SLOT_MS
         if slots < 1:
             return
-        self._recorder.keep(
+        await self._recorder.keep(
             lambda device, generation, boot, seq: records.Gap(
                 device, generation, boot, seq, cause, start_ms, end_ms, slots, 0, 0
             )

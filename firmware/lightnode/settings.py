@@ -44,6 +44,12 @@ _FORMS = {
     "conductor": "address",
     "trace": "flag",
     "console": "flag",
+    "ems.listen": "address",
+    "ems.serial": "text or null",
+    "ems.unit": (1, 247),
+    "ems.silent_s": (10, 3600),
+    "ems.broker": "address",
+    "ems.ca": "text or null",
 }
 _DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then holds
     "meter.tx_pin": None,
@@ -56,6 +62,12 @@ _DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then hol
     "network.lan_pins": None,
     "network.hostname": "lightnode",
     "console": False,
+    "ems.listen": None,
+    "ems.serial": None,
+    "ems.unit": 1,
+    "ems.silent_s": 120,
+    "ems.broker": None,
+    "ems.ca": None,
 }
 _TABLES = [key.split(".")[0] for key in _FORMS if "." in key]
 
@@ -227,7 +239,7 @@ def _document(path: str) -> object:
         text = str(data, "utf-8")
     except UnicodeError:
         raise SettingsError("not UTF-8")
-    fault = _fault(data)
+    fault = bracket_fault(data, _DEEPEST)
     if fault:
         raise SettingsError(fault)
     try:
@@ -236,7 +248,7 @@ def _document(path: str) -> object:
         raise SettingsError("not JSON")
 
 
-def _fault(data: bytes) -> str:
+def bracket_fault(data: bytes, deepest: int) -> str:
     """What is wrong with the brackets outside texts, empty if nothing: MicroPython takes a document that was cut off."""
     depth = 0
     in_text = escaped = False
@@ -252,6 +264,6 @@ def _fault(data: bytes) -> str:
             depth += 1
         elif c in b"]}":
             depth -= 1
-        if depth > _DEEPEST:
-            return f"brackets nested deeper than {_DEEPEST}"
+        if depth > deepest:
+            return f"brackets nested deeper than {deepest}"
     return "not JSON" if depth or in_text else ""

@@ -11,11 +11,12 @@
 
 import asyncio
 
-from lightwire import ecdsa, envelope, receipt, records, topics
-from lightwire.errors import BadProof, WireError
+from lightwire import receipt, records, topics
+from lightwire.errors import BadProof, BadSignature, WireError
 
 from .compat import sleep_ms
 from .mqtt import MqttError, Session
+from .slices import holds, opened
 
 WINDOW = 32
 KEEPALIVE_S = 60
@@ -88,8 +89,8 @@ class Uplink:
         self._work.set()
 
     def _notice_late(self, utc_ms: int) -> None:
-        for seq, sealed in self._recorder.waiting():
-            if seq not in self._late and utc_ms - envelope.peek(sealed).end_ms > RECEIPT_LATE_MS:
+        for seq, end_ms in self._journal.unproven.items():
+            if seq not in self._late and utc_ms - end_ms > RECEIPT_LATE_MS:
                 self._late.add(seq)
                 self.alarms += 1
 
@@ -149,48 +150,49 @@ class Uplink:
         if self._setpoints.answers:
             answer = self._setpoints.answers.pop(0)
             self._unsure.append(answer)
-            sealed = self._recorder.sealed(answer[0])
+            sealed = await self._recorder.sealed(answer[0])
             if sealed:
                 await session.publish(topics.topic(self._device, "decision"), sealed + answer[1])
             return True
         if self._sent >= self._journal.seq:
             return False
-        self._sent, sealed = self._recorder.following(self._sent)
+        sent, sealed = await self._recorder.following(self._sent)
         if sealed:
+            self._sent = sent
             await session.publish(topics.topic(self._device, "record"), sealed)
         return bool(sealed)
 
-    def _received(self, topic: str, payload: bytes) -> None:
+    async def _received(self, topic: str, payload: bytes) -> None:
         try:
             device, channel = topics.parse(topic)
             if device != self._device:
                 raise WireError("another device's topic")
             if channel == "setpoint":
-                self._setpoints.receive(payload)
+                await self._setpoints.receive(payload)
             elif channel == "delivery":
-                self._delivery(payload)
+                await self._delivery(payload)
             elif channel == "time":
-                self._time(payload)
+                await self._time(payload)
             elif channel == "receipt":
-                self._receipt(payload)
+                await self._receipt(payload)
         except WireError:
             self.alarms += 1
 
-    def _from_back_end(self, payload: bytes, kind: int):  # type: ignore[no-untyped-def]
-        record = envelope.open_sealed(payload, self._deployment, self._log_signed)
+    async def _from_back_end(self, payload: bytes, kind: int):  # type: ignore[no-untyped-def]
+        record = await opened(payload, self._deployment, self._log_signed)
         if record.KIND != kind or record.operator != self._operator or record.device != self._device:
             raise WireError("for another device or from another operator")
         return record
 
-    def _log_signed(self, digest: bytes, signature: bytes) -> bool:
-        return ecdsa.verify(ecdsa.SECP256K1, self._log_key, digest, signature)
+    async def _log_signed(self, digest: bytes, signature: bytes) -> bool:
+        return await holds(self._log_key, digest, signature)
 
-    def _time(self, payload: bytes) -> None:
-        answer = self._from_back_end(payload, records.TIME_ANSWER)
+    async def _time(self, payload: bytes) -> None:
+        answer = await self._from_back_end(payload, records.TIME_ANSWER)
         self.times_refused += not self._clock.answer(answer.nonce, answer.utc_ms)
 
-    def _delivery(self, payload: bytes) -> None:
-        delivery = self._from_back_end(payload, records.DELIVERY)
+    async def _delivery(self, payload: bytes) -> None:
+        delivery = await self._from_back_end(payload, records.DELIVERY)
         known = self._journal.incarnation
         restored = any(known) and delivery.incarnation != known
         if delivery.seq <= self._journal.acked and not restored:
@@ -205,13 +207,16 @@ class Uplink:
             self._sent = self._journal.acked
         self._progress_ms = self._clock.monotonic_ms()
 
-    def _receipt(self, payload: bytes) -> None:
+    async def _receipt(self, payload: bytes) -> None:
         found = receipt.decode_receipt(payload)
-        for seq, sealed in self._recorder.waiting():
+        for seq in sorted(self._journal.unproven):
+            leaf = await self._recorder.leaf(seq)
             try:
-                receipt.check(found, sealed, self._operator, self._log_signed, records.ES256K)
+                _, digest, signature = receipt.claim(found, leaf, self._operator, records.ES256K)
             except BadProof:
                 continue
+            if not await self._log_signed(digest, signature):
+                raise BadSignature("the log key did not sign this root")
             self._recorder.proven(seq)
             self.receipts += 1
             return

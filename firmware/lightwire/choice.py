@@ -91,8 +91,9 @@ UPDATE_COMMITTED = 1
 UPDATE_ROLLED_BACK = 2
 UPDATE_REFUSED = 3
 
-# charge of a store that is not known
+# what an energy manager did not say: charge of its store, a power
 CHARGE_UNKNOWN = 0xFFFF
+POWER_UNKNOWN = -0x80000000
 
 # action of a registry entry
 APPROVE = 1

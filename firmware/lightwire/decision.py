@@ -211,6 +211,21 @@ def _fallback(point: SetPoint) -> int | None:
     return point.fallback_value if point.fallback == FALLBACK_VALUE else None
 
 
+def bounds(ruling: Ruling, max_withdrawal_w: int, max_injection_w: int) -> tuple[int | None, int | None, int | None]:
+    """(target, maximum withdrawal, maximum injection) in W that hold at the POD under a ruling; None is not commanded.
+
+    max_...: limits of the point, which hold beside what is commanded. Without a command all three are None (rule 8).
+    """
+    if ruling.point is None or ruling.value is None:
+        return None, None, None
+    control, value = ruling.point.control, ruling.value
+    if control == MAX_WITHDRAWAL:
+        return None, min(value, max_withdrawal_w), max_injection_w
+    if control == MAX_INJECTION:
+        return None, max_withdrawal_w, min(value, max_injection_w)
+    return value, max_withdrawal_w, max_injection_w
+
+
 def still_needed(points: list[SetPoint], now_ms: int) -> list[SetPoint]:
     """What to keep, over a restart too: what can still rule, and what keeps another from ruling (rule 6).
 

@@ -96,17 +96,26 @@ def peek(message: bytes):  # type: ignore[no-untyped-def]
     return records.decode(split(message)[0])
 
 
+def claim(message, deployment, algorithm=records.ES256K):  # type: ignore[no-untyped-def]
+    """(record, digest, signature) of a message: it is the record of whoever's signature of the digest this is.
+
+    For who checks the signature in slices; until then nothing of the record may be believed. Raises a WireError for bytes
+    that are not canonical.
+    """
+    payload, signature, found = split(message)
+    if found != algorithm:
+        raise UnknownVersion(f"algorithm {found} where {algorithm} is registered")
+    return records.decode(payload), digest(payload, deployment, algorithm), signature
+
+
 def open_sealed(message, deployment, verify, algorithm=records.ES256K):  # type: ignore[no-untyped-def]
     """The record of a message whose signature holds.
 
     verify(digest: 32 bytes, signature: 64 bytes) -> bool, bound to the one key that may have signed.
     Raises BadSignature, or another WireError for bytes that are not canonical.
     """
-    payload, signature, found = split(message)
-    if found != algorithm:
-        raise UnknownVersion(f"algorithm {found} where {algorithm} is registered")
-    record = records.decode(payload)
-    if not verify(digest(payload, deployment, algorithm), signature):
+    record, hashed, signature = claim(message, deployment, algorithm)
+    if not verify(hashed, signature):
         raise BadSignature(f"signature of kind {record.KIND}")
     return record
 

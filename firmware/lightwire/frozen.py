@@ -1,7 +1,7 @@
 """What every record class has: a record that exists is valid, and stays as it is."""
 
 from .errors import OutOfRange
-from .layout import CLOSED, INTERVALS, check_field, fields, names
+from .layout import CLOSED, INTERVALS, check_field, check_fields, fields, names
 
 
 class Frozen:
@@ -22,11 +22,17 @@ class Frozen:
 
     def __init__(self, *values: object, **named: object) -> None:
         # the arguments are looked at, not the fields: MicroPython makes the tuple only after __init__
-        given = dict(zip(names(self.KIND), values))
-        given.update(named)
-        for name, form in fields(self.KIND):
-            if name in given:
-                check_field(name, form, given[name])
+        if named:
+            given = dict(zip(names(self.KIND), values))
+            given.update(named)
+            for name, form in fields(self.KIND):
+                if name in given:
+                    check_field(name, form, given[name])
+        else:
+            check_fields(self.KIND, values)
+            if self.KIND not in CLOSED and self.KIND not in INTERVALS:
+                return
+            given = dict(zip(names(self.KIND), values))
         for name, low, high in CLOSED.get(self.KIND, ()):
             if not low <= given.get(name, low) <= high:  # type: ignore[operator]
                 raise OutOfRange(f"{name} is {given[name]}, allowed {low} to {high}")

@@ -5,6 +5,8 @@
 3. Forms: B H I Q unsigned of 1 2 4 8 bytes, i signed of 4, V three unsigned of 4, a number: that many bytes.
 """
 
+import struct
+
 from . import choice
 from .errors import OutOfRange, Truncated, UnknownVersion
 
@@ -226,10 +228,24 @@ INTERVALS = {
 }
 
 _UNSIGNED = {"B": (0x18, 1), "H": (0x19, 2), "I": (0x1A, 4), "Q": (0x1B, 8)}
+_BELOW: dict[object, int] = {"B": 1 << 8, "H": 1 << 16, "I": 1 << 32, "Q": 1 << 64, "i": 1 << 31}
+_formats: dict[int, str] = {}
 
 
 def names(kind: int) -> tuple[str, ...]:
     return tuple([name for name, _ in _FIELDS[kind]])
+
+
+def check_fields(kind: int, values) -> None:  # type: ignore[no-untyped-def]
+    """OutOfRange if a value does not fit its field; in the order of the fields. The usual forms take the short way."""
+    for (name, form), value in zip(_FIELDS[kind], values):
+        below = _BELOW.get(form)
+        if below is None:
+            if type(value) is bytes and len(value) == form:
+                continue
+        elif type(value) is int and 0 <= value < below:
+            continue
+        check_field(name, form, value)
 
 
 def check_field(name: str, form: object, value: object) -> None:
@@ -256,17 +272,38 @@ def fields(kind: int) -> tuple[tuple[str, object], ...]:
     return _FIELDS[kind]
 
 
-def field_bytes(form: object, value: object) -> bytes:
-    if isinstance(value, bytes):
-        return (bytes((0x40 | len(value),)) if len(value) < 24 else bytes((0x58, len(value)))) + value
-    if isinstance(value, tuple):
-        return b"\x83" + b"".join([field_bytes("I", v) for v in value])
-    if not isinstance(value, int):
-        raise OutOfRange(f"{value!r} has no form {form}")
-    if form == "i":
-        return b"\x1a" + value.to_bytes(4, "big") if value >= 0 else b"\x3a" + (-1 - value).to_bytes(4, "big")
-    mark, width = _UNSIGNED[str(form)]
-    return bytes((mark,)) + value.to_bytes(width, "big")
+def written(kind: int, values) -> bytes:  # type: ignore[no-untyped-def]
+    """The payload of a kind with these values, which were checked."""
+    parts = [start(kind)]
+    for (_, form), value in zip(_FIELDS[kind], values):
+        if form == "i":
+            parts.append(0x1A if value >= 0 else 0x3A)  # type: ignore[arg-type]
+            parts.append(value if value >= 0 else -1 - value)
+        elif form == "V":
+            parts.append(0x83)  # type: ignore[arg-type]
+            for one in value:
+                parts.append(0x1A)  # type: ignore[arg-type]
+                parts.append(one)
+        elif form in _UNSIGNED:
+            parts.append(_UNSIGNED[form][0])  # type: ignore[arg-type]
+            parts.append(value)
+        else:
+            parts.append(_mark(form))  # type: ignore[arg-type]
+            parts.append(value)
+    if kind not in _formats:
+        _formats[kind] = f">{len(parts[0])}s" + "".join([_format(form) for _, form in _FIELDS[kind]])
+    return struct.pack(_formats[kind], *parts)
+
+
+def _format(form) -> str:  # type: ignore[no-untyped-def]
+    if isinstance(form, int):
+        return f"{len(_mark(form))}s{form}s"
+    return {"i": "BI", "V": "BBIBIBI"}.get(form, "B" + form)
+
+
+def _mark(length: int) -> bytes:
+    """The head of a byte string."""
+    return bytes((0x40 | length,)) if length < 24 else bytes((0x58, length))
 
 
 def start(kind: int) -> bytes:
@@ -288,7 +325,7 @@ def kind_of(payload: bytes) -> int:
 
 def read_field(payload: bytes, at: int, name: str, form: object) -> tuple[object, int]:
     if isinstance(form, int):
-        mark = bytes((0x40 | form,)) if form < 24 else bytes((0x58, form))
+        mark = _mark(form)
         end = at + len(mark) + form
         _expect(payload, at, mark, name, end)
         return payload[at + len(mark) : end], end

@@ -157,6 +157,15 @@ def check(receipt: Receipt, statement: bytes, operator: bytes, verify_log, algor
     operator: whose log it must be (8 bytes). verify_log(digest 32, signature 64) -> bool is bound to the log key, whose
     algorithm is given. Raises BadProof or BadSignature with the reason; the signature is checked last.
     """
+    word, digest, signature = claim(receipt, merkle.leaf_hash(statement), operator, algorithm)
+    if not verify_log(digest, signature):
+        raise BadSignature("the log key did not sign this root")
+    return word
+
+
+def claim(receipt: Receipt, leaf: bytes, operator: bytes, algorithm: int) -> tuple[bytes, bytes, bytes]:
+    """(word, digest, signature): everything holds for the statement with this leaf hash if the signature of the digest is
+    the log key's. For who checks it in slices. Raises BadProof or BadSignature with the reason."""
     checkpoint = receipt.checkpoint
     if checkpoint.operator != operator:
         raise BadProof("the checkpoint is another operator's")
@@ -164,7 +173,6 @@ def check(receipt: Receipt, statement: bytes, operator: bytes, verify_log, algor
         raise BadProof(f"the checkpoint is of tree {checkpoint.tree}, statements stand in {choice.TREE_READINGS}")
     if receipt.tree_size != checkpoint.size:
         raise BadProof(f"the proof is for size {receipt.tree_size}, the checkpoint for {checkpoint.size}")
-    leaf = merkle.leaf_hash(statement)
     if not merkle.verify_inclusion(leaf, receipt.leaf_index, checkpoint.size, receipt.tree_path, checkpoint.root):
         raise BadProof("the statement does not stand in the tree")
     leaf = checkpoint_leaf(records.encode(checkpoint))
@@ -173,6 +181,5 @@ def check(receipt: Receipt, statement: bytes, operator: bytes, verify_log, algor
         raise BadProof("the checkpoint's path does not fit its place in the commitment")
     if receipt.protected != protected_header(algorithm):
         raise BadSignature("the COSE Receipt's header is not that of the log key's algorithm")
-    if not verify_log(hashlib.sha256(to_sign(receipt.protected, checkpoint.root)).digest(), receipt.signature):
-        raise BadSignature("the log key did not sign this root")
-    return commitment_word(checkpoint.epoch, receipt.count, root)
+    digest = hashlib.sha256(to_sign(receipt.protected, checkpoint.root)).digest()
+    return commitment_word(checkpoint.epoch, receipt.count, root), digest, receipt.signature

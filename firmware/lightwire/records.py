@@ -28,9 +28,9 @@ from .choice import (
 )
 from .errors import TrailingBytes, Truncated, UnknownVersion
 from .frozen import Frozen
-from .layout import field_bytes, names, read_field, start
 from .layout import fields as fields
 from .layout import kind_of as kind_of
+from .layout import names, read_field, start, written
 from .layout import payload_length as payload_length
 from .upkeep import Diagnostics as Diagnostics
 from .upkeep import EmsReport as EmsReport
@@ -296,10 +296,7 @@ _CLASSES = {
 
 def encode(record: Frozen) -> bytes:
     """The payload bytes of a record: one length per kind."""
-    parts = [start(record.KIND)]
-    for (_, form), value in zip(fields(record.KIND), record):  # type: ignore[call-overload]
-        parts.append(field_bytes(form, value))
-    return b"".join(parts)
+    return written(record.KIND, record)
 
 
 def decode(payload: bytes) -> Frozen:

@@ -81,8 +81,9 @@ class Manifest(Frozen, namedtuple("Manifest", names(MANIFEST))):  # type: ignore
 class EmsReport(Frozen, namedtuple("EmsReport", names(EMS_REPORT))):  # type: ignore[misc]
     """I-13, I-15. What the energy manager on the node's register map or local topic says of the set-point it was given.
 
-    state, reason: as in Execution. commanded_w: at the POD, as offered; measured_w, measured_var: what the EMS measures,
-    positive for withdrawal. charge_permille: of its store, CHARGE_UNKNOWN if it has none.
+    state, reason: as in Execution. commanded_w: at the POD, as the EMS understood it; measured_w, measured_var: what the EMS
+    measures, positive for withdrawal; POWER_UNKNOWN for what it does not say. charge_permille: of its store,
+    CHARGE_UNKNOWN if it has none. An EMS that is silent has said nothing: all are unknown.
     """
 
     KIND = EMS_REPORT

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import os
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,11 @@ class FleetKey:
     def sign(self, digest: bytes) -> bytes:
         """r || s (64 bytes), RFC 6979, low s."""
         return self._key.sign(digest)
+
+    def signing(self, digest: bytes) -> Generator[None, None, bytes]:
+        """The same, as the firmware asks for it: others may run before."""
+        yield
+        return self.sign(digest)
 
 
 class VirtualSource:
@@ -145,7 +150,7 @@ class _Board:
 class _FastUplink(Uplink):
     """The firmware's uplink; the log key's signatures are checked in coincurve."""
 
-    def _log_signed(self, digest: bytes, signature: bytes) -> bool:
+    async def _log_signed(self, digest: bytes, signature: bytes) -> bool:
         return verifier(self._log_key)(digest, signature)
 
 
@@ -172,9 +177,9 @@ class FleetNode:
         self._journal = Journal(self._flash, device, self.key.generation, settings.value("meter.vt_ratio"))
         self._clock = Clock(_Since(self._source), self._journal.floor_ms, os.urandom)
         self._recorder = Recorder(self.key, self._journal, settings.value("deployment"))
-        points = SetPoints(self._recorder, self._journal, self._clock, settings, device)
+        self._points = SetPoints(self._recorder, self._journal, self._clock, settings, device)
         self._uplink = _FastUplink(
-            self._board, settings, self._recorder, self._journal, self._clock, points, device
+            self._board, settings, self._recorder, self._journal, self._clock, self._points, device
         )  # fmt: skip
         self._sampler = Sampler(self._recorder, self._clock, self._meter, settings, self._journal, self._tell)
         self._task = asyncio.create_task(self._keep_up())
@@ -195,12 +200,13 @@ class FleetNode:
         """One 4 s slot."""
         self._meter.move_to(self._source.mark_ms)
         await self._sampler.slot(self._clock.monotonic_ms())
+        await self._points.ready()
         self._uplink.tick()
 
-    def idle(self) -> None:
+    async def idle(self) -> None:
         """A slot after the end of the load: nothing is read, what was kept is still sent."""
         if self._clock.trusted:
-            self._recorder.close_if_over(self._clock.utc_ms())
+            await self._recorder.close_if_over(self._clock.utc_ms())
         if self._journal.acked < self._journal.seq or self._clock.wants_answer:
             self._uplink.tick()
 

@@ -66,7 +66,8 @@ class Worker:
             _, kind = self._storms.pop(0)
             await self._all(FleetNode.restart if kind == "reboot" else FleetNode.drop)
         if utc_ms >= self._config["end_ms"]:
-            await self._all(FleetNode.idle)
+            for node in self._nodes:
+                await node.idle()
             return
         for k, node in enumerate(self._nodes):
             await node.slot()

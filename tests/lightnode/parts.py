@@ -1,5 +1,6 @@
 """What the tests of the light node are made of: a key, time that a test moves, a meter in memory, a journal on NOR cells."""
 
+import asyncio
 import hashlib
 import struct
 from collections.abc import Callable
@@ -83,6 +84,7 @@ class Node:
         self.journal = Journal(self.flash, DEVICE, 1, 1)
         self.clock = Clock(self.source, self.journal.floor_ms, lambda count: b"n" * count)
         self.recorder = Recorder(KEY, self.journal, DEPLOYMENT)
+        asyncio.run(self.recorder.ready())
         self.traced: list[records.Reading] = []
         self.sampler = Sampler(self.recorder, self.clock, self.meter, METER, self.journal, self.traced.append)
 
@@ -95,6 +97,9 @@ class Node:
             mark = self.clock.next_slot()
             self.source.now = max(self.source.now, mark)
             await self.sampler.slot(mark)
+
+    def sealed(self, seq: int) -> bytes:
+        return asyncio.run(self.recorder.sealed(seq))
 
     def kept(self, kind: int = 0) -> list[Any]:
         return [r for r in self.journal.after(0) if not kind or r.KIND == kind]

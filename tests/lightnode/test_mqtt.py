@@ -18,8 +18,11 @@ class Wire:
             self.reader.feed_data(packet)
         self.reader.feed_eof()
         self.session = Session(
-            self.reader, self, lambda topic, payload: self.taken.append((topic, payload)), self._count
+            self.reader, self, self._take, self._count
         )
+
+    async def _take(self, topic: str, payload: bytes) -> None:
+        self.taken.append((topic, payload))
 
     def _count(self) -> None:
         self.acknowledged += 1
@@ -63,6 +66,15 @@ def test_connect_is_a_persistent_session_of_mqtt_3_1_1() -> None:
 
     there, sent = asyncio.run(run())
     assert there and sent == b"\x10\x10\x00\x04MQTT\x04\x00\x00\x3c\x00\x043/ab"
+
+
+def test_a_clean_session_says_so() -> None:
+    async def run() -> bytes:
+        wire = Wire(b"\x20\x02\x00\x00")
+        assert await wire.session.connect("c", 60, True) is False
+        return wire.sent
+
+    assert asyncio.run(run()) == b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01c"
 
 
 @pytest.mark.parametrize("answer", [b"\x20\x02\x00\x05", b"\x30\x02\x00\x00", b""])

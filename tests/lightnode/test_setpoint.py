@@ -1,5 +1,6 @@
 """Set-points at the node: authentic ones only, the number before the answer, each answered once and the same again."""
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -33,7 +34,13 @@ def point(command: int = 1, **changed: Any) -> records.SetPoint:
 
 
 def receiver(node: Node) -> SetPoints:
-    return SetPoints(node.recorder, node.journal, node.clock, SETTINGS, DEVICE)
+    made = SetPoints(node.recorder, node.journal, node.clock, SETTINGS, DEVICE)
+    asyncio.run(made.ready())
+    return made
+
+
+def receive(made: SetPoints, message: bytes) -> None:
+    asyncio.run(made.receive(message))
 
 
 def trusted() -> Node:
@@ -46,7 +53,7 @@ def test_an_authentic_set_point_is_accepted_and_answered_with_itself() -> None:
     node = trusted()
     made = receiver(node)
     message = sealed(point(), ISSUER)
-    made.receive(message)
+    receive(made, message)
     (said,) = node.kept(records.DECISION)
     assert (said.outcome, said.reason, said.command, said.setpoint) == (records.ACCEPTED, decision.NONE, 1, point().id)
     assert made.answers == [(said.seq, message)] and node.journal.command == 1
@@ -69,7 +76,7 @@ def test_an_authentic_set_point_is_accepted_and_answered_with_itself() -> None:
 def test_what_may_not_be_done_is_refused_with_its_reason(message: bytes, reason: int) -> None:
     node = trusted()
     made = receiver(node)
-    made.receive(message)
+    receive(made, message)
     (said,) = node.kept(records.DECISION)
     assert (said.outcome, said.reason) == (records.REFUSED, reason)
     assert made.alarms == (reason == decision.BAD_SIGNATURE) and made.refused[reason] == 1
@@ -79,17 +86,17 @@ def test_what_may_not_be_done_is_refused_with_its_reason(message: bytes, reason:
 def test_bytes_that_are_no_set_point_are_counted_and_never_raise() -> None:
     made = receiver(trusted())
     for message in (b"", b"\xd2", bytes(300), sealed(point(), ISSUER)[:-1]):
-        made.receive(message)
+        receive(made, message)
     assert made.refused[decision.MALFORMED] == made.alarms == 4 and made.answers == []
 
 
 def test_a_number_that_was_accepted_is_never_accepted_again_over_a_restart_too() -> None:
     node = trusted()
-    receiver(node).receive(sealed(point(7), ISSUER))
+    receive(receiver(node), sealed(point(7), ISSUER))
     node.restart()
     node.trust(T0)
     made = receiver(node)
-    made.receive(sealed(point(7, value=20_000), ISSUER))
+    receive(made, sealed(point(7, value=20_000), ISSUER))
     assert node.kept(records.DECISION)[-1].reason == decision.NUMBER_NOT_ABOVE_LAST
 
 
@@ -98,7 +105,7 @@ def test_the_same_set_point_again_gets_the_same_decision_again() -> None:
     made = receiver(node)
     message = sealed(point(), ISSUER)
     for _ in range(3):
-        made.receive(message)
+        receive(made, message)
     assert len(node.kept(records.DECISION)) == 1
     assert made.answers == [made.answers[0]] * 3
 
@@ -107,7 +114,7 @@ def test_after_a_restart_the_decisions_of_what_may_still_rule_are_sent_again() -
     node = trusted()
     message = sealed(point(), ISSUER)
     first = receiver(node)
-    first.receive(message)
+    receive(first, message)
     node.restart()
     assert receiver(node).answers == first.answers
 
@@ -125,10 +132,10 @@ def test_power_lost_between_the_number_and_the_decision_leaves_the_decision_to_t
 def test_without_trusted_time_only_a_fresh_nonce_is_obeyed() -> None:
     node = Node()
     made = receiver(node)
-    made.receive(sealed(point(1, nonce=b"n" * 16), ISSUER))
+    receive(made, sealed(point(1, nonce=b"n" * 16), ISSUER))
     assert node.kept(records.DECISION)[-1].reason == decision.CLOCK_NOT_TRUSTED
     node.clock.ask()
-    made.receive(sealed(point(2, nonce=b"n" * 16), ISSUER))
+    receive(made, sealed(point(2, nonce=b"n" * 16), ISSUER))
     assert node.kept(records.DECISION)[-1].outcome == records.ACCEPTED
 
 
@@ -136,9 +143,9 @@ def test_a_forger_cannot_fill_the_journal() -> None:
     node = trusted()
     made = receiver(node)
     for command in range(1, 60):
-        made.receive(sealed(point(command), STRANGER)[:-64] + bytes(63) + bytes([command]))
+        receive(made, sealed(point(command), STRANGER)[:-64] + bytes(63) + bytes([command]))
     assert made.refused[decision.BAD_SIGNATURE] == 59
     assert len(node.kept(records.DECISION)) == 32
     node.source.now += 900_000
-    made.receive(sealed(point(99), STRANGER))
+    receive(made, sealed(point(99), STRANGER))
     assert len(node.kept(records.DECISION)) == 33

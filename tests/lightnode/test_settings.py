@@ -30,6 +30,12 @@ def test_good_settings_are_read() -> None:
     assert Settings(good()).value("broker.port") == 8883
 
 
+def test_without_an_energy_manager_nothing_listens() -> None:
+    found = Settings(good())
+    assert [found.value(f"ems.{key}") for key in ("listen", "serial", "broker", "ca")] == [None] * 4
+    assert (found.value("ems.unit"), found.value("ems.silent_s")) == (1, 120)
+
+
 @pytest.mark.parametrize(
     ("table", "key", "value", "says"),
     [
@@ -80,6 +86,11 @@ HOSTILE = [
     (changed("", "conductor", "here"), "conductor is 'here', host:port or null belongs here"),
     (changed("", "conductor", "h:\u00b2"), "conductor is 'h:"),
     (changed("meter", "map", []), "meter.map is [], known maps are"),
+    (changed("", "ems", {"listen": "1502"}), "ems.listen is '1502', host:port or null belongs here"),
+    (changed("", "ems", {"serial": ""}), "ems.serial is '', a text on one line belongs here"),
+    (changed("", "ems", {"silent_s": 9}), "ems.silent_s is 9, a whole number from 10 to 3600 belongs here"),
+    (changed("", "ems", {"unit": 0}), "ems.unit is 0, a whole number from 1 to 247 belongs here"),
+    (changed("", "ems", 7), "ems is 7, an object belongs here"),
     (changed("", "issuers", 1), "issuers is 1, a list belongs here"),
     (changed("", "issuers", [7]), "issuers[0] is 7, exactly id, role and key belong here"),
 ]

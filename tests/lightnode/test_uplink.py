@@ -28,7 +28,7 @@ class SetPoints:
         self.taken: list[bytes] = []
         self.answers: list[Any] = []
 
-    def receive(self, message: bytes) -> None:
+    async def receive(self, message: bytes) -> None:
         self.taken.append(message)
 
 
@@ -45,7 +45,7 @@ def uplink(node: Node) -> Uplink:
 
 
 def down(made: Uplink, channel: str, message: bytes, device: bytes = DEVICE) -> None:
-    made._received(topics.topic(device, channel), message)
+    asyncio.run(made._received(topics.topic(device, channel), message))
 
 
 def delivery(node: Node, seq: int, incarnation: bytes = INCARNATION, **changed: Any) -> records.Delivery:
@@ -116,7 +116,7 @@ def test_5_bytes_that_are_no_receipt_are_an_alarm_and_a_late_receipt_too(node: N
     made = uplink(node)
     down(made, "receipt", b"no receipt")
     assert (made.alarms, made.receipts) == (1, 0)
-    node.recorder.close_batch()
+    asyncio.run(node.recorder.close_batch())
     node.source.now += 3 * 3_600_000
     made.tick()
     made.tick()
@@ -139,7 +139,7 @@ def test_1_what_is_sent_are_the_sealed_records_in_order(node: Node) -> None:
     asyncio.run(drain())
     mine = [payload for topic, payload in sent if topic.endswith("record")]
     assert [envelope.peek(m).seq for m in mine] == list(range(1, node.journal.seq + 1))
-    assert mine == [node.recorder.sealed(seq) for seq in range(1, node.journal.seq + 1)]
+    assert mine == [node.sealed(seq) for seq in range(1, node.journal.seq + 1)]
 
 
 def test_a_broker_that_takes_the_connection_and_says_nothing_is_left_and_tried_again(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lightwire import decision, records
-from lightwire.decision import State, decide, in_force, is_superseded, ramped, still_needed
+from lightwire.decision import State, bounds, decide, in_force, is_superseded, ramped, still_needed
 
 DEVICE = bytes(range(8))
 HOUR = 3_600_000
@@ -130,6 +130,32 @@ def test_each_ruling(
     for ordered in (points, points[::-1]):
         ruling = in_force([set_point(**p) for p in ordered], now_ms, stop, local)
         assert (ruling.mode, ruling.point.command if ruling.point else None, ruling.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "hour", "expected"),
+    [
+        ({"value": -500}, 10, (-500, 5_000, 3_000)),
+        ({"control": records.MAX_WITHDRAWAL}, 10, (None, 1_000, 3_000)),
+        ({"control": records.MAX_INJECTION}, 10, (None, 5_000, 1_000)),
+        ({"control": records.MAX_INJECTION, "value": 9_000}, 10, (None, 5_000, 3_000)),
+        ({"fallback": records.FALLBACK_HOLD}, 11, (1_000, 5_000, 3_000)),
+        ({"fallback": records.FALLBACK_VALUE, "fallback_value": 0}, 11, (0, 5_000, 3_000)),
+        ({}, 11, (None, None, None)),
+        ({}, 9, (None, None, None)),
+        ({}, None, (None, None, None)),
+    ],
+)
+def test_what_holds_at_the_pod_is_the_command_within_the_limits_and_without_one_nothing(
+    changed: dict[str, Any], hour: int | None, expected: tuple[int | None, ...]
+) -> None:
+    ruling = in_force([set_point(**changed)], None if hour is None else hour * HOUR)
+    assert bounds(ruling, 5_000, 3_000) == expected
+
+
+@pytest.mark.parametrize("switch", ["emergency_stop", "local_switch"])
+def test_a_switch_leaves_no_command_of_the_issuers(switch: str) -> None:
+    assert bounds(in_force([set_point()], 10 * HOUR, **{switch: True}), 5_000, 3_000) == (None, None, None)
 
 
 def test_rule_9_after_a_restart_an_ended_value_does_not_resume() -> None:

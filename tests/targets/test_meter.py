@@ -60,7 +60,7 @@ async def main():
         await reader.slot(source.now)
     print(reader.produced, kept.seq, key.public.hex())
     for seq in range(1, kept.seq + 1):
-        print(keeper.sealed(seq).hex())
+        print((await keeper.sealed(seq)).hex())
     again = journal.Journal(here.open_flash("journal", 65536), key.device, 1, 1)
     print(again.boot, again.seq)
 asyncio.run(main())

@@ -38,7 +38,7 @@ def sealed_records() -> list[bytes]:
     node = Node()
     node.trust(T0 + QUARTER_MS - 5 * 4000)
     asyncio.run(node.slots(6))
-    return [node.recorder.sealed(seq) for seq in range(1, 7)]
+    return [node.sealed(seq) for seq in range(1, 7)]
 
 
 def take(collect: Collect, sealed: list[bytes]) -> None:
@@ -71,3 +71,24 @@ def test_a_record_that_comes_again_is_recognised_and_stored_once(tmp_path: Path)
     take(collect, messages)
     assert (collect.duplicates, collect.refused, store.count_readings(DEVICE)) == (6, 0, 5)
     assert store.leaves(records.TREE_READINGS) == [messages[5]]
+
+
+def test_an_energy_manager_that_failed_is_a_finding_once_and_its_report_is_kept(tmp_path: Path) -> None:
+    node = Node()
+    for point, state, reason in ((bytes(16), 4, 16), (b"p" * 16, 1, 0), (b"p" * 16, 4, 200)):
+        asyncio.run(
+            node.recorder.keep(
+                lambda *whose, said=(point, state, reason): records.EmsReport(*whose, T0, 0, *said, 1, 2, 3, 4)
+            )
+        )
+    messages = [node.sealed(seq) for seq in range(1, 4)]
+    store = SqliteStore(tmp_path / "scd.sqlite")
+    store.register(Party(DEVICE, 1, "node", "POD", records.ES256K, KEY.public, 0, 2**62, b"", b""))
+    collect = start(store, Link())
+    take(collect, messages)
+    take(collect, messages)
+    assert [what for _, what in store.findings()] == [
+        f"{DEVICE.hex()}: energy manager unreachable, no set-point",
+        f"{DEVICE.hex()}: 200, set-point {b'p'.hex() * 16}",
+    ]
+    assert [one.sealed for one in store.of_kind(DEVICE, records.EMS_REPORT)] == messages
