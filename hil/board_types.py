@@ -74,7 +74,7 @@ def _mypy(firmware: Path, board: str, stubs: Path, _tools: Path) -> Iterator[str
         command = [sys.executable, "-m", "mypy", "--config-file", str(config), *_sources(firmware, board)]
         done = subprocess.run(command, cwd=firmware, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines() + done.stderr.splitlines():
-        if ": error:" in line and not line.startswith(str(stubs)):
+        if ": error:" in line and str(firmware / line.split(":")[0]) in _sources(firmware, board):
             yield f"mypy: {line}"
     if done.returncode > 1:
         yield f"mypy: it ended with exit code {done.returncode}"

@@ -104,8 +104,6 @@ class Node:
         slices.pace()
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
-        await self._recorder.ready()
-        await self._setpoints.ready()
         silent_ms = 0 if self._conducted else SAMPLER_SILENT_MS
         self._supervisor.add(records.TASK_SAMPLER, "sampler", self._sample, silent_ms, vital=True)
         for number, name, work, bound_ms in self._tasks:
@@ -131,6 +129,9 @@ class Node:
                 feed()
             return mark
 
+        await self._recorder.ready(feed)
+        await self._setpoints.ready()
+        feed()
         while True:
             mark = await self._source.next_slot(due)
             if mark is None:

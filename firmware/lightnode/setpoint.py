@@ -49,7 +49,7 @@ class SetPoints:
         self.refused = [0] * len(decision.REASONS)
         self.answers: list[tuple[int, bytes]] = []
         for message in self._undecided:
-            self._points.append(envelope.peek(message))
+            self._points.append(envelope.peek(message))  # type: ignore[arg-type]
 
     @property
     def points(self) -> list[records.SetPoint]:
@@ -115,7 +115,7 @@ class SetPoints:
             if digest in self._journal.decided:
                 self._answer(self._journal.decided[digest], message)
             else:
-                await self._keep(point, digest, message, records.ACCEPTED, decision.NONE)
+                await self._keep(point, digest, message, records.ACCEPTED, decision.NONE)  # type: ignore[arg-type]
             del self._undecided[0]
 
     async def _decide(self, message: bytes, point: records.SetPoint) -> tuple[int, int]:
