@@ -32,6 +32,7 @@ from hil.process import Child
 
 FRAME_MS = 900_000
 WAIT_S = 30.0
+HOLD_S = 0.25
 Facts = dict[str, Mapping[str, Any]]
 
 
@@ -49,7 +50,10 @@ def plain_customer(pod: str, first_frame: int) -> dict[str, Any]:
 
 
 class Bench:
-    """A context manager. `tick()` is one slot for everybody; `nodes` by POD; `watch` is called after each tick."""
+    """A context manager. `tick()` is one slot for everybody; `nodes` by POD; `watch` is called after each tick.
+
+    hold_s: how long time is held after a tick while a node has no trusted time. step_backend: its part of a tick.
+    """
 
     def __init__(
         self,
@@ -74,11 +78,13 @@ class Bench:
         self.facts: Facts = {}
         self._broker_port = broker_port
         self._with_agents = with_agents
+        self.hold_s = HOLD_S
         self._node_settings = node_settings or {}
         self.agents: dict[str, VirtualAgent] = {}
         self.agent_facts: Facts = {}
         self._produced: dict[str, list[Mapping[str, Any]]] = {}
         self.watch: Callable[[Tick], None] = lambda _done: None
+        self.step_backend: Callable[[int], None] = self._step_backend
 
     def __enter__(self) -> "Bench":
         try:
@@ -109,7 +115,7 @@ class Bench:
         mine = self.pki.client("backend")
         access = BrokerAccess(self.broker.host, self.broker.port, self.pki.ca_pem, mine.cert_pem, mine.key_pem)
         self.backend = Backend(self.folder, self.identity, access, self.chain.ledger, lambda: self.conductor.now_ms)
-        self._stack.callback(self.backend.stop)
+        self._stack.callback(self._stop_backend)
         self.backend.start()
         self.ready = self._start_site()
         self.backend.register.announce(self.identity.issuer_key.public, "issuer", self.conductor.now_ms)
@@ -247,7 +253,7 @@ class Bench:
         for name in done.lost:
             self.facts.pop(by_part.get(name, ""), None)
         if any(not f["trusted"] for f in self.facts.values()):
-            time.sleep(0.25)
+            time.sleep(self.hold_s)
         self.watch(done)
         return done
 
@@ -259,10 +265,16 @@ class Bench:
                 self.agent_facts[pod] = facts
 
     def _backend_phase(self, utc_ms: int) -> Mapping[str, object]:
+        self.step_backend(utc_ms)
+        return {}
+
+    def _step_backend(self, utc_ms: int) -> None:
         self.backend.step(utc_ms)
         if not self.backend.anchoring.settled:
             self.chain.advance()
-        return {}
+
+    def _stop_backend(self) -> None:
+        self.backend.stop()
 
     def until(self, true_of: Callable[[Facts], bool], ticks: int = 60) -> Facts:
         """Ticks with a little wall time between them until it is true of the nodes' facts; BenchError otherwise."""

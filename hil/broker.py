@@ -1,7 +1,7 @@
 """A real mosquitto on a free loopback port: mutual TLS, one access rule per role, queues that do not drop.
 
-The user name is the certificate's common name. A light node `<partition>/<id>` may write its own record, ask, decision and
-fetch and read its own time, delivery, receipt, setpoint, update and chunk; its agent `agent/<partition>/<id>` may read the
+The user name is the certificate's common name. A light node `<partition>/<id>` may write its own record, ask, decision,
+fetch and status and read its own time, delivery, receipt, setpoint, update and chunk; its agent `agent/<partition>/<id>` may read the
 decision and write the execution; `backend` may do the rest. Nobody is anonymous.
 """
 
@@ -19,7 +19,7 @@ from hil.pki import Pki
 from hil.process import Child
 from hil.runtime import mosquitto_command
 
-NODE_WRITES = ("record", "ask", "decision", "fetch")
+NODE_WRITES = ("record", "ask", "decision", "fetch", "status")
 NODE_READS = ("time", "delivery", "receipt", "setpoint", "update", "chunk")
 _START_S = 10.0
 

@@ -30,7 +30,7 @@ VALUES = {
     "meter.map": "sdm630", "meter.unit": 7, "meter.ct_ratio": 20, "meter.vt_ratio": 1,
     "deployment": DEPLOYMENT, "operator": OPERATOR, "issuers": [Issuer],
     "log_key": ecdsa.public_key(ecdsa.SECP256K1, LOG),
-    "limits.max_withdrawal_w": 100000, "limits.max_injection_w": 100000,
+    "receipt_late_s": 7200, "limits.max_withdrawal_w": 100000, "limits.max_injection_w": 100000,
 }
 
 class Config:

@@ -98,6 +98,10 @@ class Conductor:
         lost, self._left = tuple(self._left), []
         return Tick(self._number, self.now_ms, facts, lost)
 
+    def leap(self, slots: int) -> None:
+        """So many slots pass without a tick: time that no part sees go by."""
+        self.now_ms += slots * SLOT_MS
+
     def repeat(self, phase: int) -> Mapping[str, Facts]:
         """One phase once more for the present instant: for parts whose acting twice changes nothing."""
         return self._phase(phase)

@@ -5,11 +5,12 @@ import os
 import secrets
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hil.errors import RigError
+from hil.launcher import environment, launcher
 from hil.pki import Identity
 from hil.process import Child
 from hil.runtime import micropython_command
@@ -24,20 +25,23 @@ class NodeFailed(RigError):
 
 @dataclass(slots=True)
 class VirtualNode:
-    """One light node: its folder, its settings, its process."""
+    """One light node: its folder, its settings, its process. is_launched: started by hil.launcher, which is told `launch`."""
 
     folder: Path
     settings: dict[str, Any]
     child: Child | None = None
     device: bytes = b""
     boot: Path | None = None  # with main.py and the chooser: then it runs from the directories of its update root
+    is_launched: bool = False
+    launch: dict[str, int] = field(default_factory=dict)
 
     def command(self, *words: str) -> list[str]:
         """The VM with the firmware."""
         vm = [*micropython_command(), "-X", f"heapsize={HEAP}"]
         if self.boot is not None:
             return [*vm, str(self.boot / "main.py"), self.settings["update"]["root"], str(self.config), *words]
-        return [*vm, "-m", "lightnode.app", str(self.config), *words]
+        entry = [str(launcher(self.folder))] if self.is_launched else ["-m", "lightnode.app"]
+        return [*vm, *entry, str(self.config), *words]
 
     @property
     def config(self) -> Path:
@@ -47,7 +51,7 @@ class VirtualNode:
     @property
     def environment(self) -> Mapping[str, str]:
         """Where the VM finds the firmware."""
-        return {"MICROPYPATH": f"{self.boot or FIRMWARE}:.frozen"}
+        return {"MICROPYPATH": f"{self.boot or FIRMWARE}:.frozen", **environment(**self.launch)}
 
     def save(self) -> None:
         """Writes config.json."""

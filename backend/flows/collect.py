@@ -4,7 +4,8 @@
 2. A device may forget what a Delivery names: cumulative, at most once a minute and after each statement, sent only for
    what is committed.
 3. A statement becomes a leaf of the tree of readings when the records of its range are there and give its root.
-4. What is refused is counted and kept as a finding; it never stops the rest. So is an energy manager that failed.
+4. A light node that has gone is a finding, once, until it says that it is there again. Its word is not signed: no evidence.
+5. What is refused is counted and kept as a finding; it never stops the rest. So is an energy manager that failed.
 """
 
 from collections.abc import Callable
@@ -33,13 +34,14 @@ UPLINK_KINDS = (
 @dataclass(slots=True)
 class DeviceState:
     """What collect knows of one device: up to which seq everything is committed, what is ahead of a hole, what was
-    acknowledged and when, statements that wait for the records of their range."""
+    acknowledged and when, statements that wait for the records of their range, whether the broker says that it is gone."""
 
     committed: int = 0
     ahead: set[int] = field(default_factory=set)
     delivered: int = 0
     delivered_ms: int = 0
     statement_waits: bool = False
+    is_gone: bool = False
     waiting: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -92,7 +94,7 @@ class Collect:
     def deliver(self, utc_ms: int) -> None:
         """Sends the Deliveries that are due (rule 2)."""
         for device, state in self._devices.items():
-            due = state.statement_waits or utc_ms - state.delivered_ms >= DELIVERY_EVERY_MS
+            due = state.statement_waits or abs(utc_ms - state.delivered_ms) >= DELIVERY_EVERY_MS  # back, after a jump
             if due and state.committed > state.delivered:
                 self._deliver(device, state, utc_ms)
 
@@ -134,11 +136,22 @@ class Collect:
             self._decision(device, message.payload)
         elif channel == "execution":
             self._execution(device, message.payload)
+        elif channel == "status":
+            self._status(device, message.payload)
 
     def _answer_time(self, device: bytes, nonce: bytes) -> None:
         if len(nonce) != 16 or device not in self._devices:
             raise Refused(f"{device.hex()}: a question for the time without a nonce, or from an unknown device")
         self._send(device, "time", records.TimeAnswer(self._operator, device, nonce, self._now_ms()))
+
+    def _status(self, device: bytes, word: bytes) -> None:
+        """Rule 4."""
+        if device not in self._devices or word not in (topics.ONLINE, topics.OFFLINE):
+            raise Refused(f"{device.hex()}: a status of {len(word)} bytes that says nothing, or of an unknown device")
+        state, is_gone = self._devices[device], word == topics.OFFLINE
+        if is_gone and not state.is_gone:
+            self._store.add_finding(self._now_ms(), f"{device.hex()} is offline, says the broker")
+        state.is_gone = is_gone
 
     def _record(self, device: bytes, sealed: bytes) -> None:
         record = open_verified(sealed, self._deployment, self._signers, "node", "device")

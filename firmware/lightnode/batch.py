@@ -3,7 +3,8 @@
 1. A batch ends at the end of its quarter-hour and when boot, key or clock trust changes; the clock link that ends the
    time without trust is the last record of its batch. An empty batch makes no statement.
 2. The intervals of a device's statements tile its time: one begins where the last one ended, or with its quarter-hour.
-   One that a reboot cut short ends with its last reading. Without a clock link the interval is monotonic time.
+   One that a reboot cut short ends with its last reading. Without a clock link the interval is monotonic time. A batch
+   without reading or gap has none: the first slot of monotonic time stands there. What a full journal dropped moves none.
 3. The statement says how many 4 s slots of its interval have no reading, the causes that its gaps name, and the registers
    at its first and last reading.
 """
@@ -69,7 +70,8 @@ class Batch:
             self._take_reading(record)
         elif isinstance(record, records.Gap):
             self._causes |= record.cause
-            self._span(record.end_ms - SLOT_MS)
+            if self._trusted is not False and record.cause != records.CAUSE_OVERRUN:
+                self._span(record.end_ms - SLOT_MS)
         elif isinstance(record, records.ClockLink) and self._trusted is False:
             self._shift_ms = record.utc_ms - record.monotonic_ms
 
@@ -92,10 +94,17 @@ class Batch:
     def _interval(self, over: bool) -> tuple[int, int]:
         first, last = max(0, self._first_ms), max(0, self._last_ms) + SLOT_MS
         if self._trusted is False:
-            shift = self._shift_ms or 0
-            return first + shift, last + shift
-        start = max(self._quarter * QUARTER_MS, self.closed_ms) if self.closed_ms else first
-        return (min(start, first), (self._quarter + 1) * QUARTER_MS if over else last)
+            if self._shift_ms is None:
+                return first, last
+            first, last = _mark(first + self._shift_ms), _mark(last + self._shift_ms)
+            return self._begin(first, first // QUARTER_MS), last
+        if self._quarter < 0:
+            return 0, SLOT_MS
+        return self._begin(first, self._quarter), (self._quarter + 1) * QUARTER_MS if over else last
+
+    def _begin(self, first: int, quarter: int) -> int:
+        """Rule 2: where the last one ended, or with its quarter-hour; of the first statement with its first slot."""
+        return min(max(quarter * QUARTER_MS, self.closed_ms), first) if self.closed_ms else first
 
     def statement(self, identity, previous: bytes, over: bool = False) -> records.BatchStatement:  # type: ignore[no-untyped-def]
         """The statement of the batch under identity = (device, generation, boot, seq); the batch is empty afterwards.
@@ -104,7 +113,8 @@ class Batch:
         """
         start_ms, end_ms = self._interval(over)
         first = self._registers if self._readings else self._last_registers
-        missing = max(0, (end_ms - start_ms + SLOT_MS // 2) // SLOT_MS - self._readings)
+        slots = (end_ms - start_ms + SLOT_MS // 2) // SLOT_MS if self._first_ms >= 0 else 0
+        missing = max(0, slots - self._readings)
         made = records.BatchStatement(
             *identity,
             previous,
@@ -120,7 +130,11 @@ class Batch:
             self._last_registers[1],
             self._frontier.root(),
         )
-        if self._trusted is not False or self._shift_ms is not None:
-            self.closed_ms = end_ms
+        if self._quarter >= 0 or self._shift_ms is not None:
+            self.closed_ms = max(self.closed_ms, end_ms)
         self._clear()
         return made
+
+
+def _mark(instant: int) -> int:
+    return int((instant + SLOT_MS // 2) // SLOT_MS * SLOT_MS)

@@ -35,6 +35,7 @@ def pack_heap(on: bool) -> None:
 
 
 
+
 def place_of(error: Exception) -> str:
     """File, line and function where it was raised, "?" if that is not known."""
     if not hasattr(sys, "print_exception"):

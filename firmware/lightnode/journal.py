@@ -5,7 +5,8 @@
    else is written.
 3. The last entry before a cut may stand in half-written cells: it is written again, with its own boot and seq, before it
    may be sent; of two entries with one seq the later one counts.
-4. A reading takes one slot as differences to the base of its sector; every other record is kept whole.
+4. A reading takes one slot as differences to the base of its sector; every other record is kept without CBOR's heads and
+   with its identity as a difference; what would not come back identical is kept whole.
 5. State (acknowledgement, command number, digest of the last statement, time floor) opens every sector and every boot.
    Set-points that may still rule are carried forward before their sector is erased.
 6. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
@@ -17,17 +18,31 @@ import struct
 from lightwire import records
 
 from .errors import JournalError
-from .packing import SLOT_MS, Base, decode_base, flags_of, pack, seq_of, time_of, unpack
+from .packing import (
+    SLOT_MS,
+    Base,
+    decode_base,
+    expand,
+    flags_of,
+    pack,
+    seq_of,
+    squeeze,
+    squeezed_seq,
+    time_of,
+    unpack,
+)
 from .ring import SHORT, Ring
 
-_WHOLE, _CURSOR, _BOOT, _SETPOINT, _RECEIPT = 2, 3, 4, 5, 6
+_WHOLE, _CURSOR, _BOOT, _SETPOINT, _RECEIPT, _SMALL = 2, 3, 4, 5, 6, 7
+_RECORDS = (SHORT, _WHOLE, _SMALL)
 _STATE = ">I8sI32sQQ"
 _SETPOINTS_KEPT = 16
 
 
 class Journal:
     """`seq`, `boot`, `acked`: last used, this start's, last acknowledged. `command`: highest accepted. `head`: digest of the
-    last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time."""
+    last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time.
+    `named`: (first, last) seq of the last gap for overrun. `last_reading_ms`: up to and with this slot each one is told."""
 
     def __init__(self, flash, device: bytes = bytes(8), generation: int = 1, vt_ratio: int = 1) -> None:  # type: ignore[no-untyped-def]
         """flash: MicroPython's block-device protocol. JournalError if it is too small or of another block size."""
@@ -47,7 +62,7 @@ class Journal:
         self.decided: dict[bytes, int] = {}  # digest of a set-point -> seq of its decision
         self._setpoints: list[list] = []  # type: ignore[type-arg]
         self._dropped: list[tuple[int, int, int, int]] = []
-        self._named = (0, 0)
+        self.named = (0, 0)
         self._lost_from_ms = 0
         self._last: records.Reading | None = None
         self._base = Base(0, generation, 0, 0, 0, 0, vt_ratio)
@@ -110,8 +125,8 @@ class Journal:
                     if seq_of(base, body) > seq:
                         seq = seq_of(base, body)
                         yield unpack(base, self._device, body)
-                elif kind == _WHOLE:
-                    record = records.decode(body)
+                elif kind == _WHOLE or kind == _SMALL and squeezed_seq(base, body) > seq:
+                    record = self._decoded(base, kind, body)
                     if record.seq > seq:
                         seq = record.seq
                         yield record
@@ -127,14 +142,24 @@ class Journal:
     # writing
 
     def _keep(self, record) -> None:  # type: ignore[no-untyped-def]
-        packed = b""
         if isinstance(record, records.Reading):
             self._last = record
             self._ring.make_room()
-            packed = pack(self._base, self._device, record)
-        sector, _ = self._write(SHORT, packed) if packed else self._write(_WHOLE, records.encode(record))
+            kind, packed = SHORT, pack(self._base, self._device, record)
+        else:
+            self._ring.make_room(len(squeeze(self._base, self._device, record)))
+            kind, packed = (
+                _SMALL,
+                squeeze(self._base, self._device, record),
+            )  # the base is that of the sector it goes to
+        sector, _ = self._write(kind, packed) if packed else self._write(_WHOLE, records.encode(record))
         self._count(sector, record.seq)
         self._note(record)
+
+    def _decoded(self, base: Base, kind: int, body: bytes):  # type: ignore[no-untyped-def]
+        if kind == SHORT:
+            return unpack(base, self._device, body)
+        return expand(base, self._device, body) if kind == _SMALL else records.decode(body)
 
     def _write(self, kind: int, body: bytes):  # type: ignore[no-untyped-def]
         where = self._ring.append(kind, body)
@@ -184,11 +209,11 @@ class Journal:
                 return
 
     def _first_reading_ms(self, sectors) -> int:  # type: ignore[no-untyped-def]
-        """Slot mark of the first unacknowledged reading with trusted time; the last known time if there is none."""
+        """Slot mark of the first unacknowledged reading with trusted time; if there is none, the mark after the last one."""
         for record in self._records(sectors, self.acked):
             if isinstance(record, records.Reading) and not record.flags & records.UNTRUSTED_CLOCK:
                 return record.time_ms
-        return self.floor_ms // SLOT_MS * SLOT_MS
+        return self.last_reading_ms + SLOT_MS
 
     def _count(self, sector, seq: int) -> None:  # type: ignore[no-untyped-def]
         sector.first = sector.first or seq
@@ -200,16 +225,18 @@ class Journal:
         elif isinstance(record, records.BatchStatement):
             self.head = hashlib.sha256(records.encode(record)).digest()
             self.closed_seq = max(self.closed_seq, record.last_seq)
-            self.closed_ms = record.end_ms if record.end_ms > 1 << 40 else 0
+            if record.end_ms > 1 << 40:  # not of a batch that never knew the time
+                self.closed_ms = max(self.closed_ms, record.end_ms)
             self.unproven[record.seq] = record.end_ms
         elif isinstance(record, records.ClockLink):
             self.floor_ms = max(self.floor_ms, record.utc_ms)
+            self.last_reading_ms = max(self.last_reading_ms, record.utc_ms // SLOT_MS * SLOT_MS - SLOT_MS)
         elif isinstance(record, records.Decision) and record.outcome == records.ACCEPTED:
             self.decided[record.digest] = record.seq
             if len(self.decided) > 4 * _SETPOINTS_KEPT:
                 del self.decided[min(self.decided, key=lambda digest: self.decided[digest])]
         elif isinstance(record, records.Gap) and record.cause == records.CAUSE_OVERRUN:
-            self._named = record.first_seq, record.last_seq
+            self.named = record.first_seq, record.last_seq
 
     def _note_time(self, time_ms: int, flags: int) -> None:
         if not flags & records.UNTRUSTED_CLOCK:
@@ -226,27 +253,29 @@ class Journal:
 
     def _mount(self) -> None:
         recent: list[tuple] = []  # type: ignore[type-arg]
-        base, tail = self._base, None
+        base, tail = self._base, []
         for sector, slot, kind, body in self._ring.mount():
             if kind == 0:
                 base = decode_base(body)
                 self.boot = max(self.boot, base.boot)
                 self._replay_state(body[-struct.calcsize(_STATE) :])
-            elif kind == SHORT or kind == _WHOLE:
+            elif kind in _RECORDS:
                 self._replay_record(sector, slot, kind, body, base, recent)
-                tail = (sector, slot, kind, body, base)
+                tail = [(sector, slot, kind, body, base)]
             elif kind == _BOOT:
                 base = base.reborn(*struct.unpack(">IH", body[:6]))
                 self.boot = max(self.boot, base.boot)
                 self._replay_state(body[6:])
             else:
                 self._replay_other(sector, kind, body)
-                tail = None if kind == _CURSOR else (sector, slot, kind, body, base)
+                entry = (sector, slot, kind, body, base)
+                tail = [] if kind == _CURSOR else [one for one in tail if one[2] in _RECORDS] + [entry]
         self.seq = max(self.seq, self.acked)
+        self.last_reading_ms = self.last_reading_ms or self.floor_ms // SLOT_MS * SLOT_MS
         self._base = base
         self._begin(tail)
         self._name_dropped()
-        if self._dropped and self._named[0] <= self._dropped[0][0] and self._dropped[0][1] <= self._named[1]:
+        if self._dropped and self.named[0] <= self._dropped[0][0] and self._dropped[0][1] <= self.named[1]:
             self._dropped = []
 
     def _replay_record(self, sector, slot: int, kind: int, body: bytes, base: Base, recent) -> None:  # type: ignore[no-untyped-def]
@@ -254,7 +283,7 @@ class Journal:
             seq = seq_of(base, body)
             self._note_time(time_of(base, body), flags_of(body))
         else:
-            record = records.decode(body)
+            record = self._decoded(base, kind, body)
             seq = record.seq
             self._note(record)
             self.boot = max(self.boot, record.boot)
@@ -281,21 +310,18 @@ class Journal:
         self.floor_ms = max(self.floor_ms, floor_ms)
 
     def _begin(self, tail) -> None:  # type: ignore[no-untyped-def]
-        """The new boot number first, then the last entry again (rule 3)."""
+        """The new boot number first, then the last entry again (rule 3); one that carried a set-point hides no record."""
         self.boot += 1
         self._base = self._base.reborn(self.boot, self._generation)
         self._write(_BOOT, struct.pack(">IH", self.boot, self._generation) + self._state())
-        if tail is None:
-            return
-        sector, slot, kind, body, base = tail
-        if kind == _RECEIPT:
-            self._write(kind, body)
-            return
-        if kind == _SETPOINT:
-            self.accept(*struct.unpack(">IQ", body[:12]), body[12:])  # type: ignore[call-arg]
-            return
-        record = unpack(base, self._device, body) if kind == SHORT else records.decode(body)
-        if record.seq > self.acked:
-            sector.void(slot)
-            again, _ = self._write(_WHOLE, records.encode(record))
-            self._count(again, record.seq)
+        for sector, slot, kind, body, base in tail:
+            if kind == _RECEIPT:
+                self._write(kind, body)
+            elif kind == _SETPOINT:
+                self.accept(*struct.unpack(">IQ", body[:12]), body[12:])
+            else:
+                record = self._decoded(base, kind, body)
+                if record.seq > self.acked:
+                    sector.void(slot)
+                    again, _ = self._write(_WHOLE, records.encode(record))
+                    self._count(again, record.seq)

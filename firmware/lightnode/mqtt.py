@@ -47,14 +47,16 @@ class Session:
         self.in_flight: set[int] = set()
         self.heard = 0
 
-    async def connect(self, client: str, keepalive_s: int, is_clean: bool = False) -> bool:
+    async def connect(self, client: str, keepalive_s: int, is_clean: bool = False, will=None) -> bool:  # type: ignore[no-untyped-def]
         """CONNECT with a persistent session; True if the broker still had it. MqttError if refused.
 
-        is_clean: the broker shall forget what was and keep nothing afterwards.
+        is_clean: the broker shall forget what was and keep nothing afterwards. will: (topic, message) that the broker says for
+        us, with QoS 1 and not retained, when the connection ends without a word.
         """
-        body = (
-            _text("MQTT") + (b"\x04\x02" if is_clean else b"\x04\x00") + keepalive_s.to_bytes(2, "big") + _text(client)
-        )
+        flags = (2 if is_clean else 0) | (12 if will else 0)
+        body = _text("MQTT") + bytes((4, flags)) + keepalive_s.to_bytes(2, "big") + _text(client)
+        if will:
+            body += _text(will[0]) + len(will[1]).to_bytes(2, "big") + will[1]
         await self._send(_packet(0x10, body))
         first, packet = await self._packet()
         if first >> 4 != _CONNACK or len(packet) != 2:

@@ -2,17 +2,20 @@
 
 seq - base (2) | slot - base (2) | flags (1) | P (3) | Q (3) | import - base Wh (3) | export - base Wh (3) |
 three voltages and the frequency, 12 bits each (6): voltages in 100 mV x VT ratio, frequency in 10 mHz around 50 Hz.
-What would not come back identical is not packed: `pack` gives b"" and the journal keeps the record whole.
+Every other record of the device is squeezed: kind (1) | seq - base (2) | its fields after seq, without CBOR's heads.
+What would not come back identical is not packed: `pack` and `squeeze` give b"" and the journal keeps the record whole.
 """
 
 import struct
 
-from lightwire.records import Reading
+from lightwire.records import Reading, fields, record_of
 
 SLOT_MS = 4000
 _NOMINAL = 5000
 _HALF = 2048
 _BASE = ">IHIIQQH"
+_IDENTITY = ("device", "generation", "boot", "seq")
+_WIDTHS = {"B": 1, "H": 2, "I": 4, "i": 4, "Q": 8, "V": 12}
 BASE_BYTES = struct.calcsize(_BASE)
 
 
@@ -132,3 +135,52 @@ def flags_of(packed: bytes) -> int:
 def _from_signed24(raw: bytes) -> int:
     value = int.from_bytes(raw, "big")
     return value - 0x1000000 if value & 0x800000 else value
+
+
+def squeeze(base: Base, device: bytes, record) -> bytes:  # type: ignore[no-untyped-def]
+    """The record in one length for its kind, or b"" if it would not come back identical."""
+    forms = fields(record.KIND)
+    seq = record.seq - base.seq
+    if (
+        tuple([name for name, _ in forms[:4]]) != _IDENTITY
+        or not 0 <= seq < 0x10000
+        or record.boot != base.boot
+        or record.generation != base.generation
+        or record.device != device
+    ):
+        return b""
+    parts = [bytes((record.KIND,)), seq.to_bytes(2, "big")]
+    for (_, form), value in zip(forms[4:], tuple(record)[4:]):
+        if form == "V":
+            parts.extend([volts.to_bytes(4, "big") for volts in value])
+        elif isinstance(form, int):
+            parts.append(value)
+        else:
+            parts.append((value & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big")[-_WIDTHS[str(form)] :])
+    return b"".join(parts)
+
+
+def expand(base: Base, device: bytes, squeezed: bytes):  # type: ignore[no-untyped-def]
+    """The record that was squeezed with this base."""
+    values: list[object] = [device, base.generation, base.boot, squeezed_seq(base, squeezed)]
+    at = 3
+    for _, form in fields(squeezed[0])[4:]:
+        width = form if isinstance(form, int) else _WIDTHS[str(form)]
+        raw = squeezed[at : at + width]
+        at += width
+        values.append(_value(form, raw))
+    return record_of(squeezed[0], values)
+
+
+def squeezed_seq(base: Base, squeezed: bytes) -> int:
+    """Only the seq of a squeezed record."""
+    return base.seq + (squeezed[1] << 8 | squeezed[2])
+
+
+def _value(form: object, raw: bytes) -> object:
+    if isinstance(form, int):
+        return raw
+    if form == "V":
+        return tuple([int.from_bytes(raw[k : k + 4], "big") for k in (0, 4, 8)])
+    value = int.from_bytes(raw, "big")
+    return value - 0x100000000 if form == "i" and value & 0x80000000 else value

@@ -94,7 +94,7 @@ class Ring:
 
     def append(self, kind: int, body: bytes) -> tuple[Sector, int]:
         """Writes an entry; on return it survives a cut. Where it stands."""
-        slots = 1 if kind == SHORT else (7 + len(body) + SLOT - 1) // SLOT
+        slots = 1 if kind == SHORT else _slots(len(body))
         if self._slot + slots > SLOTS:
             self._next_sector()
         sector, slot = self.sectors[-1], self._slot
@@ -103,9 +103,9 @@ class Ring:
         self._slot += slots
         return sector, slot
 
-    def make_room(self) -> None:
-        """Opens the next sector if the head has no slot left."""
-        if self._slot >= SLOTS:
+    def make_room(self, length: int = 0) -> None:
+        """Opens the next sector if the head has no room for a body of this length; 0 is one slot."""
+        if self._slot + (_slots(length) if length else 1) > SLOTS:
             self._next_sector()
 
     def next_victim(self) -> Sector | None:
@@ -160,6 +160,11 @@ class Ring:
         self._flash.writeblocks(number, head + _crc(head, 0), 0)
         self.sectors.append(Sector(number, self._lap, opening))
         self._slot = _head_slots(len(opening))
+
+
+def _slots(length: int) -> int:
+    """Of an entry with a length and a body of so many bytes."""
+    return (7 + length + SLOT - 1) // SLOT
 
 
 def _crc(data: bytes, start: int) -> bytes:

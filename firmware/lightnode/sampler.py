@@ -3,8 +3,9 @@
 1. A slot gives one reading or none; none is never a value. Trust that comes while the meter answers counts from the next.
 2. Slots without a reading are collected and named by one Gap when the meter answers again or the quarter-hour ends;
    slots that passed while nobody looked are named as lost by the clock.
-3. The first trusted instant of a boot is written as ClockLink if records were made before it, and the time since the last
-   reading of an earlier boot is named as a Gap for loss of power.
+3. The first trusted instant of a boot is written as ClockLink if records were made before it. Before it everything that
+   has no reading until then is named: the time since the last reading of an earlier boot as loss of power, the slots whose
+   meter did not answer, and what a full journal has dropped before its time was known.
 4. A reading that needed a repetition says RETRIED; one that cannot be right, or whose meter is in doubt, says SUSPECT
    (plausible.py); the first answer after an energy register fell says REGISTER_RESET.
 """
@@ -19,6 +20,7 @@ LATE_MS = 100
 _QUARTER_MS = 900_000
 _DAY_MS = 86_400_000
 _LOOKS_BACK = 8  # records; the last of a boot are a reading, a statement and what arrived meanwhile
+_UNTIMED_MAX = 64
 
 
 class Sampler:
@@ -44,6 +46,7 @@ class Sampler:
         self._last_mark: int | None = None
         self._linked = False
         self._open: tuple[int, int] | None = None  # (cause, monotonic mark) of the gap that is going on
+        self._untimed: list[tuple[int, int, int]] = []  # (cause, from, to) of gaps that ended before trust
         self.produced = 0
         self.missed = 0
         self.meter_errors = 0
@@ -72,8 +75,7 @@ class Sampler:
             self._begin_gap(records.CAUSE_METER, mark)
             return
         self.answer = found
-        if trusted:
-            await self._name(mark)
+        await self._name(mark)
         await self._keep(mark, slot_ms, (0 if trusted else records.UNTRUSTED_CLOCK) | self._judged(mark, found), found)
 
     def _judged(self, mark: int, found) -> int:  # type: ignore[no-untyped-def]
@@ -123,38 +125,61 @@ class Sampler:
             self._open = cause, mark
 
     async def _name(self, mark: int) -> None:
-        """Names the gap that is going on, up to this mark; without trusted time it stays open."""
-        if self._open is None or not self._clock.trusted:
+        """Names the gap that is going on, up to this mark; without trusted time it waits. Beyond a bound the last one grows."""
+        if self._open is None:
             return
         cause, since = self._open
         self._open = None
-        await self._gap(cause, self._slot_utc(since), self._slot_utc(mark))
+        if self._clock.trusted:
+            await self._gap(cause, since, mark)
+        elif len(self._untimed) < _UNTIMED_MAX:
+            self._untimed.append((cause, since, mark))
+        else:
+            self._untimed[-1] = self._untimed[-1][:2] + (mark,)
 
     async def _link(self, mark: int) -> None:
+        """Rule 3."""
         if self._linked:
             return
         self._linked = True
-        if self._journal.seq >= self._first_seq:
-            utc_ms, error_ms = self._clock.utc_of(mark), self._clock.error_ms
-            await self._recorder.keep(
-                lambda device, generation, boot, seq: records.ClockLink(
-                    device, generation, boot, seq, mark, utc_ms, error_ms
-                )
-            )
-        started_ms = self._slot_utc(self._first_mark or 0)
         if self._down_since_ms:
-            await self._gap(records.CAUSE_POWER, self._down_since_ms, started_ms)
+            await self._gap_utc(records.CAUSE_POWER, self._down_since_ms, self._slot_utc(self._first_mark or 0))
+        for untimed in self._untimed:
+            await self._gap(*untimed)
+        self._untimed = []
+        if self._journal.seq < self._first_seq:
+            return
+        await self._name_dropped()
+        utc_ms, error_ms = self._clock.utc_of(mark), self._clock.error_ms
+        await self._recorder.keep(
+            lambda device, generation, boot, seq: records.ClockLink(
+                device, generation, boot, seq, mark, utc_ms, error_ms
+            )
+        )
+
+    async def _name_dropped(self) -> None:
+        first, last = self._journal.named
+        if last < self._first_seq:
+            return
+        for record in self._journal.after(last):
+            if isinstance(record, records.Reading):
+                await self._gap(records.CAUSE_OVERRUN, self._first_mark or 0, record.time_ms, first, last)
+                return
 
     def _slot_utc(self, mark: int) -> int:
         return int((self._clock.utc_of(mark) + SLOT_MS // 2) // SLOT_MS * SLOT_MS)
 
-    async def _gap(self, cause: int, start_ms: int, end_ms: int) -> None:
+    async def _gap(self, cause: int, since: int, until: int, first_seq: int = 0, last_seq: int = 0) -> None:
+        """Between two marks of this boot."""
+        await self._gap_utc(cause, self._slot_utc(since), self._slot_utc(until), first_seq, last_seq)
+
+    async def _gap_utc(self, cause: int, start_ms: int, end_ms: int, first_seq: int = 0, last_seq: int = 0) -> None:
         slots = (end_ms - start_ms) // SLOT_MS
         if slots < 1:
             return
         await self._recorder.keep(
             lambda device, generation, boot, seq: records.Gap(
-                device, generation, boot, seq, cause, start_ms, end_ms, slots, 0, 0
+                device, generation, boot, seq, cause, start_ms, end_ms, slots, first_seq, last_seq
             )
         )
         self.missed += slots

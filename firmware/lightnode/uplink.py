@@ -5,7 +5,7 @@
 3. A new session starts again behind the cursor: duplicates are the back end's to recognise, losses would be ours.
 4. A new incarnation of the store, or three minutes without progress, also starts again behind what is still held.
 5. A receipt counts when it leads from one of our statements to a root that the log key signed. A statement without a
-   receipt after two hours, and every message that claims to be the back end's and is not, is an alarm. A receipt of no
+   receipt after the set time, and every message that claims to be the back end's and is not, is an alarm. A receipt of no
    statement that waits (it came twice, or is another's) is only counted.
 """
 
@@ -22,7 +22,6 @@ WINDOW = 32
 KEEPALIVE_S = 60
 STALLED_MS = 180_000
 ASK_EVERY_MS = 4000
-RECEIPT_LATE_MS = 2 * 3_600_000
 _QUARTER_MS = 900_000
 _PAUSE_MIN_MS = 50
 _PAUSE_MAX_MS = 30_000
@@ -42,6 +41,7 @@ class Uplink:
         self._random = board.random
         self._log_key = value("log_key")
         self._operator = value("operator")
+        self._receipt_late_ms = 1000 * value("receipt_late_s")
         self._deployment = value("deployment")
         self._recorder = recorder
         self._journal = journal
@@ -91,7 +91,7 @@ class Uplink:
 
     def _notice_late(self, utc_ms: int) -> None:
         for seq, end_ms in self._journal.unproven.items():
-            if seq not in self._late and utc_ms - end_ms > RECEIPT_LATE_MS:
+            if seq not in self._late and utc_ms - end_ms > self._receipt_late_ms:
                 self._late.add(seq)
                 self.alarms += 1
 
@@ -116,7 +116,9 @@ class Uplink:
             session.close()
 
     async def _enter(self, session: Session) -> None:
-        await session.connect(topics.station(self._device), KEEPALIVE_S)
+        status = topics.topic(self._device, "status")
+        await session.connect(topics.station(self._device), KEEPALIVE_S, False, (status, topics.OFFLINE))
+        await session.publish(status, topics.ONLINE)
         await session.subscribe([topics.topic(self._device, channel) for channel in topics.DOWNLINK])
 
     async def _send(self, session: Session, listening) -> None:  # type: ignore[no-untyped-def]

@@ -295,6 +295,11 @@ _CLASSES = {
 }
 
 
+def record_of(kind: int, values: list[object]) -> Frozen:
+    """The record of a kind from the values of its fields, in order; OutOfRange if one does not fit."""
+    return _CLASSES[kind](*values)
+
+
 def encode(record: Frozen) -> bytes:
     """The payload bytes of a record: one length per kind."""
     return written(record.KIND, record)
@@ -316,4 +321,4 @@ def decode(payload: bytes) -> Frozen:
         raise Truncated(f"{len(payload)} of {at} bytes")
     if at != len(payload):
         raise TrailingBytes(f"{len(payload) - at} bytes after the record")
-    return _CLASSES[kind](*values)
+    return record_of(kind, values)

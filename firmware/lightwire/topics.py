@@ -2,13 +2,14 @@
 
 1. The partition is the first byte of the device id modulo 64, in decimal: ingest scales by partition.
 2. The TLS common name of a light node is `<partition>/<device id, hex>`, so one ACL pattern enforces both.
-3. Nothing is ever retained.
+3. Nothing is ever retained. "status" is not signed: a hint for operators, never evidence.
 """
 
 from .errors import OutOfRange
 
 ROOT = "ln/1/"
-UPLINK = ("record", "ask", "decision", "execution", "fetch")
+UPLINK = ("record", "ask", "decision", "execution", "fetch", "status")
+ONLINE, OFFLINE = b"online", b"offline"  # on "status": what the session says of itself, and the broker when it is gone
 DOWNLINK = ("time", "delivery", "receipt", "setpoint", "update", "chunk")
 
 

@@ -65,6 +65,11 @@ class Link:
         """How many of them are still to come."""
         return len(self._cuts)
 
+    @property
+    def is_flowing(self) -> bool:
+        """Whether it is not stalled."""
+        return self._flowing.is_set()
+
     def stall(self) -> None:
         """Nothing passes any more (rule 2)."""
         self._call(self._flowing.clear)

@@ -5,12 +5,13 @@ everything in memory gone. For a real kill -9 see hil.scd.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from backend.adapters.mqtt import BrokerAccess, Incoming, MqttLink
 from backend.errors import Unavailable
 from backend.ports import Ledger
 from backend.wiring import Backend
+from hil.bench import Bench
 from hil.broker import Broker
 from hil.pki import Pki
 
@@ -64,6 +65,25 @@ def access_of(broker: Broker, pki: Pki) -> BrokerAccess:
     """The back end's way to the broker."""
     mine = pki.client("backend")
     return BrokerAccess(broker.host, broker.port, pki.ca_pem, mine.cert_pem, mine.key_pem)
+
+
+def kill_backend(backend: Backend) -> None:
+    """What kill -9 leaves of it (see above); of one that crashed already, too."""
+    link = backend._link
+    hang_up(link._link if isinstance(link, _CrashingLink) else link)
+    backend._stop.set()
+    backend._worker.join(5)
+    backend.store.close()
+
+
+def another_backend(bench: Bench, ledger: Ledger | None = None, now_ms: Callable[[], int] | None = None) -> Backend:
+    """A back end on the store of the bench's own, which was killed; it takes its place. ledger: else the bench's chain."""
+    bench.backend = Backend(
+        bench.folder, bench.identity, access_of(bench.broker, bench.pki), ledger or bench.chain.ledger,
+        now_ms or (lambda: bench.conductor.now_ms),
+    )  # fmt: skip
+    bench.backend.start()
+    return bench.backend
 
 
 class ChainSwitch:

@@ -6,7 +6,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -66,13 +66,17 @@ class TruthLog:
         self._out.flush()
 
 
+def offers(path: Path) -> Iterator[Offered]:
+    """All offers of a log, in order, one after the other: a week of them is large."""
+    for row in _rows(path):
+        if row["event"] == "offer":
+            values = {k.rpartition("_")[0]: v for k, v in row.items() if k not in _FIELDS}
+            yield Offered(row["pod"], row["utc_ms"], values)
+
+
 def read_truth(path: Path) -> list[Offered]:
     """All offers of a log, in order."""
-    return [
-        Offered(row["pod"], row["utc_ms"], {k.rpartition("_")[0]: v for k, v in row.items() if k not in _FIELDS})
-        for row in _rows(path)
-        if row["event"] == "offer"
-    ]
+    return list(offers(path))
 
 
 def read_events(path: Path) -> list[Event]:
@@ -84,5 +88,7 @@ def read_events(path: Path) -> list[Event]:
     ]
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open() as lines:
+        for line in lines:
+            yield json.loads(line)

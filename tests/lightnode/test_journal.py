@@ -126,11 +126,58 @@ def test_a_flash_that_is_too_small_is_refused() -> None:
         opened(NorFlash(3))
 
 
+def diagnostics(journal: Journal, slot: int) -> records.Diagnostics:
+    return records.Diagnostics(
+        DEVICE, 1, journal.boot, journal.seq + 1, START_MS + 4000 * slot, 0, 1 << 16, 4 * slot, records.RESET_POWER, 0, 0, 90_000,
+        40_000, slot % 65_536, 3, journal.seq - journal.acked, 999, 40, 2,
+    )  # fmt: skip
+
+
+def decision(journal: Journal, slot: int) -> records.Decision:
+    return records.Decision(
+        DEVICE, 1, journal.boot, journal.seq + 1, bytes([slot % 256]) * 16, bytes([slot % 251]) * 32, slot, records.ACCEPTED, 0,
+        START_MS + 4000 * slot,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(("kib", "hours"), OUTAGES)
 def test_an_outage_of_a_day_fits_in_640_kib_and_three_in_2_mib(kib: int, hours: int) -> None:
-    journal = opened(NorFlash(kib // 4))
+    """With a statement and diagnostics each quarter-hour, and a set-point with its decision each second hour."""
+    flash = NorFlash(kib // 4)
+    journal = opened(flash)
     for slot in range(hours * 900):
         journal.append(reading(journal, slot))
         if slot % 225 == 224:
             journal.append(statement(journal, slot))
+            journal.append(diagnostics(journal, slot))
+        if slot % 1800 == 1000:
+            journal.accept(slot, START_MS + 4000 * (slot + 225), bytes(215))
+            journal.append(decision(journal, slot))
     assert journal.take_dropped() == []
+    kinds = [record.KIND for record in opened(flash).after(0)]
+    assert len(kinds) == journal.seq
+    assert [kinds.count(k) for k in (records.READING, records.STATEMENT, records.DIAGNOSTICS, records.DECISION)] == [
+        hours * 900, hours * 4, hours * 4, hours // 2,
+    ]  # fmt: skip
+
+
+def test_4_a_record_of_another_generation_than_its_sector_s_is_kept_whole_and_comes_back() -> None:
+    flash = NorFlash(4)
+    journal = opened(flash)
+    fill(journal, 3)
+    other = diagnostics(journal, 4)._replace(generation=2)
+    journal.append(other)
+    assert journal.find(other.seq) == other
+    assert opened(flash).find(other.seq) == other
+
+
+def test_4_squeezed_records_that_open_a_sector_are_differences_to_its_own_base() -> None:
+    flash = NorFlash(6)
+    journal = opened(flash)
+    made: list[object] = []
+    for slot in range(400):
+        for make in (reading, statement, diagnostics, decision)[: 1 + slot % 4]:
+            made.append(make(journal, slot))
+            journal.append(made[-1])
+    kept = list(opened(flash).after(0))
+    assert kept == made[-len(kept) :] and len(kept) > 200

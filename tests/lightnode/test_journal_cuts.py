@@ -12,7 +12,7 @@ import pytest
 from lightnode.journal import Journal
 
 from hil.flash import CutRecorder, NorFlash, PowerCut
-from tests.lightnode.test_journal import INCARNATION, START_MS, opened, reading, statement
+from tests.lightnode.test_journal import INCARNATION, START_MS, decision, diagnostics, opened, reading, statement
 
 SECTORS = 4
 STEPS = 700
@@ -54,7 +54,8 @@ class Model:
         """Steps of an ordinary life; what was not finished before a cut may be there or not."""
         for _ in range(steps):
             slot += 1
-            record = statement(journal, slot) if source.random() < 0.03 else reading(journal, slot)
+            make = source.choice((statement, diagnostics, decision)) if source.random() < 0.06 else reading
+            record = make(journal, slot)
             self.torn.setdefault(record.seq, []).append(record)
             journal.append(record)
             self.kept[record.seq] = record

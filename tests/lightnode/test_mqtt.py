@@ -60,10 +60,10 @@ def says(*packets: bytes) -> str:
 def test_connect_is_a_persistent_session_of_mqtt_3_1_1() -> None:
     async def run() -> tuple[bool, bytes]:
         wire = Wire(b"\x20\x02\x01\x00")
-        return await wire.session.connect("3/ab", 60), wire.sent
+        return await wire.session.connect("3/ab", 60, False, ("t", b"gone")), wire.sent
 
     there, sent = asyncio.run(run())
-    assert there and sent == b"\x10\x10\x00\x04MQTT\x04\x00\x00\x3c\x00\x043/ab"
+    assert there and sent == b"\x10\x19\x00\x04MQTT\x04\x0c\x00\x3c\x00\x043/ab\x00\x01t\x00\x04gone"
 
 
 def test_a_clean_session_says_so() -> None:

@@ -1,8 +1,12 @@
-"""23 bytes and back to the identical reading, or none at all."""
+"""A reading in 23 bytes, any other record without its heads, and back to the identical record, or none at all."""
+
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from lightnode.packing import Base, decode_base, flags_of, pack, seq_of, time_of, unpack
+from lightnode.packing import Base, decode_base, expand, flags_of, pack, seq_of, squeeze, squeezed_seq, time_of, unpack
+from lightwire import records
+from lightwire.layout import CLOSED, INTERVALS
 from lightwire.records import Reading
 
 DEVICE = b"12345678"
@@ -41,3 +45,67 @@ def test_an_ordinary_reading_is_packed_and_another_devices_is_not() -> None:
 def test_a_base_comes_back_from_its_bytes() -> None:
     again = decode_base(BASE.encode())
     assert vars(again) == vars(BASE) if hasattr(again, "__dict__") else again.encode() == BASE.encode()
+
+
+KINDS = (
+    records.STATEMENT, records.GAP, records.CLOCK_LINK, records.DECISION, records.DIAGNOSTICS, records.UPDATE_REPORT,
+    records.EMS_REPORT,
+)  # fmt: skip
+_UNSIGNED = {"B": 8, "H": 16, "I": 32, "Q": 64}
+
+
+@st.composite
+def made(draw: st.DrawFn) -> Any:
+    """A record of any kind that a device keeps, ends of every range included."""
+    kind = draw(st.sampled_from(KINDS))
+    closed = {name: (low, high) for name, low, high in CLOSED.get(kind, ())}
+    values: dict[str, Any] = {}
+    for name, form in records.fields(kind):
+        if name in closed:
+            values[name] = draw(st.integers(*closed[name]))
+        elif isinstance(form, int):
+            values[name] = draw(st.binary(min_size=form, max_size=form))
+        elif form == "i":
+            values[name] = draw(st.integers(-(2**31), 2**31 - 1))
+        else:
+            values[name] = draw(st.integers(0, 2 ** _UNSIGNED[str(form)] - 1))
+    if kind in INTERVALS:
+        start, end = INTERVALS[kind]
+        values[start], values[end] = sorted((values[start], values[end]))
+        values[end] += values[start] == values[end]
+        values[start] = min(values[start], 2**64 - 2)
+        values[end] = min(values[end], 2**64 - 1)
+    values |= {"device": DEVICE, "generation": draw(st.integers(1, 2)), "boot": draw(st.integers(3, 4))}
+    values["seq"] = draw(st.integers(990, 67_000))
+    return records.record_of(kind, [values[name] for name, _ in records.fields(kind)])
+
+
+@given(made())
+def test_what_is_squeezed_comes_back_identical(record: Any) -> None:
+    squeezed = squeeze(BASE, DEVICE, record)
+    fits = (record.generation, record.boot) == (1, 3) and 0 <= record.seq - 1000 < 65_536
+    assert bool(squeezed) == fits
+    if squeezed:
+        assert expand(BASE, DEVICE, squeezed) == record and squeezed_seq(BASE, squeezed) == record.seq
+
+
+def test_a_statement_takes_five_slots_and_diagnostics_two() -> None:
+    slots = {records.STATEMENT: 5, records.DIAGNOSTICS: 2, records.EMS_REPORT: 2, records.DECISION: 3, records.GAP: 2}
+    for kind, wanted in slots.items():
+        closed = {name: low for name, low, _ in CLOSED.get(kind, ())} | {"device": DEVICE, "generation": 1, "boot": 3}
+        closed |= {"seq": 1000} | ({INTERVALS[kind][1]: 1} if kind in INTERVALS else {})
+        record = records.record_of(
+            kind, [closed.get(name, bytes(form) if isinstance(form, int) else 0) for name, form in records.fields(kind)]
+        )
+        assert -(-(7 + len(squeeze(BASE, DEVICE, record))) // 28) == wanted, kind
+
+
+def test_another_devices_record_is_not_squeezed() -> None:
+    assert squeeze(BASE, b"87654321", records.ClockLink(DEVICE, 1, 3, 1000, 1, 2, 3)) == b""
+
+
+def test_a_report_of_injection_keeps_its_sign() -> None:
+    report = records.EmsReport(
+        DEVICE, 1, 3, 1001, 1, 0, bytes(16), records.APPLIED, 0, -(2**31), -40_000, 2**31 - 1, records.CHARGE_UNKNOWN
+    )
+    assert expand(BASE, DEVICE, squeeze(BASE, DEVICE, report)) == report

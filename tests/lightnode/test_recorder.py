@@ -186,3 +186,29 @@ def test_a_key_of_another_kind_signs_records_that_its_algorithm_verifies() -> No
     assert (found.device, found.seq) == (key.device, 1) and len(message) == envelope.message_length(
         records.GAP, records.ES256
     )
+
+
+def test_after_a_reboot_in_a_quarter_hour_no_two_statements_overlap_and_nothing_is_left_out() -> None:
+    node = Node()
+    node.trust(T0)
+    asyncio.run(node.slots(20))
+    node.restart()
+    asyncio.run(node.slots(4))
+    node.trust(T0 + 30 * 4000)
+    asyncio.run(node.slots(200))
+    ends = [(s.start_ms - T0, s.end_ms - T0, s.missing) for s in check_statements(node)]
+    slot = 4000
+    assert ends == [(0, 20 * slot, 0), (20 * slot, 31 * slot, 7), (31 * slot, QUARTER_MS, 0)]
+
+
+def test_a_batch_of_dropped_records_only_moves_no_interval() -> None:
+    node = Node(NorFlash(4))
+    node.trust(T0)
+    asyncio.run(node.slots(700))
+    node.restart()
+    asyncio.run(node.recorder.close_batch())
+    node.trust(T0 + 800 * 4000)
+    asyncio.run(node.slots(300))
+    timed = [s for s in node.kept(records.STATEMENT) if s.start_ms > 1 << 40]
+    assert all(a.end_ms <= b.start_ms for a, b in zip(timed, timed[1:], strict=False))
+    assert timed[-1].start_ms == T0 + 700 * 4000

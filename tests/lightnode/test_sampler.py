@@ -4,6 +4,7 @@ import asyncio
 
 from lightwire import records
 
+from hil.flash import NorFlash
 from tests.lightnode.parts import DEVICE, QUARTER_MS, T0, Node
 
 START = T0 + 100 * 4000
@@ -155,3 +156,58 @@ def test_4_what_cannot_be_a_measurement_is_a_gap() -> None:
     asyncio.run(made.slots(1))
     (gap,) = made.kept(records.GAP)
     assert (gap.cause, gap.slots) == (records.CAUSE_METER, 1)
+
+
+def test_3_slots_without_an_answer_before_trust_are_named_alone_and_no_reading_between_them() -> None:
+    made = Node()
+    for silent in (False, True, False, True, False):
+        made.meter.silent = silent
+        asyncio.run(made.slots(2))
+    made.trust(START)
+    asyncio.run(made.slots(1))
+    gaps = [(g.cause, (g.start_ms - START) // 4000, (g.end_ms - START) // 4000) for g in made.kept(records.GAP)]
+    assert gaps == [(records.CAUSE_METER, -7, -5), (records.CAUSE_METER, -3, -1)]
+
+
+def test_3_before_trust_a_meter_that_comes_and_goes_for_long_costs_bounded_memory() -> None:
+    made = Node()
+    for _ in range(100):
+        for silent in (False, True):
+            made.meter.silent = silent
+            asyncio.run(made.slots(1))
+    made.meter.silent = False
+    asyncio.run(made.slots(1))
+    made.trust(START)
+    asyncio.run(made.slots(1))
+    gaps = made.kept(records.GAP)
+    assert len(gaps) == 64 and sum(g.slots for g in gaps) >= 100
+
+
+def test_3_what_a_full_journal_dropped_before_its_time_was_known_is_named_with_its_slots() -> None:
+    made = Node(NorFlash(4))
+    made.trust(START)
+    asyncio.run(made.slots(3))
+    made.restart()
+    asyncio.run(made.slots(700))
+    made.trust(START + 800 * 4000)
+    asyncio.run(made.slots(1))
+    held = [r for r in made.kept(records.READING) if r.flags & records.UNTRUSTED_CLOCK]
+    (link,) = made.kept(records.CLOCK_LINK)
+    shift = link.utc_ms - link.monotonic_ms
+    named = {slot for gap in made.kept(records.GAP) for slot in range(gap.start_ms, gap.end_ms, 4000)}
+    read = {r.time_ms + shift for r in held} | {made.kept(records.READING)[-1].time_ms}
+    assert len(held) < 600
+    assert set(range(START, START + 801 * 4000, 4000)) <= named | read
+
+
+def test_3_a_reboot_after_an_outage_longer_than_the_ring_still_names_the_time_without_power() -> None:
+    made = Node(NorFlash(4))
+    made.trust(START)
+    asyncio.run(made.slots(3))
+    made.restart()
+    asyncio.run(made.slots(700))
+    made.restart()
+    made.trust(START + 900 * 4000)
+    asyncio.run(made.slots(1))
+    gaps = [g for g in made.kept(records.GAP) if g.cause == records.CAUSE_POWER]
+    assert [(g.start_ms, g.end_ms) for g in gaps] == [(START + 3 * 4000, START + 900 * 4000)]

@@ -13,7 +13,7 @@ LOG, STRANGER = key_of(b"log"), key_of(b"stranger")
 OPERATOR, INCARNATION = b"operator", b"incarn-1"
 SETTINGS = Settings(
     log_key=LOG.public, operator=OPERATOR, deployment=DEPLOYMENT, broker__host="h", broker__port=1, broker__ca="", broker__cert="",
-    broker__key="",
+    broker__key="", receipt_late_s=7200,
 )  # fmt: skip
 
 

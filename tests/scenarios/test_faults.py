@@ -17,7 +17,15 @@ from hil.faults import forge
 from hil.faults.disk import SmallDisk
 from hil.faults.link import Link
 from hil.faults.netem import Netem, Weather
-from hil.faults.services import ChainSwitch, Crashed, access_of, crash_before_acknowledgement, hang_up
+from hil.faults.services import (
+    ChainSwitch,
+    Crashed,
+    access_of,
+    another_backend,
+    crash_before_acknowledgement,
+    hang_up,
+    kill_backend,
+)
 
 POD = "IT001E00000011"
 # the ingest thread that ends by a fault is the point of two of the tests
@@ -31,25 +39,10 @@ def bench(tmp_path: Path, mosquitto: list[str], micropython: object) -> Iterator
         yield made
 
 
-@pytest.fixture
-def again() -> Iterator[Callable[[Bench], Backend]]:
+def again(bench: Bench) -> Backend:
     """Another back end on the store of the one that is gone."""
-    made: list[Backend] = []
-
-    def start(bench: Bench) -> Backend:
-        gone, ledger = bench.backend, bench.chain.ledger
-        gone._stop.set()
-        gone._worker.join(5)
-        gone.store.close()
-        access = access_of(bench.broker, bench.pki)
-        bench.backend = Backend(bench.folder, bench.identity, access, ledger, lambda: bench.conductor.now_ms)
-        made.append(bench.backend)
-        bench.backend.start()
-        return bench.backend
-
-    yield start
-    for backend in made:
-        backend.stop()
+    kill_backend(bench.backend)
+    return another_backend(bench)
 
 
 def through(bench: Bench, port: int) -> None:
@@ -133,7 +126,7 @@ def test_packets_lost_doubled_and_turned_lose_no_reading(bench: Bench, netem: Ca
 
 
 def test_a_back_end_that_dies_between_commit_and_acknowledgement_stores_nothing_twice(
-    bench: Bench, again: Callable[[Bench], Backend]
+    bench: Bench,
 ) -> None:
     bench.warm_up()
     crashed = crash_before_acknowledgement(bench.backend)
@@ -149,9 +142,8 @@ def test_a_back_end_that_dies_between_commit_and_acknowledgement_stores_nothing_
 
 
 def test_a_full_disk_is_loud_acknowledges_nothing_unstored_and_ends_when_there_is_room(
-    tmp_path: Path, mosquitto: list[str], micropython: object, small_disk: Callable[[int], SmallDisk],
-    again: Callable[[Bench], Backend],
-) -> None:  # fmt: skip
+    tmp_path: Path, mosquitto: list[str], micropython: object, small_disk: Callable[[int], SmallDisk]
+) -> None:
     disk = small_disk(8 << 20)
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "scd.sqlite").symlink_to(disk.folder / "scd.sqlite")

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,19 @@ def test_a_node_killed_at_any_moment_loses_nothing_journalled_and_names_every_ho
         named = {slot for gap in gaps for slot in range(gap.start_ms, gap.end_ms, 4000)}
         assert len(times) == len(set(times)) and missing and missing == named
         assert bench.backend.collect.refused == 0
+
+
+def test_a_node_that_dies_is_a_finding_by_the_broker_s_word(
+    tmp_path: Path, mosquitto: list[str], micropython: object
+) -> None:
+    with Bench(tmp_path, pods=[POD], start_ms=START_MS) as bench:
+        bench.warm_up()
+        bench.kill_node(POD)
+        said = f"{bench.nodes[POD].device.hex()} is offline, says the broker"
+        end = time.monotonic() + 10
+        while said not in [what for _, what in bench.backend.store.findings()]:
+            assert time.monotonic() < end, "nobody says that the node is gone"
+            time.sleep(0.05)
+        bench.start_node(POD)
+        bench.warm_up()
+        assert bench.facts[POD]["alarms"] == 0 and bench.backend.collect.refused == 0

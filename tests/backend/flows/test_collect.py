@@ -73,6 +73,29 @@ def test_a_record_that_comes_again_is_recognised_and_stored_once(tmp_path: Path)
     assert store.leaves(records.TREE_READINGS) == [messages[5]]
 
 
+def test_deliveries_go_on_after_the_back_end_s_clock_has_jumped_ahead_and_back(tmp_path: Path) -> None:
+    messages = sealed_records()
+    store, link = SqliteStore(tmp_path / "scd.sqlite"), Link()
+    store.register(Party(DEVICE, 1, "node", "POD", records.ES256K, KEY.public, 0, 2**62, b"", b""))
+    collect = start(store, link)
+    take(collect, messages[:1])
+    collect.deliver(T0 + 3_600_000)
+    take(collect, messages[1:2])
+    collect.deliver(T0)
+    assert len(link.sent) == 2
+
+
+def test_4_a_light_node_that_has_gone_is_a_finding_once_until_it_is_there_again(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "scd.sqlite")
+    store.register(Party(DEVICE, 1, "node", "POD", records.ES256K, KEY.public, 0, 2**62, b"", b""))
+    collect, topic = start(store, Link()), topics.topic(DEVICE, "status")
+    for word in (b"online", b"offline", b"offline", b"online", b"offline"):
+        collect.process([Incoming(topic, word, 0, 1)])
+    assert [what for _, what in store.findings()] == [f"{DEVICE.hex()} is offline, says the broker"] * 2
+    collect.process([Incoming(topic, b"", 0, 1), Incoming(topics.topic(b"another1", "status"), b"online", 0, 1)])
+    assert collect.refused == 2
+
+
 def test_an_energy_manager_that_failed_is_a_finding_once_and_its_report_is_kept(tmp_path: Path) -> None:
     node = Node()
     for point, state, reason in ((bytes(16), 4, 16), (b"p" * 16, 1, 0), (b"p" * 16, 4, 200)):
