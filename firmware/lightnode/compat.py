@@ -33,9 +33,6 @@ def pack_heap(on: bool) -> None:
         gc.threshold(1024 if on else -1)  # type: ignore[attr-defined, unused-ignore]
 
 
-
-
-
 def place_of(error: Exception) -> str:
     """File, line and function where it was raised, "?" if that is not known."""
     if not hasattr(sys, "print_exception"):
