@@ -20,7 +20,7 @@ from hil.errors import PartMissing
 BOARDS = ("esp32", "rp2")
 FIRMWARE = Path(__file__).parents[1] / "firmware"
 _PINS = Path(__file__).parent / "typings"
-_PACKAGES = ("lightboot", "lightnode", "lightwire")
+_PACKAGES = ("lightboot", "lightnode", "lightwire", "device")
 
 
 class StubsMissing(PartMissing):
@@ -55,7 +55,8 @@ def _installed(name: str) -> Path:
 
 def _sources(firmware: Path, board: str) -> list[str]:
     others = {f"board_{name}.py" for name in (*BOARDS, "unix", "mps2") if name != board}
-    found = [p for package in _PACKAGES for p in sorted((firmware / package).glob("*.py")) if p.name not in others]
+    folders = (*_PACKAGES, f"device/{board}")
+    found = [p for folder in folders for p in sorted((firmware / folder).glob("*.py")) if p.name not in others]
     return [str(p) for p in found]
 
 
@@ -73,7 +74,7 @@ def _mypy(firmware: Path, board: str, stubs: Path, _tools: Path) -> Iterator[str
         command = [sys.executable, "-m", "mypy", "--config-file", str(config), *_sources(firmware, board)]
         done = subprocess.run(command, cwd=firmware, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines() + done.stderr.splitlines():
-        if ": error:" in line and not line.startswith(str(stubs)):
+        if ": error:" in line and str(firmware / line.split(":")[0]) in _sources(firmware, board):
             yield f"mypy: {line}"
     if done.returncode > 1:
         yield f"mypy: it ended with exit code {done.returncode}"

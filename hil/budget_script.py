@@ -5,8 +5,10 @@ measured warm, as in a long run; `first` verifications also decompress the key a
 """
 
 PARTS = """
-import asyncio, gc, hashlib, json, mps2
-from lightnode import board, clock, journal, keys, modbus, recorder, sampler, setpoint, uplink
+import gc
+gc.threshold(1024)  # as main.py and the application do until the node is made (lightnode.compat.pack_heap)
+import asyncio, hashlib, json, mps2
+from lightnode import board, clock, compat, journal, keys, modbus, modbus_rtu, recorder, sampler, setpoint, slices, uplink
 from lightwire import ecdsa, envelope, records, topics
 
 START, SLOT = 1800000000000, 4000
@@ -49,9 +51,11 @@ class Node:
         device = self.key.device
         self.setpoints = setpoint.SetPoints(self.recorder, self.journal, self.clock, config, device)
         self.uplink = uplink.Uplink(here, config, self.recorder, self.journal, self.clock, self.setpoints, device)
-        master = modbus.RtuMaster(lambda: here.open_serial(METER), 2000)
+        master = modbus.Master(modbus_rtu.RtuLink(lambda: here.open_serial(METER), 9600, 2), 2000)
         self.sampler = sampler.Sampler(self.recorder, self.clock, master, config, self.journal, lambda reading: None)
         self.slots = self.commands = 0
+        compat.pack_heap(False)
+        slices.pace()
 
     async def slot(self):
         self.source.now = SLOT * self.slots

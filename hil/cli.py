@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ems": ("hil.commands.ems", "an energy manager that reads a light node's register map"),
     "fleet": ("hil.commands.fleet", "many light nodes for load on a back end, every reading accounted for"),
     "image": ("hil.commands.image", "builds the emulated chip's image if needed and prints where it is"),
+    "bench": ("hil.commands.bench", "measures an area beside its peers: ratios and targets"),
     "types": ("hil.commands.types", "the firmware's types against MicroPython's stubs of the boards"),
     "budget": ("hil.commands.budget", "instructions, heap and sizes on the emulated chip"),
 }

@@ -31,13 +31,17 @@ class VirtualNode:
     settings: dict[str, Any]
     child: Child | None = None
     device: bytes = b""
+    boot: Path | None = None  # with main.py and the chooser: then it runs from the directories of its update root
     is_launched: bool = False
     launch: dict[str, int] = field(default_factory=dict)
 
     def command(self, *words: str) -> list[str]:
         """The VM with the firmware."""
+        vm = [*micropython_command(), "-X", f"heapsize={HEAP}"]
+        if self.boot is not None:
+            return [*vm, str(self.boot / "main.py"), self.settings["update"]["root"], str(self.config), *words]
         entry = [str(launcher(self.folder))] if self.is_launched else ["-m", "lightnode.app"]
-        return [*micropython_command(), "-X", f"heapsize={HEAP}", *entry, str(self.config), *words]
+        return [*vm, *entry, str(self.config), *words]
 
     @property
     def config(self) -> Path:
@@ -47,7 +51,7 @@ class VirtualNode:
     @property
     def environment(self) -> Mapping[str, str]:
         """Where the VM finds the firmware."""
-        return {"MICROPYPATH": f"{FIRMWARE}:.frozen", **environment(**self.launch)}
+        return {"MICROPYPATH": f"{self.boot or FIRMWARE}:.frozen", **environment(**self.launch)}
 
     def save(self) -> None:
         """Writes config.json."""

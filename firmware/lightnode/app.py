@@ -20,21 +20,23 @@ import sys
 from lightwire import envelope, records
 
 from . import board as boards
-from . import keys, reason, settings, uplink
+from . import keys, meter_line, reason, settings, slices, uplink
 from .clock import SLOT_MS, Clock
+from .compat import pack_heap
 from .conducted import ConductedClock
 from .console import Console
 from .diagnostics import Health
 from .errors import NodeError
 from .journal import Journal
 from .log import Log
-from .modbus import TIMEOUT_MS, RtuMaster
+from .modbus import TIMEOUT_MS
 from .reason import Reset
 from .recorder import Recorder
 from .sampler import Sampler
 from .setpoint import SetPoints
 from .status import Status
 from .supervisor import Supervisor
+from .update import Updates, running_slot
 
 _CONDUCTED_PATIENCE = 20  # a conducted slot waits for us: a busy computer must not look like a silent meter
 WATCHDOG_MS = 3 * SLOT_MS
@@ -48,7 +50,8 @@ class Node:
 
     def __init__(self, config: settings.Settings, board, console: bool = False) -> None:  # type: ignore[no-untyped-def]
         value = config.value
-        files = [value(key) for key in ("broker.ca", "broker.cert", "broker.key", "meter.port", "ems.serial", "ems.ca")]
+        files = [value(key) for key in ("broker.ca", "broker.cert", "broker.key", "ems.serial", "ems.ca")]
+        files.append(meter_line.serial_port(value("meter.port")))
         missing = board.check_files([path for path in files if path])
         if missing:
             raise NodeError(missing + " cannot be read")
@@ -69,9 +72,12 @@ class Node:
         self._setpoints = SetPoints(self._recorder, self._journal, self._clock, config, device)
         self._uplink = uplink.Uplink(board, config, self._recorder, self._journal, self._clock, self._setpoints, device)
         patience = _CONDUCTED_PATIENCE if self._conducted else 1
-        master = RtuMaster(lambda: board.open_serial(value("meter.port"), **_line(value)), TIMEOUT_MS, patience)
+        master = meter_line.open_master(board, value, TIMEOUT_MS, patience)
         trace = _print_reading if value("trace") else _print_nothing
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
+        running = running_slot(value("update.root"), sys.path[0])
+        self._updates = Updates(config, self._recorder, self._clock, self._key, self._sampler, self._uplink, running)
+        self._uplink.updates = self._updates
         self._supervisor = Supervisor(self._log, self._real.monotonic_ms, self._reason.task)
         self._health = Health(
             self._recorder, self._clock, self._reason, self._facts, board.largest_block_bytes, self._reported
@@ -80,7 +86,8 @@ class Node:
         self._status = Status(config, board, self._key, self._sampler, self._clock, self._log, self._facts)
         board.open_network(value)
         self._tasks: list[tuple[int, str, object, int]] = [
-            (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS)
+            (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS),
+            (records.TASK_UPDATE, "update", self._updates.run, 0),
         ]
         self._ems = None
         if any([value(key) for key in ("ems.listen", "ems.serial", "ems.broker")]):
@@ -93,10 +100,10 @@ class Node:
 
     async def run(self) -> None:
         """Samples until the source of time ends. Reset, its reason kept, if the device must start again."""
+        pack_heap(False)
+        slices.pace()
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
-        await self._recorder.ready()
-        await self._setpoints.ready()
         silent_ms = 0 if self._conducted else SAMPLER_SILENT_MS
         self._supervisor.add(records.TASK_SAMPLER, "sampler", self._sample, silent_ms, vital=True)
         for number, name, work, bound_ms in self._tasks:
@@ -122,6 +129,9 @@ class Node:
                 feed()
             return mark
 
+        await self._recorder.ready(feed)
+        await self._setpoints.ready()
+        feed()
         while True:
             mark = await self._source.next_slot(due)
             if mark is None:
@@ -132,12 +142,15 @@ class Node:
             await self._sampler.slot(mark)
             await self._setpoints.ready()
             self._uplink.tick()
+            self._updates.tick()
             self._health.after_slot()
             self._status.tick()
             facts = self._facts()
             self._log_changes(facts)
             await self._source.done(facts)
             feed()
+            if self._updates.restart:
+                raise Reset(records.RESET_UPDATE, records.TASK_UPDATE, "another release is to be started")
         if watchdog is not None:
             watchdog.release()
 
@@ -181,13 +194,10 @@ class Node:
             "restarts": self._supervisor.restarts,
             "fault": self._supervisor.fault,
             "reset_cause": self._reason.cause,
+            "release": self._updates.sequence,
+            "on_trial": self._updates.is_on_trial,
+            "updates_refused": self._updates.refused,
         }
-
-
-def _line(value) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """The pins of the meter's line that the settings name; a board has its own for the others."""
-    found = {name: value("meter." + name) for name in ("tx_pin", "rx_pin", "de_pin")}
-    return {name: pin for name, pin in found.items() if pin is not None}
 
 
 def _print_nothing(_reading: object) -> None:
@@ -214,14 +224,15 @@ def enrol(config: settings.Settings, board, nonce: bytes) -> dict[str, str]:  # 
     key = keys.open_key(config.value("state_dir"), board.random)
     fingerprint = keys.fingerprint(config.value("broker.cert"))
     enrolment = records.Enrolment(
-        key.device, key.generation, records.ES256K, key.public, fingerprint, nonce, board.SystemClock().monotonic_ms()
+        key.device, key.generation, key.algorithm, key.public, fingerprint, nonce, board.SystemClock().monotonic_ms()
     )
-    sealed = envelope.seal(enrolment, config.value("deployment"), key.sign)
+    sealed = envelope.seal(enrolment, config.value("deployment"), key.sign, key.algorithm)
     return {"device": key.device.hex(), "public_key": key.public.hex(), "enrolment": sealed.hex()}
 
 
 def _run(config: settings.Settings, board, console: bool) -> None:  # type: ignore[no-untyped-def]
     try:
+        pack_heap(True)
         node = Node(config, board, console)
     except Exception as error:  # a start that fails has a reason too: of the journal, of what settings name, of our own
         failed = Reset(records.RESET_FAILURE, 0, reason.line_of(error))

@@ -4,7 +4,8 @@ A board module has:
 
 - `random(count)`, `SystemClock()` with `monotonic_ms()`, `agrees(utc_ms)`, `next_slot(due)` and `done(facts)`;
 - `open_flash(path, size)`, `check_files(paths)`: the first that cannot be read;
-- `open_serial(path, **line)`: what the settings say of the line, a board takes what it knows;
+- `open_serial(path, baud, parity, stop_bits, **pins)`: parity N, E or O, 8 data bits; a board takes the pins it knows;
+- `open_tcp(host, port)`: a plain connection to a meter;
 - `open_network(value)` once at the start, `connect(host, port, ca, cert, key)`, `link()`: a text for the installer;
 - `watchdog(timeout_ms)`: an object with `feed()` and, for the end of a program that is no failure, `release()`;
 - `reset_cause()`: records.RESET_*; `keep_reason(folder, bytes)` and `last_reason(folder)`, which survive loss of power;

@@ -4,6 +4,7 @@ The journal has a partition of its own, found by its label, which journal.path n
 board of this kind was at hand when this was written: types are checked against the port's stubs, logic on stand-ins.
 """
 
+import asyncio
 import os
 
 import esp32
@@ -24,7 +25,7 @@ _REASON = "reason"
 _REASON_MOST = 1024
 _SECTOR = 4096
 _RX_BYTES = 512
-_PARITIES = {"none": None, "even": 0, "odd": 1}
+_PARITIES = {"N": None, "E": 0, "O": 1}
 _link: Link | None = None
 
 
@@ -46,13 +47,12 @@ def open_flash(path: str, size: int) -> esp32.Partition:
 
 def open_serial(
     path: str,
+    baud: int = 9600,
+    parity: str = "N",
+    stop_bits: int = 1,
     tx_pin: int | None = None,
     rx_pin: int | None = None,
     de_pin: int | None = None,
-    baud: int = 9600,
-    parity: str = "none",
-    stop_bits: int = 1,
-    **line: object,
 ):  # type: ignore[no-untyped-def]
     """(reader, writer) of the UART with this number, RS-485 with a direction pin if de_pin is given."""
     port = machine.UART(int(path), baudrate=baud, bits=8, parity=_PARITIES[parity], stop=stop_bits, rxbuf=_RX_BYTES)
@@ -85,6 +85,13 @@ def open_network(value) -> None:  # type: ignore[no-untyped-def]
 def link() -> str:
     """Whether the link is up, and its address."""
     return _link.text() if _link is not None else "none"
+
+
+async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
+    """(reader, writer) of a plain TCP connection, for a meter; OSError if it fails."""
+    if _link is None:
+        raise OSError("no network")
+    return await _link.connected(asyncio.open_connection(host, port))
 
 
 async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]

@@ -33,9 +33,9 @@ def open_flash(path: str, size: int):  # type: ignore[no-untyped-def]
     return mps2.Partition(_JOURNAL_FIRST, size // _SECTOR)
 
 
-def open_serial(path: str, **line: object):  # type: ignore[no-untyped-def]
-    """(reader, writer) streams of the UART with this number; the emulator's line has no speed and no pins."""
-    port = machine.UART(int(path), baudrate=9600)
+def open_serial(path: str, baud: int = 9600, parity: str = "N", stop_bits: int = 1, **pins: object):  # type: ignore[no-untyped-def]
+    """(reader, writer) streams of the UART with this number; the emulated UART has no parity and one stop bit."""
+    port = machine.UART(int(path), baudrate=baud)
     return asyncio.StreamReader(port), asyncio.StreamWriter(port, {})
 
 
@@ -51,6 +51,11 @@ def open_network(value) -> None:  # type: ignore[no-untyped-def]
 def link() -> str:
     """There is none."""
     return "none"
+
+
+async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
+    """OSError: this board has no network."""
+    raise OSError("no network")
 
 
 async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]

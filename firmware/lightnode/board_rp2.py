@@ -5,6 +5,7 @@ The journal lies in the last journal.bytes of the flash's storage; the image's `
 checked against the port's stubs, logic on stand-ins.
 """
 
+import asyncio
 import os
 
 import machine
@@ -26,7 +27,7 @@ from .system_clock import SystemClock as SystemClock
 WATCHDOG_MOST_MS = 8388  # 24 bits of half microseconds on the RP2040
 _SECTOR = 4096
 _RX_BYTES = 512
-_PARITIES = {"none": None, "even": 0, "odd": 1}
+_PARITIES = {"N": None, "E": 0, "O": 1}
 _link: Link | None = None
 
 
@@ -36,22 +37,22 @@ def random(count: int) -> bytes:
 
 
 def open_flash(path: str, size: int) -> PagedFlash:
-    """The last `size` bytes of the flash's storage; path is not used. OSError if it has no more than that."""
+    """The last `size` bytes of the flash's storage; path is not used. OSError if the file system reaches into them."""
     blocks = rp2.Flash().ioctl(4, 0) or 0
-    if blocks <= size // _SECTOR:
-        raise OSError(f"the flash has {blocks} sectors for files and the journal")
+    files = os.statvfs("/")
+    if files[1] * files[2] > blocks * _SECTOR - size:
+        raise OSError(f"the file system of {files[1] * files[2]} bytes reaches into a journal of {size}")
     return PagedFlash(rp2.Flash(start=blocks * _SECTOR - size, len=size))
 
 
 def open_serial(
     path: str,
+    baud: int = 9600,
+    parity: str = "N",
+    stop_bits: int = 1,
     tx_pin: int | None = None,
     rx_pin: int | None = None,
     de_pin: int | None = None,
-    baud: int = 9600,
-    parity: str = "none",
-    stop_bits: int = 1,
-    **line: object,
 ):  # type: ignore[no-untyped-def]
     """(reader, writer) of the UART with this number, RS-485 with a direction pin if de_pin is given."""
     port = machine.UART(int(path), baudrate=baud, bits=8, parity=_PARITIES[parity], stop=stop_bits, rxbuf=_RX_BYTES)
@@ -75,6 +76,13 @@ def open_network(value) -> None:  # type: ignore[no-untyped-def]
 def link() -> str:
     """Whether the link is up, and its address."""
     return _link.text() if _link is not None else "none"
+
+
+async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
+    """(reader, writer) of a plain TCP connection, for a meter; OSError if it fails."""
+    if _link is None:
+        raise OSError("no network")
+    return await _link.connected(asyncio.open_connection(host, port))
 
 
 async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]

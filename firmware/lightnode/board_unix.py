@@ -17,6 +17,11 @@ from .system_clock import SystemClock as SystemClock
 SECTOR = 4096
 _F_SETFL = 4
 _O_NONBLOCK = 0o4000  # of Linux; 4 on the others
+# Linux, asm-generic/termbits.h: MicroPython's termios does not name them
+_SPEEDS = {300: 7, 600: 8, 1200: 9, 2400: 11, 4800: 12, 9600: 13, 19200: 14, 38400: 15, 57600: 4097, 115200: 4098}
+_CS8, _CSTOPB, _CREAD, _CLOCAL = 0o60, 0o100, 0o200, 0o4000
+_PARITIES = {"N": 0, "E": 0o400, "O": 0o1400}
+_CFLAGS = 0o10017 | _CS8 | _CSTOPB | 0o1400  # speed, size, stop bits, parity
 
 
 def random(count: int) -> bytes:
@@ -74,13 +79,19 @@ def _open_whole(path: str, blocks: int):  # type: ignore[no-untyped-def]
     return file
 
 
-def open_serial(path: str, **line: object):  # type: ignore[no-untyped-def]
-    """(reader, writer) streams of a tty in raw mode; OSError if it is not there. Its speed and pins are the system's."""
+def open_serial(path: str, baud: int = 9600, parity: str = "N", stop_bits: int = 1, **pins: object):  # type: ignore[no-untyped-def]
+    """(reader, writer) streams of a tty in raw mode; OSError if it is not there or has no such speed."""
     import termios
 
+    if baud not in _SPEEDS:
+        raise OSError(f"{path} has no {baud} baud")
     port = open(path, "r+b", 0)
     termios.setraw(port.fileno())
     attributes = termios.tcgetattr(port.fileno())
+    if sys.platform == "linux":
+        flags = _CS8 | _CREAD | _CLOCAL | _PARITIES[parity] | (_CSTOPB if stop_bits == 2 else 0)
+        attributes[2] = attributes[2] & ~_CFLAGS | _SPEEDS[baud] | flags
+        attributes[4] = attributes[5] = _SPEEDS[baud]
     # VMIN and VTIME are the numbers among the bytes: at 0 a read gives what is there and never waits for more
     attributes[6] = [0 if isinstance(entry, int) else entry for entry in attributes[6]]
     termios.tcsetattr(port.fileno(), termios.TCSANOW, attributes)
@@ -94,6 +105,11 @@ def open_network(value) -> None:  # type: ignore[no-untyped-def]
 def link() -> str:
     """The system's network."""
     return "of the system"
+
+
+async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
+    """(reader, writer) of a plain TCP connection, for a meter; OSError if it fails."""
+    return await asyncio.open_connection(host, port)
 
 
 class Watchdog:

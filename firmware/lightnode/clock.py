@@ -5,18 +5,24 @@
 2. Before trust a reading carries this boot's monotonic time and says so.
 3. The clock never moves back and never below the floor: build time, or the last trusted time in the journal.
 4. Slots are absolute: with trusted time multiples of 4 s in UTC, before it of the monotonic time. None is done twice.
-5. Trust is renewed every six hours; after a day without an answer readings say that the clock runs by itself.
+5. Between answers the board's crystal counts, at most DRIFT_PPM wrong (its tolerance, temperature and years): the bound of
+   the error grows by that. Trust is renewed every six hours, and earlier if the bound is over RENEW_ERROR_MS.
+6. HOLDOVER: the bound is over half a slot, so that a reading might belong to the slot beside its own. At 50 ppm that is
+   after eleven hours without an answer.
+7. An answer that knows the time less well than the clock does is not taken.
 """
 
 BUILD_MS = 1_764_547_200_000  # 2025-12-01
 ERROR_MAX_MS = 1000
 RENEW_MS = 6 * 3_600_000
-HOLDOVER_MS = 24 * 3_600_000
 SLOT_MS = 4000
+DRIFT_PPM = 50
+HOLDOVER_ERROR_MS = SLOT_MS // 2
+RENEW_ERROR_MS = 1500
 
 
 class Clock:
-    """Maps a source's monotonic ms, counted from this boot, to UTC. `error_ms`: bound of the error when it was trusted."""
+    """Maps a source's monotonic ms, counted from this boot, to UTC."""
 
     def __init__(self, source, floor_ms: int, random) -> None:  # type: ignore[no-untyped-def]
         """source: monotonic_ms() and agrees(utc_ms); random(count) gives bytes for the nonce."""
@@ -29,7 +35,7 @@ class Clock:
         self._trusted_ms = 0
         self._done: int | None = None
         self._began_ms: int | None = None  # when slots were first asked for: the first mark behind it is the first slot
-        self.error_ms = 0
+        self._answer_error_ms = 0
 
     @property
     def trusted(self) -> bool:
@@ -37,14 +43,21 @@ class Clock:
         return self._offset_ms is not None
 
     @property
+    def error_ms(self) -> int:
+        """Bound of the error of UTC now (rule 5); before trust 0, since there is no UTC."""
+        if self._offset_ms is None:
+            return 0
+        return self._answer_error_ms + _drift_ms(self.monotonic_ms() - self._trusted_ms)
+
+    @property
     def in_holdover(self) -> bool:
-        """Whether trusted time is older than a day."""
-        return self.trusted and self.monotonic_ms() - self._trusted_ms > HOLDOVER_MS
+        """Rule 6."""
+        return self.error_ms > HOLDOVER_ERROR_MS
 
     @property
     def wants_answer(self) -> bool:
         """Whether it is time to ask."""
-        return not self.trusted or self.monotonic_ms() - self._trusted_ms > RENEW_MS
+        return not self.trusted or self.monotonic_ms() - self._trusted_ms > RENEW_MS or self.error_ms > RENEW_ERROR_MS
 
     @property
     def nonce(self) -> bytes:
@@ -97,13 +110,19 @@ class Clock:
         error = (now - self._asked_ms + 1) // 2
         if error > ERROR_MAX_MS or utc_ms + error < self._floor_ms or not self._source.agrees(utc_ms):
             return False
+        if self.trusted and error > self.error_ms:
+            return False
         offset = utc_ms + error - now
         if self._offset_ms is None and self._done is not None:  # the last slot before trust has its place in UTC too
             self._done = max(_nearest_mark(self._done + offset), _next_mark(now + offset) - SLOT_MS)
         self._offset_ms = offset
         self._trusted_ms = now
-        self.error_ms = error
+        self._answer_error_ms = error
         return True
+
+
+def _drift_ms(elapsed_ms: int) -> int:
+    return (elapsed_ms * DRIFT_PPM + 999_999) // 1_000_000
 
 
 def _nearest_mark(instant: int) -> int:

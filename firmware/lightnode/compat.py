@@ -1,20 +1,36 @@
 """What MicroPython has and CPython has not: the only module that asks which Python runs it."""
 
 import asyncio
+import gc
 import io
 import sys
 
 try:
     from asyncio import sleep_ms as sleep_ms  # type: ignore[attr-defined]
-    from gc import collect
 except ImportError:
 
     async def sleep_ms(duration: int) -> None:  # type: ignore[no-redef]
         """Sleeps for milliseconds."""
         await asyncio.sleep(duration / 1000)
 
-    def collect() -> None:
-        """Collects garbage where memory is scarce: nothing to do here."""
+
+SCARCE = hasattr(gc, "mem_free")  # memory is: garbage is collected where that costs least
+
+
+def collect() -> None:
+    """Collects garbage where memory is scarce."""
+    if SCARCE:
+        gc.collect()
+
+
+def pack_heap(on: bool) -> None:
+    """While a node is made: collects often, so that what stays lies together and leaves no holes.
+
+    Every number that is computed later looks for its place behind them: a signature costs a seventh less without holes.
+    """
+    if SCARCE:
+        gc.collect()
+        gc.threshold(1024 if on else -1)  # type: ignore[attr-defined, unused-ignore]
 
 
 def place_of(error: Exception) -> str:

@@ -14,7 +14,7 @@ import asyncio
 
 from .compat import sleep_ms
 from .ems_map import EMS_BASE, EMS_FIELDS, NODE_FIELDS, width
-from .modbus import crc16
+from .modbus_rtu import crc16
 
 CONNECTIONS_MAX = 2
 IDLE_S = 15

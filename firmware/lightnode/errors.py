@@ -13,5 +13,13 @@ class MeterError(NodeError):
     """The meter did not answer, or its answer is not one: never a value."""
 
 
+class Refused(MeterError):
+    """The meter answered a request with an exception; `code` as in the Modbus standard."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the meter refused with exception {code}")
+        self.code = code
+
+
 class JournalError(NodeError):
     """The journal's device cannot hold what must be kept."""

@@ -1,5 +1,9 @@
 """The device's signing key: made once on the device, never leaves it, signs digests.
 
+What the application asks of any key, also of one in a secure element: `signing(digest)`, a generator that yields while it
+works and returns r || s (64 bytes, low s); `public` (33 bytes), `algorithm` (records.ES256K or ES256), `generation` and
+`device`.
+
 A key file holds 02 || generation (2) || secret (32) || SHA-256 of these (first 8): a torn write is seen, and the file
 takes its name only when it is whole.
 """
@@ -7,7 +11,7 @@ takes its name only when it is whole.
 import hashlib
 import os
 
-from lightwire import ecdsa
+from lightwire import ecdsa, records
 
 from .errors import NodeError
 
@@ -20,6 +24,7 @@ class DeviceKey:
     def __init__(self, secret: int, generation: int, random) -> None:  # type: ignore[no-untyped-def]
         self._secret = secret
         self._random = random
+        self.algorithm = records.ES256K
         self.generation = generation
         self.public = ecdsa.public_key(ecdsa.SECP256K1, secret)
         self.device = hashlib.sha256(self.public).digest()[:8]

@@ -1,28 +1,25 @@
-"""Register maps as data, and the way from registers to scaled integers: no I/O, no float leaves this module.
+"""A meter by its map: what is asked for, and the way from registers to scaled integers.
 
-Values behind transformers are secondary: power and energy times CT x VT, voltage times VT.
+1. A map is a module of `meters/` that holds literals only; it is imported when its meter is used.
+2. Withdrawal is positive; the map's SIGN turns power and reactive power, nothing else does.
+3. Values behind transformers are secondary: power and energy times CT x VT, voltage times VT, current times CT.
+4. A value that the meter does not have, or that no meter can mean, is a MeterError for the whole reading. Phases that the
+   meter does not have are 0 V.
 """
 
-from .errors import MeterError
+from . import registers
+from .errors import MeterError, Refused
 
-# Eastron SDM630-Modbus V2 protocol document: input registers (function 4), float32, high word first, W, var, Hz, kWh.
-# quantity -> (request, offset in registers); a request is (first register, count)
-MAPS = {
-    "sdm630": {
-        "requests": ((0x0000, 6), (0x0034, 24)),
-        "voltage": (0, 0),
-        "power": (1, 0),
-        "reactive": (1, 8),
-        "frequency": (1, 18),
-        "import": (1, 20),
-        "export": (1, 22),
-    },
-}
 _FREQUENCY_MAX = 6553
+_PHASES = ("voltage_l1", "voltage_l2", "voltage_l3")
 
 
 class Quantities:
-    """One reading of the meter: W, var, Wh, mV (three phases), mHz; withdrawal positive."""
+    """One reading of the meter: W, var, Wh, mV (three phases), mHz; withdrawal positive.
+
+    energy_step_wh: what the energy registers count in. current_ma: sum over the phases, phase_sum_w: sum of the powers by
+    phase, mean_mv: the meter's own mean; each -1 if the map does not have it (phase_sum_w: None).
+    """
 
     def __init__(
         self,
@@ -32,6 +29,10 @@ class Quantities:
         export_wh: int,
         voltage_mv: tuple[int, int, int],
         frequency_mhz: int,
+        energy_step_wh: int = 1,
+        current_ma: int = -1,
+        phase_sum_w: int | None = None,
+        mean_mv: int = -1,
     ) -> None:
         self.power_w = power_w
         self.reactive_var = reactive_var
@@ -39,49 +40,92 @@ class Quantities:
         self.export_wh = export_wh
         self.voltage_mv = voltage_mv
         self.frequency_mhz = frequency_mhz
+        self.energy_step_wh = energy_step_wh
+        self.current_ma = current_ma
+        self.phase_sum_w = phase_sum_w
+        self.mean_mv = mean_mv
 
 
-def exact(register: bytes, factor: int) -> int:
-    """A float32 (4 bytes, big endian) times a whole factor, rounded half away from zero, computed in integers.
+class _Blocks:
+    """The registers of one cycle, read by the map."""
 
-    MeterError for infinity and for what is no number. The same on boards whose floats are single precision.
-    """
-    bits = int.from_bytes(register, "big")
-    exponent = bits >> 23 & 0xFF
-    if exponent == 0xFF:
-        raise MeterError("a register holds no number")
-    mantissa = (bits & 0x7FFFFF | 0x800000 if exponent else (bits & 0x7FFFFF) << 1) * factor
-    shift = exponent - 150
-    if shift >= 0:
-        value = mantissa << shift
-    elif shift < -64:
-        value = 0
-    else:
-        value = (mantissa + (1 << -shift - 1)) >> -shift
-    return -value if bits >> 31 else value
+    def __init__(self, found, blocks: list[bytes]) -> None:  # type: ignore[no-untyped-def]
+        self._map = found
+        self._blocks = blocks
+        self._scales = getattr(found, "SCALES", {})
+
+    def has(self, name: str) -> bool:
+        """Whether the map has the quantity."""
+        return name in self._map.QUANTITIES
+
+    def value(self, name: str, factor: int) -> int:
+        """A quantity in its unit (V, A, W, var, Hz, Wh) times factor, rounded; MeterError if it is not there."""
+        register, form, ten = self._map.QUANTITIES[name]
+        data = self._data(register, registers.SIZES[form])
+        if self._map.LOW_FIRST:
+            data = registers.turned(data)
+        if data == self._map.ABSENT.get(form):
+            raise MeterError(f"the meter has no {name}")
+        return registers.exact(data, form, factor, ten + self.ten(name))
+
+    def total(self, name: str, factor: int) -> int | None:
+        """The quantity, or the sum of name_l1, name_l2, ..., or None."""
+        if self.has(name):
+            return self.value(name, factor)
+        phases = [n for n in (name + "_l1", name + "_l2", name + "_l3") if self.has(n)]
+        return sum([self.value(n, factor) for n in phases]) if phases else None
+
+    def ten(self, name: str) -> int:
+        """The power of ten that a scale factor of the meter adds."""
+        at = self._scales.get(name.split("_")[0])
+        return 0 if at is None else registers.scale(self._data(at, 2))
+
+    def _data(self, register: int, size: int) -> bytes:
+        for request, block in zip(self._map.REQUESTS, self._blocks):
+            at = 2 * (register - request[0])
+            if 0 <= at and at + size <= len(block):
+                return block[at : at + size]
+        raise MeterError(f"register {register} is in no request of the map")
 
 
-def quantities(name: str, blocks: list[bytes], ct_ratio: int, vt_ratio: int) -> Quantities:
-    """Quantities from the answers to the map's requests; MeterError for what no meter can mean."""
-    layout = MAPS[name]
-
-    def scaled(quantity: str, factor: int, shift: int = 0) -> int:
-        request, offset = layout[quantity]
-        at = 2 * (offset + shift)  # type: ignore[operator]
-        return exact(blocks[request][at : at + 4], factor)  # type: ignore[call-overload]
-
+def quantities(found, blocks: list[bytes], ct_ratio: int, vt_ratio: int) -> Quantities:  # type: ignore[no-untyped-def]
+    """Quantities from the answers to the requests of a map; MeterError by rule 4."""
+    source = _Blocks(found, blocks)
     ratio = ct_ratio * vt_ratio
-    voltages = [scaled("voltage", 10, 2 * phase) * vt_ratio * 100 for phase in range(3)]
-    found = Quantities(
-        scaled("power", ratio),
-        scaled("reactive", ratio),
-        scaled("import", 1000 * ratio),
-        scaled("export", 1000 * ratio),
+    voltages = [source.value(name, 10) * vt_ratio * 100 if source.has(name) else 0 for name in _PHASES]
+    current = source.total("current", 1000 * ct_ratio)
+    made = Quantities(
+        found.SIGN * source.value("power", ratio),
+        found.SIGN * source.value("reactive", ratio),
+        _energy_wh(source, found, "import", ratio),
+        _energy_wh(source, found, "export", ratio),
         (voltages[0], voltages[1], voltages[2]),
-        scaled("frequency", 100) * 10,
+        source.value("frequency", 100) * 10,
+        _step_wh(source, found) * ratio,
+        -1 if current is None else abs(current),
+        None,
+        source.value("voltage_mean", 1000 * vt_ratio) if source.has("voltage_mean") else -1,
     )
-    _check(found)
-    return found
+    if source.has("power_l1"):
+        made.phase_sum_w = found.SIGN * sum([source.value(f"power_l{k}", ratio) for k in range(1, found.PHASES + 1)])
+    _check(made)
+    return made
+
+
+def _energy_wh(source: _Blocks, found, name: str, ratio: int) -> int:  # type: ignore[no-untyped-def]
+    """An energy register; a float32 is taken at its whole steps, so that its own rounding is not multiplied."""
+    if found.QUANTITIES[name][1] != "float32":
+        return source.value(name, ratio)
+    step = int(found.ENERGY_STEP_WH)
+    return (source.value(name, 1) + step // 2) // step * step * ratio
+
+
+def _step_wh(source: _Blocks, found) -> int:  # type: ignore[no-untyped-def]
+    """What the coarser energy register counts in, secondary Wh; a float32 has 24 bits for the whole value."""
+    step = int(found.ENERGY_STEP_WH)
+    if found.QUANTITIES["import"][1] == "float32":
+        return max(step, max(source.value("import", 1), source.value("export", 1)) >> 23)
+    return step * 10 ** max(0, source.ten("import"))
 
 
 def _check(found: Quantities) -> None:
@@ -98,7 +142,32 @@ def _check(found: Quantities) -> None:
         raise MeterError(f"a frequency of {found.frequency_mhz} mHz")
 
 
-async def read(master, name: str, unit: int, ct_ratio: int, vt_ratio: int) -> Quantities:  # type: ignore[no-untyped-def]
-    """Asks the meter; MeterError if it did not answer truly: never a made-up value."""
-    blocks = await master.read_inputs(unit, MAPS[name]["requests"])
-    return quantities(name, blocks, ct_ratio, vt_ratio)
+class Meter:
+    """A meter at a master: its map, unit and transformers."""
+
+    def __init__(self, master, found, unit: int, ct_ratio: int, vt_ratio: int) -> None:  # type: ignore[no-untyped-def]
+        self._master = master
+        self._map = found
+        self._unit = unit
+        self._ratios = ct_ratio, vt_ratio
+        self._place = None
+        if hasattr(found, "SUNSPEC"):
+            from .sunspec import Place
+
+            self._place = Place(*found.SUNSPEC)
+
+    async def read(self) -> Quantities:
+        """One cycle; MeterError if the meter did not answer truly: never a made-up value."""
+        self._master.begin()
+        unit, function, requests = self._unit, self._map.FUNCTION, self._map.REQUESTS
+        if self._place is None:
+            blocks = await self._master.read(unit, function, requests)
+        else:
+            at = await self._place.find(self._master, unit, function)
+            try:
+                blocks = await self._master.read(unit, function, [(at + r[0], r[1], r[2], r[3]) for r in requests])
+            except Refused:
+                self._place.missed()
+                raise
+            self._place.confirm(blocks[0])
+        return quantities(self._map, blocks, *self._ratios)

@@ -12,8 +12,7 @@ import asyncio
 from lightwire import envelope, merkle, records
 
 from .batch import SLOT_MS, Batch
-from .compat import collect, sleep_ms
-from .slices import sliced
+from .slices import sliced, tidy
 
 _FRESH = 24  # sealed records kept for the uplink: what a minute makes, until the next Delivery
 
@@ -41,11 +40,11 @@ class Recorder:
         """(device, generation, boot, seq) of the next record."""
         return self._key.device, self._key.generation, self._journal.boot, self._journal.seq + 1
 
-    async def ready(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
-        """The batch of the boot before is closed (rule 3). alive() is called after each of its up to 225 signatures."""
+    async def ready(self) -> None:
+        """The batch of the boot before is closed (rule 3). Cost: up to 225 signatures."""
         async with self._lock:
             if not self._rebuilt:
-                await self._rebuild(alive)
+                await self._rebuild()
         self.wake()
 
     async def keep(self, make) -> object:  # type: ignore[no-untyped-def]
@@ -151,7 +150,7 @@ class Recorder:
     async def _settle(self) -> None:
         """Everything that is journalled is in its batch: also what a reboot (rule 3) or a cancelled task (rule 4) left."""
         if not self._rebuilt:
-            await self._rebuild(lambda: None)
+            await self._rebuild()
         record = self._unsealed
         if record is None:
             return
@@ -161,7 +160,7 @@ class Recorder:
         if self._batch.is_complete:
             await self._close(False)
 
-    async def _rebuild(self, alive) -> None:  # type: ignore[no-untyped-def]
+    async def _rebuild(self) -> None:
         """Rule 3."""
         self._batch = Batch(self._journal.closed_ms)
         for record in self._journal.after(self._journal.closed_seq):
@@ -170,19 +169,16 @@ class Recorder:
             if not self._batch.belongs(record):
                 await self._close(False)
             self._batch.add(record, await self._seal(record))
-            alive()
         self._rebuilt = True
         await self._close(False)
         await self._name_dropped()
 
     async def _seal(self, record) -> bytes:  # type: ignore[no-untyped-def]
-        await sleep_ms(0)
+        await tidy()
         payload = records.encode(record)
-        digest = envelope.digest(payload, self._deployment)
-        collect()  # here, where least is alive: signing makes more garbage than all the rest of a cycle
-        await sleep_ms(0)
+        digest = envelope.digest(payload, self._deployment, self._key.algorithm)
         signature = await sliced(self._key.signing(digest))
-        sealed = envelope.wrap(payload, signature)
+        sealed = envelope.wrap(payload, signature, self._key.algorithm)
         if isinstance(record, records.BatchStatement):
             self._leaves[record.seq] = merkle.leaf_hash(sealed)
         return sealed

@@ -6,16 +6,20 @@
 3. The first trusted instant of a boot is written as ClockLink if records were made before it. Before it everything that
    has no reading until then is named: the time since the last reading of an earlier boot as loss of power, the slots whose
    meter did not answer, and what a full journal has dropped before its time was known.
+4. A reading that needed a repetition says RETRIED; one that cannot be right, or whose meter is in doubt, says SUSPECT
+   (plausible.py); the first answer after an energy register fell says REGISTER_RESET.
 """
 
 from lightwire import records
 
-from . import meter
+from . import meter, meters, plausible
 from .clock import SLOT_MS
 from .errors import MeterError
 
 LATE_MS = 100
 _QUARTER_MS = 900_000
+_DAY_MS = 86_400_000
+_LOOKS_BACK = 8  # records; the last of a boot are a reading, a statement and what arrived meanwhile
 _UNTIMED_MAX = 64
 
 
@@ -26,10 +30,14 @@ class Sampler:
         """trace(reading) is called with each reading that was kept, before anything else can see it."""
         self._recorder = recorder
         self._clock = clock
+        ct_ratio, vt_ratio = settings.value("meter.ct_ratio"), settings.value("meter.vt_ratio")
+        layout = meters.layout(settings.value("meter.map"))
         self._master = master
-        self._map = settings.value("meter.map")
-        self._unit = settings.value("meter.unit")
-        self._ratios = settings.value("meter.ct_ratio"), settings.value("meter.vt_ratio")
+        self._meter = meter.Meter(master, layout, settings.value("meter.unit"), ct_ratio, vt_ratio)
+        self._vt_ratio = vt_ratio
+        most_w = max(settings.value("limits.max_withdrawal_w"), settings.value("limits.max_injection_w"))
+        self._watch = plausible.Watch(ct_ratio * vt_ratio, most_w)
+        self._earlier = _last_reading(journal)
         self._trace = trace
         self._journal = journal
         self._down_since_ms = journal.last_reading_ms + SLOT_MS if journal.last_reading_ms else 0
@@ -39,7 +47,6 @@ class Sampler:
         self._linked = False
         self._open: tuple[int, int] | None = None  # (cause, monotonic mark) of the gap that is going on
         self._untimed: list[tuple[int, int, int]] = []  # (cause, from, to) of gaps that ended before trust
-        self._registers = (0, 0)
         self.produced = 0
         self.missed = 0
         self.meter_errors = 0
@@ -60,7 +67,8 @@ class Sampler:
                 await self._name(mark)
             await self._recorder.close_if_over(slot_ms)
         try:
-            found = await meter.read(self._master, self._map, self._unit, *self._ratios)
+            found = await self._meter.read()
+            plausible.check(found, self._vt_ratio)
         except MeterError as error:
             self.answer = str(error)
             self.meter_errors += 1
@@ -68,7 +76,18 @@ class Sampler:
             return
         self.answer = found
         await self._name(mark)
-        await self._keep(mark, slot_ms, 0 if trusted else records.UNTRUSTED_CLOCK, found)
+        await self._keep(mark, slot_ms, (0 if trusted else records.UNTRUSTED_CLOCK) | self._judged(mark, found), found)
+
+    def _judged(self, mark: int, found) -> int:  # type: ignore[no-untyped-def]
+        """Rule 4."""
+        if self._earlier is not None:
+            last, self._earlier = self._earlier, None
+            since = min(last.time_ms - self._clock.utc_of(0), mark) if self._clock.trusted else mark - _DAY_MS
+            self._watch.remember(plausible.Point(since, last.import_wh, last.export_wh))
+        flags = records.SUSPECT if self._watch.is_suspect(mark, found) else 0
+        if self._watch.was_reset:
+            flags |= records.REGISTER_RESET
+        return flags | records.RETRIED if self._master.retried else flags
 
     async def _keep(self, mark: int, slot_ms: int, flags: int, found) -> None:  # type: ignore[no-untyped-def]
         if self._clock.monotonic_ms() - mark > LATE_MS:
@@ -77,9 +96,6 @@ class Sampler:
             flags |= records.FIRST_OF_BOOT
         if self._clock.in_holdover:
             flags |= records.HOLDOVER
-        if found.import_wh < self._registers[0] or found.export_wh < self._registers[1]:
-            flags |= records.REGISTER_RESET
-        self._registers = found.import_wh, found.export_wh
         record = await self._recorder.keep(
             lambda device, generation, boot, seq: records.Reading(
                 device,
@@ -167,3 +183,14 @@ class Sampler:
             )
         )
         self.missed += slots
+
+
+def _last_reading(journal) -> records.Reading | None:  # type: ignore[no-untyped-def]
+    """The last reading of the boot before if its registers were beyond doubt, and its time is known."""
+    last = None
+    for record in journal.after(max(0, journal.seq - _LOOKS_BACK)):
+        if record.KIND == records.READING:
+            last = record
+    if last is None or last.flags & (records.SUSPECT | records.REGISTER_RESET | records.UNTRUSTED_CLOCK):
+        return None
+    return last

@@ -17,6 +17,7 @@ import asyncio
 from lightwire import decision, envelope, records
 from lightwire.errors import WireError
 
+from .compat import sleep_ms
 from .slices import holds, opened
 
 _REFUSALS_PER_QUARTER = 32
@@ -48,7 +49,7 @@ class SetPoints:
         self.refused = [0] * len(decision.REASONS)
         self.answers: list[tuple[int, bytes]] = []
         for message in self._undecided:
-            self._points.append(envelope.peek(message))
+            self._points.append(envelope.peek(message))  # type: ignore[arg-type]
 
     @property
     def points(self) -> list[records.SetPoint]:
@@ -77,6 +78,7 @@ class SetPoints:
         """Decides about one sealed set-point; never raises for what came from outside."""
         async with self._lock:
             await self._resume()
+            await sleep_ms(0)
             await self._receive(message)
 
     async def _receive(self, message: bytes) -> None:
@@ -113,7 +115,7 @@ class SetPoints:
             if digest in self._journal.decided:
                 self._answer(self._journal.decided[digest], message)
             else:
-                await self._keep(point, digest, message, records.ACCEPTED, decision.NONE)
+                await self._keep(point, digest, message, records.ACCEPTED, decision.NONE)  # type: ignore[arg-type]
             del self._undecided[0]
 
     async def _decide(self, message: bytes, point: records.SetPoint) -> tuple[int, int]:

@@ -6,8 +6,8 @@
 
 import json
 
-from .errors import SettingsError
-from .meter import MAPS
+from .errors import MeterError, SettingsError
+from .meters import layout
 
 _MOST_BYTES = 8192
 _DEEPEST = 8
@@ -23,7 +23,7 @@ _FORMS = {
     "broker.ca": "text",
     "broker.cert": "text",
     "broker.key": "text",
-    "meter.port": "text",
+    "meter.port": "port",
     "meter.unit": (1, 247),
     "meter.map": "map",
     "meter.tx_pin": "pin",
@@ -31,10 +31,17 @@ _FORMS = {
     "meter.de_pin": "pin",
     "meter.ct_ratio": (1, 10000),
     "meter.vt_ratio": (1, 10000),
+    "meter.baud": (300, 921600),
+    "meter.parity": "parity",
+    "meter.stop_bits": (1, 2),
     "limits.max_withdrawal_w": (0, 2**31 - 1),
     "limits.max_injection_w": (0, 2**31 - 1),
     "journal.path": "text",
     "journal.bytes": (16384, 2**26),
+    "hardware": "class",
+    "update.root": "text",
+    "update.key": "update key",
+    "update.key_generation": (1, 65535),
     "receipt_late_s": (900, 30 * 86_400),
     "network.interface": "interface",
     "network.ssid": "text or null",
@@ -52,7 +59,11 @@ _FORMS = {
     "ems.broker": "address",
     "ems.ca": "text or null",
 }
+_TCP = "tcp:"
 _DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then holds
+    "meter.baud": None,  # of a serial port: as the meter leaves the factory, by its map
+    "meter.parity": None,
+    "meter.stop_bits": None,
     "meter.tx_pin": None,
     "meter.rx_pin": None,
     "meter.de_pin": None,
@@ -64,6 +75,10 @@ _DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then hol
     "network.lan_pins": None,
     "network.hostname": "lightnode",
     "console": False,
+    "hardware": "unknown",
+    "update.root": "/app",
+    "update.key": None,
+    "update.key_generation": 1,
     "ems.listen": None,
     "ems.serial": None,
     "ems.unit": 1,
@@ -71,6 +86,7 @@ _DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then hol
     "ems.broker": None,
     "ems.ca": None,
 }
+_CLASS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 _TABLES = [key.split(".")[0] for key in _FORMS if "." in key]
 
 
@@ -150,6 +166,10 @@ def _checked(key: str, form: object, value: object) -> object:
         return _issuers(value)
     if form == "key":
         return _key(key, value)
+    if form == "update key":
+        return None if value is None else _key(key, value)
+    if form == "class" and not (_is_line(value) and len(value) <= 16 and _has_only(_CLASS, value)):  # type: ignore[arg-type]
+        raise _wrong(key, value, "1 to 16 of a-z, 0-9 and - belong here")
     if form == "flag" and not isinstance(value, bool):
         raise _wrong(key, value, "true or false belongs here")
     if form == "interface" and value not in ("wlan", "lan"):
@@ -158,11 +178,29 @@ def _checked(key: str, form: object, value: object) -> object:
         return _network(key, value)
     if form == "address" and not _is_address(value):
         raise _wrong(key, value, "host:port or null belongs here")
-    if form == "map" and not (isinstance(value, str) and value in MAPS):
-        raise _wrong(key, value, "known maps are " + ", ".join(sorted(MAPS)))
+    if form == "map":
+        return _map(key, value)
+    if form == "port" and not _is_port(value):
+        raise _wrong(key, value, "a serial port or tcp:HOST:PORT belongs here")
+    if form == "parity" and value not in ("N", "E", "O"):
+        raise _wrong(key, value, "N, E or O belongs here")
     if form in ("text", "text or null") and not _is_line(value):
         raise _wrong(key, value, "a text on one line belongs here")
     return value
+
+
+def _map(key: str, value: object) -> str:
+    try:
+        layout(value if isinstance(value, str) else "")
+    except MeterError as error:
+        raise _wrong(key, value, str(error))
+    return str(value)
+
+
+def _is_port(value: object) -> bool:
+    if isinstance(value, str) and value[:4].lower() == _TCP:
+        return value[:4] == _TCP and _is_address(value[4:])
+    return _is_line(value)
 
 
 def _octets(key: str, value: object, length: int) -> bytes:

@@ -29,7 +29,7 @@ HOLDOVER = 8  # trusted time is older than its error bound allows
 REGISTER_RESET = 16
 TAMPER = 32
 RETRIED = 64  # the meter answered truly only after a failed try in this slot
-SUSPECT = 128  # a true frame whose values cannot be right: the meter is to be looked at
+SUSPECT = 128  # a true frame whose values cannot be right, or of a meter in doubt: it is to be looked at
 
 # causes of a gap, one bit each, so that a statement can name several
 CAUSE_POWER = 1

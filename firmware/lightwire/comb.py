@@ -9,7 +9,7 @@
    Cortex-M3, and returns its result.
 """
 
-from .curve import Curve, invert
+from .curve import Curve, inverting
 
 _COLUMNS = 16  # of the base point's comb: 8 teeth x 2 blocks x 16
 TEETH, BLOCKS, COLUMNS = 6, 2, 22
@@ -69,8 +69,8 @@ def make_table(curve: Curve, x: int, y: int):  # type: ignore[no-untyped-def]
             point = curve.double(*point)
             if k & 3 == 3:
                 yield
-        chain.append(point)
-        chain.append(curve.double(*point))
+        chain.append(_packed(point))
+        chain.append(_packed(curve.double(*point)))
         yield
     ends = yield from _all_affine(curve, chain)
     at = 0
@@ -81,10 +81,10 @@ def make_table(curve: Curve, x: int, y: int):  # type: ignore[no-untyped-def]
         for px, py in ones[:-1]:
             least = curve.add(*least, px, curve.p - py)
             yield
-        entries = [least]
+        entries = [_packed(least)]
         for px, py in twos[:-1]:
             for entry in list(entries):
-                entries.append(curve.add(*entry, px, py))
+                entries.append(_packed(curve.add(*_unpacked(entry), px, py)))
                 if len(entries) & 1:
                     yield
         found = yield from _all_affine(curve, entries)
@@ -95,21 +95,31 @@ def make_table(curve: Curve, x: int, y: int):  # type: ignore[no-untyped-def]
     return table
 
 
+def _packed(point: tuple[int, int, int]) -> bytes:
+    """x || y || z: what waits long takes a third of the room so."""
+    return b"".join([part.to_bytes(32, "big") for part in point])
+
+
+def _unpacked(point: bytes) -> tuple[int, int, int]:
+    number = int.from_bytes
+    return number(point[:32], "big"), number(point[32:64], "big"), number(point[64:], "big")
+
+
 def _all_affine(curve: Curve, points):  # type: ignore[no-untyped-def]
-    """The affine points, by one inversion for all (Montgomery's trick)."""
+    """The affine points of packed ones, by one inversion for all (Montgomery's trick)."""
     p = curve.p
     product = 1
     before = []
     for point in points:
-        before.append(product)
-        product = product * point[2] % p
+        before.append(product.to_bytes(32, "big"))
+        product = product * int.from_bytes(point[64:], "big") % p
     yield
-    rest = invert(product, p)
+    rest = yield from inverting(product, p)
     yield
     found = []
     for k in range(len(points) - 1, -1, -1):
-        x, y, z = points[k]
-        zi = rest * before[k] % p
+        x, y, z = _unpacked(points[k])
+        zi = rest * int.from_bytes(before[k], "big") % p
         rest = rest * z % p
         z2 = zi * zi % p
         found.append((x * z2 % p, y * (z2 * zi % p) % p))

@@ -123,18 +123,34 @@ P256 = Curve(
 )
 
 
+def finished(steps):  # type: ignore[no-untyped-def]
+    """The result of a generator, run to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def invert(value: int, modulus: int) -> int:
-    """The inverse modulo a prime of at most 256 bits; value in 1..modulus-1."""
+    """What `inverting` returns."""
+    return finished(inverting(value, modulus))  # type: ignore[no-any-return]
+
+
+def inverting(value: int, modulus: int):  # type: ignore[no-untyped-def]
+    """The inverse modulo a prime of at most 256 bits, in slices; value in 1..modulus-1."""
     r = modulus
     s = value
     u = 0
     v = 1
     odd = 0  # r is -u * value and s is v * value after an even number of steps, the other signs after an odd one
     shift = 228
+    pause = 128
     while True:
         x = r >> shift
-        while x < 0x4000 and shift:
-            shift = shift - 14 if shift > 14 else 0
+        while x < 0x200000 and shift:
+            lower = 14 if x < 0x4000 else 7
+            shift = shift - lower if shift > lower else 0
             x = r >> shift
         y = s >> shift
         a = d = 1
@@ -177,13 +193,17 @@ def invert(value: int, modulus: int) -> int:
             t = a * r - b * s
             s = d * s - c * r
         r = t
+        if shift < pause:
+            pause = 0
+            yield
 
 
-def affine(curve: Curve, point: tuple[int, int, int], blind: int = 1) -> tuple[int, int]:
-    """(x, y) of a Jacobian point other than infinity; blind: a random number in 1..p-1 if the point is a secret."""
+def affine(curve: Curve, point: tuple[int, int, int], blind: int = 1):  # type: ignore[no-untyped-def]
+    """(x, y) of a Jacobian point other than infinity, in slices; blind: a random number in 1..p-1 for a secret point."""
     x, y, z = point
     p = curve.p
-    zi = invert(z * blind % p, p) * blind % p
+    zi = yield from inverting(z * blind % p, p)
+    zi = zi * blind % p
     z2 = zi * zi % p
     return x * z2 % p, y * (z2 * zi % p) % p
 

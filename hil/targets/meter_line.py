@@ -1,4 +1,4 @@
-"""A meter on a pseudo terminal that answers by itself, for as long as a `with` block lasts."""
+"""Meters on a pseudo terminal that answer by themselves, for as long as a `with` block lasts."""
 
 import asyncio
 import threading
@@ -10,10 +10,10 @@ from hil.meters.station import Station
 
 
 @contextmanager
-def on_a_terminal(station: Station) -> Iterator[str]:
-    """The path of the meter's line: what a job takes as meter."""
+def on_a_terminal(*stations: Station) -> Iterator[str]:
+    """The path of the meters' line: what a job takes as meter."""
     loop = asyncio.new_event_loop()
-    line = pty_line([station], loop)
+    line = pty_line(stations, loop)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:

@@ -17,6 +17,7 @@ from lightnode.journal import Journal
 from lightwire import records
 
 from hil.flash import NorFlash
+from tests.conftest import ROOT
 from tests.lightnode.parts import DEVICE, Node
 
 PAGE = 256
@@ -270,7 +271,7 @@ def settings(tmp_path: Path, **other: Any) -> Callable[[str], Any]:
 @pytest.mark.parametrize("name", ["board_esp32", "board_rp2"])
 def test_a_board_has_the_whole_surface(load: Callable[..., Any], name: str) -> None:
     surface = (
-        "random", "SystemClock", "open_flash", "check_files", "open_serial", "open_network", "connect", "link", "watchdog",
+        "random", "SystemClock", "open_flash", "check_files", "open_serial", "open_tcp", "open_network", "connect", "link", "watchdog",
         "reset_cause", "keep_reason", "last_reason", "open_console", "largest_block_bytes",
     )  # fmt: skip
     board = load(name)
@@ -306,20 +307,49 @@ def test_it_joins_the_network_of_the_settings(load: Callable[..., Any], name: st
 def test_the_meters_line_has_the_pins_and_the_form_of_the_settings(load: Callable[..., Any], name: str) -> None:
     board = load(name)
     Uart.made.clear()
-    _, writer = board.open_serial("1", tx_pin=4, rx_pin=5, baud=19_200, parity="even", unknown=1)
+    _, writer = board.open_serial("1", tx_pin=4, rx_pin=5, baud=19_200, parity="E")
     assert not isinstance(writer, HalfDuplex)
     made = Uart.made[-1]
     assert (made["id"], made["baudrate"], made["parity"], made["stop"], made["bits"]) == (1, 19_200, 0, 1, 8)
     assert made["tx"] in (4, ("pin", 4)) and made["rx"] in (5, ("pin", 5))
 
 
-def test_the_journal_of_rp2_lies_at_the_end_of_the_flash(load: Callable[..., Any]) -> None:
+def test_the_journal_of_rp2_lies_at_the_end_of_the_flash(
+    load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     board = load("board_rp2")
+    sectors = 96
+    monkeypatch.setattr(board.os, "statvfs", lambda _path: (4096, 4096, sectors))
     flash = board.open_flash("", 655_360)
     assert isinstance(flash, PagedFlash) and flash.ioctl(4, 0) == 160
     assert flash._flash.start == (1 << 20) - 655_360
-    with pytest.raises(OSError, match="256 sectors"):
-        board.open_flash("", 1 << 20)
+    sectors = 97
+    with pytest.raises(OSError, match="of 397312 bytes reaches into a journal of 655360"):
+        board.open_flash("", 655_360)
+
+
+@pytest.mark.parametrize("blank", [True, False])
+def test_the_start_of_rp2_formats_only_a_blank_flash(
+    load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, blank: bool
+) -> None:
+    load("board_rp2")
+    made: list[Any] = []
+
+    class Lfs:
+        def __init__(self, flash: Any, progsize: int) -> None:
+            made.append(("lfs", flash.start, flash.ioctl(4), progsize))
+
+        @staticmethod
+        def mkfs(flash: Any, progsize: int) -> None:
+            made.append("mkfs")
+
+    vfs = types.SimpleNamespace(VfsLfs2=Lfs, mount=lambda _lfs, path: made.append(path))
+    monkeypatch.setitem(sys.modules, "vfs", vfs)
+    if not blank:
+        monkeypatch.setattr(PageNor, "readblocks", lambda self, block, buffer, offset=0: None)
+    source = (ROOT / "firmware" / "device" / "rp2" / "_boot.py").read_text()
+    exec(compile(source, "_boot.py", "exec"), {"__name__": "_boot"})
+    assert made == ["mkfs"] * blank + [("lfs", 0, 96, 256), "/"]
 
 
 def test_the_journal_of_esp32_is_the_partition_of_its_name(load: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lightnode import ems_server
 from lightnode.ems_map import EmsBlock
 from lightnode.ems_server import CONNECTIONS_MAX, Registers, RtuServer, TcpServer
-from lightnode.modbus import crc16
+from lightnode.modbus_rtu import crc16
 
 NODE = bytes(range(90))
 

@@ -1,8 +1,12 @@
 """Batches: each signed record lies in exactly one statement, the statements form one chain, over restarts too."""
 
 import asyncio
+import hashlib
+from collections.abc import Generator
 
-from lightwire import envelope, merkle, records
+from lightnode.journal import Journal
+from lightnode.recorder import Recorder
+from lightwire import ecdsa, envelope, merkle, records
 from lightwire.records import encode
 
 from hil.flash import NorFlash
@@ -79,8 +83,6 @@ def test_what_is_sent_again_is_the_same_to_the_byte() -> None:
 
 
 def test_dropped_records_are_named_by_a_gap() -> None:
-    from hil.flash import NorFlash
-
     node = Node(NorFlash(4))
     node.trust(START)
     asyncio.run(node.slots(460))
@@ -109,6 +111,81 @@ def test_the_deployment_is_signed() -> None:
     node.trust(START)
     asyncio.run(node.slots(1))
     assert node.sealed(1) == sealed(node.kept()[0], KEY, DEPLOYMENT)
+
+
+def test_4_records_asked_for_at_once_are_made_one_after_the_other() -> None:
+    node = Node()
+    node.trust(START)
+
+    async def at_once() -> None:
+        gap = lambda *identity: records.Gap(*identity, records.CAUSE_METER, START, START + 4000, 1, 0, 0)  # noqa: E731
+        await asyncio.gather(node.slots(6), *(node.recorder.keep(gap) for _ in range(5)))
+
+    asyncio.run(at_once())
+    asyncio.run(node.recorder.close_batch())
+    check_statements(node)
+    held = node.kept()
+    assert [r.seq for r in held] == list(range(1, node.journal.seq + 1))
+    assert sum(r.KIND == records.READING for r in held) == 6 and sum(r.KIND == records.GAP for r in held) == 5
+
+
+def test_4_what_a_cancelled_task_left_is_in_the_batch_and_nothing_twice() -> None:
+    """Cancelled after each number of steps that a slot has, so at each place where it may wait."""
+    steps = 0
+    while True:
+        node = Node()
+        node.trust(START)
+        asyncio.run(node.slots(1))
+
+        async def cut_short(node: Node = node, steps: int = steps) -> bool:
+            task = asyncio.create_task(node.slots(1))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            return (await asyncio.gather(task, return_exceptions=True))[0] is None
+
+        whole = asyncio.run(cut_short())
+        asyncio.run(node.slots(6))
+        check_statements(node)
+        held = node.kept()
+        assert [r.seq for r in held] == list(range(1, node.journal.seq + 1))
+        assert node.kept(records.STATEMENT)[0].count == sum(r.seq < node.kept(records.STATEMENT)[0].seq for r in held)
+        if whole:
+            break
+        steps += 1
+    assert steps > 20
+
+
+class P256Key:
+    """Another key behind the same interface, as a secure element is one: ES256, and it lets others work while it signs."""
+
+    def __init__(self) -> None:
+        self.algorithm = records.ES256
+        self.generation = 1
+        self.public = ecdsa.public_key(ecdsa.P256, 77)
+        self.device = hashlib.sha256(self.public).digest()[:8]
+
+    def signing(self, digest: bytes) -> Generator[None, None, bytes]:
+        for _ in range(3):
+            yield
+        return ecdsa.sign(ecdsa.P256, 77, digest)[0]
+
+
+def test_a_key_of_another_kind_signs_records_that_its_algorithm_verifies() -> None:
+    key = P256Key()
+    kept = Journal(NorFlash(8), key.device, 1, 1)
+    recorder = Recorder(key, kept, DEPLOYMENT)
+    asyncio.run(recorder.keep(lambda *i: records.Gap(*i, records.CAUSE_METER, START, START + 4000, 1, 0, 0)))
+    message = asyncio.run(recorder.sealed(1))
+    found = envelope.open_sealed(
+        message,
+        DEPLOYMENT,
+        lambda digest, signature: ecdsa.verify(ecdsa.P256, key.public, digest, signature),
+        records.ES256,
+    )
+    assert (found.device, found.seq) == (key.device, 1) and len(message) == envelope.message_length(
+        records.GAP, records.ES256
+    )
 
 
 def test_after_a_reboot_in_a_quarter_hour_no_two_statements_overlap_and_nothing_is_left_out() -> None:

@@ -16,6 +16,15 @@ def node() -> Node:
     return made
 
 
+def proven() -> Node:
+    """A node whose meter has counted as its power says: five slots, the last of them beyond doubt."""
+    made = node()
+    made.meter.counts = True
+    asyncio.run(made.slots(5))
+    assert made.kept(records.READING)[-1].flags == 0
+    return made
+
+
 def test_a_slot_is_one_reading_of_what_the_meter_said_behind_its_transformers() -> None:
     made = node()
     asyncio.run(made.slots(2))
@@ -23,7 +32,7 @@ def test_a_slot_is_one_reading_of_what_the_meter_said_behind_its_transformers() 
     assert (first.device, first.boot, first.seq, first.time_ms, second.time_ms) == (DEVICE, 1, 1, START, START + 4000)
     assert (first.power_w, first.reactive_var, first.import_wh, first.export_wh) == (10_000, 2_000, 250_000, 20_000)
     assert (first.voltage_mv, first.frequency_mhz) == ((230_100, 230_200, 230_300), 50_000)
-    assert (first.flags, second.flags) == (records.FIRST_OF_BOOT, 0)
+    assert (first.flags, second.flags) == (records.FIRST_OF_BOOT | records.SUSPECT, records.SUSPECT)
     assert made.traced == [first, second]
 
 
@@ -90,28 +99,63 @@ def test_1_trust_that_comes_while_the_meter_answers_does_not_change_the_slot() -
 
 
 def test_3_the_time_without_power_is_a_named_gap() -> None:
-    made = node()
-    asyncio.run(made.slots(2))
+    made = proven()
     made.restart()
     made.trust(START + 30_000)
     asyncio.run(made.slots(1))
     (gap,) = made.kept(records.GAP)
-    assert (gap.cause, gap.start_ms, gap.end_ms) == (records.CAUSE_POWER, START + 8000, START + 32_000)
+    assert (gap.cause, gap.start_ms, gap.end_ms) == (records.CAUSE_POWER, START + 20_000, START + 32_000)
     last = made.kept(records.READING)[-1]
     assert (last.boot, last.time_ms, last.flags) == (2, START + 32_000, records.FIRST_OF_BOOT)
 
 
-def test_a_reading_says_that_it_is_late_that_registers_fell_and_that_the_clock_runs_by_itself() -> None:
-    made = node()
-    asyncio.run(made.slots(1))
+def test_a_reading_says_that_it_is_late_retried_and_that_the_clock_runs_by_itself() -> None:
+    made = proven()
     made.meter.takes_ms = 101
     asyncio.run(made.slots(1))
-    made.meter.takes_ms, made.meter.imported = 0, 0.5
+    made.meter.takes_ms, made.meter.retried = 0, True
     asyncio.run(made.slots(1))
-    made.source.now += 24 * 3_600_000
+    made.meter.retried = False
+    made.source.now += 12 * 3_600_000
     asyncio.run(made.slots(1))
-    flags = [r.flags for r in made.kept(records.READING)]
-    assert flags[1:] == [records.LATE, records.REGISTER_RESET, records.HOLDOVER]
+    flags = [r.flags for r in made.kept(records.READING)][5:]
+    assert flags == [records.LATE, records.RETRIED, records.HOLDOVER]
+
+
+def test_4_registers_that_fell_are_a_reset_once_then_suspect_until_they_have_counted() -> None:
+    made = proven()
+    made.meter.imported = 0.5
+    asyncio.run(made.slots(6))
+    flags = [r.flags for r in made.kept(records.READING)][5:]
+    assert flags[0] == records.REGISTER_RESET | records.SUSPECT
+    assert flags[1] == records.SUSPECT and set(flags[1:]) == {records.SUSPECT, 0} and flags[-1] == 0
+
+
+def test_4_after_a_restart_the_registers_are_held_against_the_last_reading() -> None:
+    for imported, wanted in ((None, 0), (0.5, records.REGISTER_RESET | records.SUSPECT), (900_000.0, records.SUSPECT)):
+        made = proven()
+        made.restart()
+        made.trust(START + 30_000)
+        made.meter.imported = imported or made.meter.imported
+        asyncio.run(made.slots(1))
+        assert made.kept(records.READING)[-1].flags == records.FIRST_OF_BOOT | wanted
+
+
+def test_4_a_restart_before_trust_does_not_put_a_meter_in_doubt() -> None:
+    made = proven()
+    made.restart()
+    asyncio.run(made.slots(1))
+    assert made.kept(records.READING)[-1].flags == records.FIRST_OF_BOOT | records.UNTRUSTED_CLOCK
+
+
+def test_4_what_cannot_be_a_measurement_is_a_gap() -> None:
+    made = proven()
+    made.meter.answer_zero = True
+    asyncio.run(made.slots(1))
+    made.meter.answer_zero = False
+    asyncio.run(made.slots(1))
+    (gap,) = made.kept(records.GAP)
+    assert (gap.cause, gap.slots) == (records.CAUSE_METER, 1)
 
 
 def test_3_slots_without_an_answer_before_trust_are_named_alone_and_no_reading_between_them() -> None:

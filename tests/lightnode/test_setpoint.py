@@ -149,3 +149,40 @@ def test_a_forger_cannot_fill_the_journal() -> None:
     node.source.now += 900_000
     receive(made, sealed(point(99), STRANGER))
     assert len(node.kept(records.DECISION)) == 33
+
+
+def test_4_a_set_point_that_comes_twice_at_once_is_decided_once() -> None:
+    node = trusted()
+    made = receiver(node)
+    message = sealed(point(), ISSUER)
+
+    async def at_once() -> None:
+        await asyncio.gather(made.receive(message), made.receive(message), node.slots(2))
+
+    asyncio.run(at_once())
+    (said,) = node.kept(records.DECISION)
+    assert said.outcome == records.ACCEPTED and made.answers == [(said.seq, message)] * 2
+
+
+def test_4_a_decision_that_was_cut_short_is_made_when_the_set_point_comes_again() -> None:
+    message = sealed(point(), ISSUER)
+    steps = 0
+    while True:
+        node = trusted()
+        made = receiver(node)
+
+        async def cut_short(made: SetPoints = made, steps: int = steps) -> bool:
+            task = asyncio.create_task(made.receive(message))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            return (await asyncio.gather(task, return_exceptions=True))[0] is None
+
+        whole = asyncio.run(cut_short())
+        receive(made, message)
+        (said,) = node.kept(records.DECISION)
+        assert said.outcome == records.ACCEPTED and (said.seq, message) in made.answers and made.accepted == 1
+        if whole:
+            break
+        steps += 1
+    assert steps > 20

@@ -11,6 +11,7 @@ import pytest
 from lightnode.errors import SettingsError
 from lightnode.settings import Settings, load
 
+from hil.meters.catalogue import models
 from hil.runtime import micropython_command
 from tests.conftest import ROOT
 
@@ -30,6 +31,14 @@ def test_good_settings_are_read() -> None:
     assert Settings(good()).value("broker.port") == 8883
 
 
+def test_updates_are_off_unless_there_is_a_key() -> None:
+    settings = Settings(good())
+    values = [settings.value(key) for key in ("update.key", "update.key_generation", "update.root", "hardware")]
+    assert values == [None, 1, "/app", "unknown"]
+    assert Settings({**good(), "update": {"key": None}}).value("update.key") is None
+    assert Settings({**good(), "update": {"key": "02" * 33}}).value("update.key") == b"\x02" * 33
+
+
 def test_without_an_energy_manager_nothing_listens() -> None:
     found = Settings(good())
     assert [found.value(f"ems.{key}") for key in ("listen", "serial", "broker", "ca")] == [None] * 4
@@ -45,6 +54,13 @@ def test_without_an_energy_manager_nothing_listens() -> None:
         ("", "deployment", "zz", "32 hexadecimal digits"),
         ("", "trace", 1, "true or false"),
         ("", "issuers", [{"id": "22" * 8}], "exactly id, role and key belong here"),
+        ("", "hardware", "ESP32", "1 to 16 of a-z, 0-9 and - belong here"),
+        ("", "hardware", "x" * 17, "1 to 16 of a-z, 0-9 and - belong here"),
+        ("", "hardware", "", "1 to 16 of a-z, 0-9 and - belong here"),
+        ("", "update", {"key": "04" * 33}, "a compressed public key belongs here"),
+        ("", "update", {"key": "02"}, "66 hexadecimal digits belong here"),
+        ("", "update", {"key_generation": 0}, "a whole number from 1 to 65535"),
+        ("", "update", {"root": ""}, "a text on one line"),
     ],
 )
 def test_a_wrong_value_is_named(table: str, key: str, value: object, says: str) -> None:
@@ -52,6 +68,27 @@ def test_a_wrong_value_is_named(table: str, key: str, value: object, says: str) 
     (document[table] if table else document)[key] = value
     with pytest.raises(SettingsError, match=says):
         Settings(document)
+
+
+@pytest.mark.parametrize("port", ["/dev/ttyUSB0", "1", "tcp:10.0.0.7:502", "tcp:meter.local:1502"])
+def test_a_meter_is_on_a_serial_port_or_on_tcp(port: str) -> None:
+    document = good()
+    document["meter"]["port"] = port
+    assert Settings(document).value("meter.port") == port
+
+
+def test_what_a_serial_line_leaves_out_is_none_and_what_it_says_is_kept() -> None:
+    document = good()
+    assert [Settings(document).value(f"meter.{k}") for k in ("baud", "parity", "stop_bits")] == [None] * 3
+    document["meter"] |= {"baud": 19_200, "parity": "E", "stop_bits": 2}
+    assert [Settings(document).value(f"meter.{k}") for k in ("baud", "parity", "stop_bits")] == [19_200, "E", 2]
+
+
+def test_every_map_there_is_can_be_chosen() -> None:
+    for name in models():
+        document = good()
+        document["meter"]["map"] = name
+        assert Settings(document).value("meter.map") == name
 
 
 def test_a_missing_key_is_named() -> None:
@@ -85,7 +122,19 @@ HOSTILE = [
     (changed("", "log_key", "05" * 33), "log_key is '0505"),
     (changed("", "conductor", "here"), "conductor is 'here', host:port or null belongs here"),
     (changed("", "conductor", "h:\u00b2"), "conductor is 'h:"),
-    (changed("meter", "map", []), "meter.map is [], known maps are"),
+    (changed("meter", "map", []), "meter.map is [], known maps are em340, iem3155, sdm120, sdm630, sunspec201, "),
+    (changed("meter", "map", "../settings"), "meter.map is '../settings', known maps are em340"),
+    (changed("meter", "map", "__init__"), "meter.map is '__init__', known maps are em340"),
+    (
+        changed("meter", "port", "tcp:10.0.0.7"),
+        "meter.port is 'tcp:10.0.0.7', a serial port or tcp:HOST:PORT belongs here",
+    ),
+    (changed("meter", "port", "tcp:h:0"), "meter.port is 'tcp:h:0', a serial port or tcp:HOST:PORT"),
+    (changed("meter", "port", "TCP:h:502"), "meter.port is 'TCP:h:502', a serial port or tcp:HOST:PORT"),
+    (changed("meter", "baud", 110), "meter.baud is 110, a whole number from 300 to 921600"),
+    (changed("meter", "parity", "n"), "meter.parity is 'n', N, E or O belongs here"),
+    (changed("meter", "parity", []), "meter.parity is [], N, E or O belongs here"),
+    (changed("meter", "stop_bits", 3), "meter.stop_bits is 3, a whole number from 1 to 2"),
     (changed("", "ems", {"listen": "1502"}), "ems.listen is '1502', host:port or null belongs here"),
     (changed("", "ems", {"serial": ""}), "ems.serial is '', a text on one line belongs here"),
     (changed("", "ems", {"silent_s": 9}), "ems.silent_s is 9, a whole number from 10 to 3600 belongs here"),
@@ -193,3 +242,7 @@ def test_a_wrong_setting_of_a_board_is_one_line_without_a_secret(key: str, value
 def _put(document: Any, key: str, value: Any) -> None:
     table, _, name = key.rpartition(".")
     (document.setdefault(table, {}) if table else document)[name] = value
+
+
+def test_the_example_for_a_board_is_good() -> None:
+    assert load(str(ROOT / "firmware" / "device" / "config.example.json")).value("network.ssid") == "site"

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_ds
 from hypothesis import given
 from hypothesis import strategies as st
 from lightwire import ecdsa
-from lightwire.curve import affine
+from lightwire.curve import affine, finished, invert
 from lightwire.ecdsa import P256, SECP256K1
 from lightwire.errors import OutOfRange
 
@@ -96,7 +96,7 @@ def test_addition_is_complete(curve: ecdsa.Curve) -> None:
     assert curve.add(x, y, 1, x, y) == twice
     z = 12345
     jacobian = (x * z * z % curve.p, y * z * z * z % curve.p, z)
-    assert affine(curve, curve.add(*jacobian, x, y)) == affine(curve, twice)
+    assert finished(affine(curve, curve.add(*jacobian, x, y))) == finished(affine(curve, twice))
     assert curve.add(*jacobian, x, curve.p - y)[2] == 0
 
 
@@ -141,3 +141,30 @@ def test_the_committed_tables_are_the_ones_of_the_foreign_generator(tmp_path: Pa
     spec.loader.exec_module(made)
     assert SECP256K1.comb() == made.table("secp256k1")
     assert P256.comb() == made.table("p256")
+
+
+@given(st.sampled_from([SECP256K1.p, SECP256K1.n, P256.p, P256.n]), st.integers(1, 2**256), st.integers(0, 255))
+def test_inversion_agrees_with_pythons_own(modulus: int, value: int, shift: int) -> None:
+    value = (value >> shift) % modulus or 1
+    assert invert(value, modulus) == pow(value, -1, modulus)
+    assert invert(modulus - value, modulus) == pow(-value, -1, modulus)
+
+
+def test_4_signing_and_verifying_come_in_slices_and_give_the_same() -> None:
+    digest = hashlib.sha256(b"sliced").digest()
+    for curve in (SECP256K1, P256):
+        steps, count = ecdsa.signing(curve, 12345, digest, stream(b"s")), 0
+        try:
+            while True:
+                next(steps)
+                count += 1
+        except StopIteration as end:
+            assert end.value == ecdsa.sign(curve, 12345, digest)
+        assert count >= 18
+        assert sum(
+            1 for _ in ecdsa.verifying(curve, ecdsa.public_key(curve, 12345), digest, end_signature(curve, digest))
+        )
+
+
+def end_signature(curve: ecdsa.Curve, digest: bytes) -> bytes:
+    return ecdsa.sign(curve, 12345, digest)[0]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lightnode.modbus import crc16
+from lightnode.modbus_rtu import crc16
 
 from hil.ems import APPLIED, IN_FORCE, EmsError, EnergyManager, over_serial, over_tcp
 from hil.targets.target import Job, Target, TargetError

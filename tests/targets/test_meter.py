@@ -15,16 +15,18 @@ SECRET = 0x1234567890ABCDEF
 
 READ = """
 import asyncio
-from lightnode import board, meter, modbus
+from lightnode import board, meter, meters, modbus, modbus_rtu
 from lightnode.errors import MeterError
 
+def at(unit, timeout_ms):
+    master = modbus.Master(modbus_rtu.RtuLink(lambda: board.load().open_serial(METER), 9600, 2), timeout_ms)
+    return meter.Meter(master, meters.layout("sdm630"), unit, 20, 1)
+
 async def main():
-    master = modbus.RtuMaster(lambda: board.load().open_serial(METER), 2000)
-    found = await meter.read(master, "sdm630", 7, 20, 1)
+    found = await at(7, 2000).read()
     print(found.power_w, found.reactive_var, found.import_wh, found.export_wh, found.voltage_mv, found.frequency_mhz)
     try:
-        master = modbus.RtuMaster(lambda: board.load().open_serial(METER), 200)
-        await meter.read(master, "sdm630", 8, 20, 1)
+        await at(8, 200).read()
     except MeterError as error:
         print(error)
 asyncio.run(main())
@@ -32,7 +34,7 @@ asyncio.run(main())
 
 CYCLE = """
 import asyncio
-from lightnode import board, clock, journal, keys, modbus, recorder, sampler
+from lightnode import board, clock, journal, keys, modbus, modbus_rtu, recorder, sampler
 
 class Source:
     now = 0
@@ -42,7 +44,8 @@ class Source:
         return True
 
 class Config:
-    values = {"meter.map": "sdm630", "meter.unit": 7, "meter.ct_ratio": 20, "meter.vt_ratio": 1}
+    values = {"meter.map": "sdm630", "meter.unit": 7, "meter.ct_ratio": 20, "meter.vt_ratio": 1,
+        "limits.max_withdrawal_w": 100000, "limits.max_injection_w": 100000}
     def value(self, key):
         return self.values[key]
 
@@ -53,7 +56,7 @@ async def main():
     time = clock.Clock(source, kept.floor_ms, here.random)
     time.answer(time.ask(), 1800000000000)
     keeper = recorder.Recorder(key, kept, bytes(range(16)))
-    master = modbus.RtuMaster(lambda: here.open_serial(METER), 2000)
+    master = modbus.Master(modbus_rtu.RtuLink(lambda: here.open_serial(METER), 9600, 2), 2000)
     reader = sampler.Sampler(keeper, time, master, Config(), kept, lambda reading: None)
     for slot in range(3):
         source.now = 4000 * slot

@@ -131,7 +131,7 @@ class Registry:
 
 
 def _check_validity(message: Message, key: _Key, where: str) -> None:
-    if message.kind not in _TIMES or message.fields.get("flags", 0) & _UNTRUSTED_CLOCK:
+    if message.kind not in _TIMES or ("flags" in message.fields and message.number("flags") & _UNTRUSTED_CLOCK):
         return
     time_ms = message.number(_TIMES[message.kind])
     if message.kind == 2 and time_ms < EARLIEST_UTC_MS:

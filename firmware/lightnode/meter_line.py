@@ -1,0 +1,36 @@
+"""The master of the meter that the settings name: on a serial port of the board, or over TCP."""
+
+from . import meters
+from .modbus import TIMEOUT_MS, Master
+
+_TCP = "tcp:"
+
+
+def serial_port(port: str) -> str:
+    """The path of a serial port; "" if the meter is on TCP."""
+    return "" if port.startswith(_TCP) else port
+
+
+def open_master(board, value, timeout_ms: int = TIMEOUT_MS, patience: int = 1) -> Master:  # type: ignore[no-untyped-def]
+    """value(key): a setting. What the settings leave out of the serial line is the map's. Opens nothing yet."""
+    port, layout = value("meter.port"), meters.layout(value("meter.map"))
+    path = serial_port(port)
+    if path:
+        from .modbus_rtu import RtuLink
+
+        baud, parity, stop_bits = layout.SERIAL
+        line = value("meter.baud") or baud, value("meter.parity") or parity, value("meter.stop_bits") or stop_bits
+        pins = _pins(value)
+        return Master(
+            RtuLink(lambda: board.open_serial(path, *line, **pins), line[0], layout.STEP), timeout_ms, patience
+        )
+    from .modbus_tcp import TcpLink
+
+    host, number = port[len(_TCP) :].rsplit(":", 1)
+    return Master(TcpLink(lambda: board.open_tcp(host, int(number))), timeout_ms, patience)
+
+
+def _pins(value) -> dict[str, int]:  # type: ignore[no-untyped-def]
+    """The pins of the line that the settings name; a board has its own for the others."""
+    found = {name: value("meter." + name) for name in ("tx_pin", "rx_pin", "de_pin")}
+    return {name: pin for name, pin in found.items() if pin is not None}
