@@ -32,7 +32,6 @@ from hil.process import Child
 
 FRAME_MS = 900_000
 WAIT_S = 30.0
-HOLD_S = 0.25
 Facts = dict[str, Mapping[str, Any]]
 
 
@@ -78,7 +77,7 @@ class Bench:
         self.facts: Facts = {}
         self._broker_port = broker_port
         self._with_agents = with_agents
-        self.hold_s = HOLD_S
+        self.hold_s = 0.25
         self._node_settings = node_settings or {}
         self.agents: dict[str, VirtualAgent] = {}
         self.agent_facts: Facts = {}
@@ -140,8 +139,7 @@ class Bench:
         line = child.line(WAIT_S)
         if line is None:
             raise BenchError(f"the site did not start: {child.last_words()}")
-        ready: Any = line["ready"]
-        return ready  # type: ignore[no-any-return]
+        return line["ready"]  # type: ignore[return-value]
 
     def _commission(self, customer: Mapping[str, Any]) -> None:
         pod = customer["pod"]
@@ -325,8 +323,7 @@ class Bench:
 
     def node_is_alive(self, pod: str) -> bool:
         """Whether the light node's process runs."""
-        child = self.nodes[pod].child
-        return child is not None and child.exit_code is None
+        return (child := self.nodes[pod].child) is not None and child.exit_code is None
 
     def close_epoch(self) -> None:
         """Commits to what is there now, under the present epoch's number, and anchors it to finality."""
