@@ -40,11 +40,11 @@ class Recorder:
         """(device, generation, boot, seq) of the next record."""
         return self._key.device, self._key.generation, self._journal.boot, self._journal.seq + 1
 
-    async def ready(self) -> None:
-        """The batch of the boot before is closed (rule 3). Cost: up to 225 signatures."""
+    async def ready(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
+        """The batch of the boot before is closed (rule 3). Cost: up to 225 signatures; alive() is called before each."""
         async with self._lock:
             if not self._rebuilt:
-                await self._rebuild()
+                await self._rebuild(alive)
         self.wake()
 
     async def keep(self, make) -> object:  # type: ignore[no-untyped-def]
@@ -160,7 +160,7 @@ class Recorder:
         if self._batch.is_complete:
             await self._close(False)
 
-    async def _rebuild(self) -> None:
+    async def _rebuild(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
         """Rule 3."""
         self._batch = Batch(self._journal.closed_ms)
         for record in self._journal.after(self._journal.closed_seq):
@@ -168,6 +168,7 @@ class Recorder:
                 continue
             if not self._batch.belongs(record):
                 await self._close(False)
+            alive()
             self._batch.add(record, await self._seal(record))
         self._rebuilt = True
         await self._close(False)
