@@ -1,6 +1,7 @@
 """From a fact to a signed record that is kept: numbers it, journals it, seals it, puts it into the open batch.
 
-1. The journal has a record before its signature exists: signatures are deterministic and made again when needed.
+1. The journal has a record before its signature exists: signatures are deterministic and made again when needed, with the
+   key of the generation that the record was made under.
 2. A batch is closed by its statement before a record that does not belong to it is made.
 3. After a reboot the open batch is rebuilt from the journal and, being of another boot, closed before anything else.
 4. Records are made one at a time, whoever asks: in order of seq each is numbered and journalled without a pause, then
@@ -177,9 +178,10 @@ class Recorder:
     async def _seal(self, record) -> bytes:  # type: ignore[no-untyped-def]
         await tidy()
         payload = records.encode(record)
-        digest = envelope.digest(payload, self._deployment, self._key.algorithm)
-        signature = await sliced(self._key.signing(digest))
-        sealed = envelope.wrap(payload, signature, self._key.algorithm)
+        key = self._key if record.generation == self._key.generation else self._key.of(record.generation)
+        digest = envelope.digest(payload, self._deployment, key.algorithm)
+        signature = await sliced(key.signing(digest))
+        sealed = envelope.wrap(payload, signature, key.algorithm)
         if isinstance(record, records.BatchStatement):
             self._leaves[record.seq] = merkle.leaf_hash(sealed)
         return sealed
