@@ -26,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--ems-orders", type=int, default=10, help="orders of the latency test, in real time (100: a minute)"
     )
+    parser.addoption("--every-vector", action="store_true", help="all published ECDSA vectors on the emulated chip too")
+    parser.addoption("--wycheproof", default="", help="testvectors_v1 of Project Wycheproof, to be run as well")
 
 
 @pytest.fixture
