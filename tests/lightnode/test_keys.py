@@ -14,7 +14,7 @@ from lightnode.journal import Journal
 from lightnode.keys import DeviceKey
 from lightwire import ecdsa, envelope, merkle, records
 
-from hil.flash import NorFlash
+from hil.flash import CutRecorder, NorFlash
 from tests.lightnode.parts import DEPLOYMENT, QUARTER_MS, T0, Node, sealed
 
 START = T0 + QUARTER_MS - 5 * 4000
@@ -262,3 +262,31 @@ def test_a_secret_outside_the_range_is_drawn_again(tmp_path: Path) -> None:
     draws = [bytes(32), b"\xff" * 32, (7).to_bytes(32, "big")]
     key = keys.open_key(str(tmp_path), lambda count: draws.pop(0))
     assert key.public == ecdsa.public_key(ecdsa.SECP256K1, 7)
+
+
+def test_1_2_a_cut_at_the_first_start_under_a_new_key_loses_nothing_and_keeps_the_chain(tmp_path: Path) -> None:
+    """Cuts in each write of that start and of the slots after it; then life goes on under the new key."""
+    is_cut = [False]
+    flash = CutRecorder(8, 1, lambda _operation, steps: sorted({0, steps // 2, steps - 1}) if is_cut[0] else [])
+    node = node_in(tmp_path, flash)
+    publics = {1: node.key.public}
+    node.trust(START)
+    asyncio.run(node.slots(8))
+    before = {record.seq: node.sealed(record.seq) for record in node.kept()}
+    publics[2] = keys.rotate(str(tmp_path), RANDOM).public
+    images: list[NorFlash] = []
+    flash.on_cut = lambda image, _operation: images.append(image)
+    is_cut[0] = True
+    node.restart()
+    node.trust(START + 40_000)
+    asyncio.run(node.slots(3))
+    assert len(images) > 20
+    for image in images:
+        after = node_in(tmp_path, image)
+        assert {seq: after.sealed(seq) for seq in before} == before
+        after.trust(START + 80_000)
+        asyncio.run(after.slots(2))
+        asyncio.run(after.recorder.close_batch())
+        check_chain(after)
+        check_seals(after, publics)
+        assert {record.generation for record in after.kept() if record.boot > 1} == {2}
