@@ -98,7 +98,11 @@ def folder_files(folder: Path) -> dict[str, bytes]:
 
 def application(firmware: Path = FIRMWARE, changed: Mapping[str, str] | None = None) -> dict[str, bytes]:
     """The application as it is released: each module compiled. changed: other sources, by path."""
-    sources = {f"{name}/{p.name}": p.read_text() for name in PACKAGES for p in sorted((firmware / name).glob("*.py"))}
+    sources = {
+        str(p.relative_to(firmware)): p.read_text()
+        for name in PACKAGES
+        for p in sorted((firmware / name).rglob("*.py"))
+    }
     with tempfile.TemporaryDirectory() as folder:
         return {
             path.removesuffix(".py") + ".mpy": _compiled(source, path, Path(folder))

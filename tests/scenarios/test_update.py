@@ -116,7 +116,7 @@ def test_a_release_is_downloaded_tried_and_committed_and_the_next_one_too(rig: R
 
 
 NO_METER = "async def read(*a):\n    raise MeterError('x')\n\nasync def _read("
-SIGN = "return ecdsa.sign(ecdsa.SECP256K1, self._secret"
+SIGN = "ecdsa.signing(ecdsa.SECP256K1, self._secret"
 BROKEN = {
     "raises at import": ("lightnode/app.py", "import asyncio\n", "import asyncio\nraise OSError('broken')\n", "starts"),
     "fails in its slot": (
