@@ -12,13 +12,14 @@ from lightwire.errors import BadSignature
 from . import compat, heap
 from .compat import sleep_ms
 
-_GARBAGE_BYTES = 9216  # of a slice
+_GARBAGE_BYTES = 7168  # of a slice
+_SPARE_BYTES = 12288  # what a computation holds on to meanwhile, and what other tasks leave
 _slices = [0, 12]  # since garbage was collected; how many may be
 
 
 def pace() -> None:
     """Rule 3 for the heap that is free now: called when the node is made."""
-    _slices[1] = max(2, (heap.free_bytes() or 1 << 30) // _GARBAGE_BYTES - 1)
+    _slices[1] = max(2, ((heap.free_bytes() or 1 << 30) - _SPARE_BYTES) // _GARBAGE_BYTES)
 
 
 async def tidy() -> None:
