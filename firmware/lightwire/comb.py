@@ -167,7 +167,7 @@ def sum_of_multiples(curve: Curve, k: int, table: bytearray, u: int):  # type: i
             entry, sign = _point_entry(k, block, column)
             px, py = _affine_at(table, entry >> 6)
             x, y, z = curve.add(x, y, z, px, py if sign == k_sign else p - py)
-        yield
+            yield
         if u and column < curve.columns:
             for block in range(BLOCKS):
                 px, py = _base_point(curve, digits, block, column)
