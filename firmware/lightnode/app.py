@@ -79,7 +79,7 @@ class Node:
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
         running = running_slot(value("update.root"), sys.path[0])
         self._updates = Updates(config, self._recorder, self._clock, self._key, self._sampler, self._uplink, running)
-        self._uplink.updates = self._updates
+        self._uplink.updates = self._updates  # type: ignore[assignment]
         self._supervisor = Supervisor(self._log, self._real.monotonic_ms, self._reason.task)
         self._health = Health(
             self._recorder, self._clock, self._reason, self._facts, board.largest_block_bytes, self._reported

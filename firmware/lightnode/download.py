@@ -13,7 +13,7 @@ import hashlib
 
 from lightboot import chooser, files
 from lightboot import state as states
-from lightwire import envelope, update
+from lightwire import update
 
 FETCHES_MAX = 3
 _OFFER = "/offer"
@@ -62,7 +62,7 @@ class Download:
         self._running = running
         self._at = chooser.SEALED_BYTES
         self._failures = self._taken = 0
-        self.manifest = envelope.peek(kept_offer(root)[: chooser.SEALED_BYTES])
+        self.manifest = update.manifest_of(kept_offer(root)[: chooser.SEALED_BYTES])
         self.wish: tuple[str, int, int] | None = None
         self.is_complete = False
 

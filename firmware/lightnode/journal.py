@@ -326,7 +326,8 @@ class Journal:
             if kind == _RECEIPT:
                 self._write(kind, body)
             elif kind == _SETPOINT:
-                self.accept(*struct.unpack(">IQ", body[:12]), body[12:])
+                command, end_ms = struct.unpack(">IQ", body[:12])
+                self.accept(command, end_ms, body[12:])
             else:
                 record = self._decoded(base, kind, body)
                 if record.seq > self.acked:

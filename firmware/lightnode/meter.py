@@ -66,7 +66,7 @@ class _Blocks:
             data = registers.turned(data)
         if data == self._map.ABSENT.get(form):
             raise MeterError(f"the meter has no {name}")
-        return registers.exact(data, form, factor, ten + self.ten(name))
+        return registers.exact(data, form, factor, ten + self.ten(name) if self._scales else ten)
 
     def total(self, name: str, factor: int) -> int | None:
         """The quantity, or the sum of name_l1, name_l2, ..., or None."""
@@ -101,13 +101,14 @@ def quantities(found, blocks: list[bytes], ct_ratio: int, vt_ratio: int) -> Quan
         _energy_wh(source, found, "export", ratio),
         (voltages[0], voltages[1], voltages[2]),
         source.value("frequency", 100) * 10,
-        _step_wh(source, found) * ratio,
+        1,
         -1 if current is None else abs(current),
         None,
         source.value("voltage_mean", 1000 * vt_ratio) if source.has("voltage_mean") else -1,
     )
     if source.has("power_l1"):
         made.phase_sum_w = found.SIGN * sum([source.value(f"power_l{k}", ratio) for k in range(1, found.PHASES + 1)])
+    made.energy_step_wh = _step_wh(source, found, max(made.import_wh, made.export_wh) // ratio) * ratio
     _check(made)
     return made
 
@@ -120,11 +121,11 @@ def _energy_wh(source: _Blocks, found, name: str, ratio: int) -> int:  # type: i
     return (source.value(name, 1) + step // 2) // step * step * ratio
 
 
-def _step_wh(source: _Blocks, found) -> int:  # type: ignore[no-untyped-def]
+def _step_wh(source: _Blocks, found, highest_wh: int) -> int:  # type: ignore[no-untyped-def]
     """What the coarser energy register counts in, secondary Wh; a float32 has 24 bits for the whole value."""
     step = int(found.ENERGY_STEP_WH)
     if found.QUANTITIES["import"][1] == "float32":
-        return max(step, max(source.value("import", 1), source.value("export", 1)) >> 23)
+        return max(step, highest_wh >> 23)
     return step * 10 ** max(0, source.ten("import"))
 
 

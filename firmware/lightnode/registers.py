@@ -19,9 +19,9 @@ def exact(data: bytes, form: str, factor: int, ten: int = 0) -> int:
         negative, numerator, shift = _whole(data, form)
     numerator *= factor
     divisor = 1
-    if ten >= 0:
+    if ten > 0:
         numerator *= 10**ten
-    else:
+    elif ten:
         divisor = 10**-ten
     if shift >= 0:
         numerator <<= shift

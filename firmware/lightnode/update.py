@@ -17,7 +17,7 @@
 import asyncio
 import hashlib
 
-from lightboot import chooser
+from lightboot import chooser, files
 from lightboot import state as states
 from lightwire import ecdsa, envelope, records, update
 from lightwire.errors import BadSignature, OutOfRange, WireError
@@ -60,7 +60,7 @@ class Updates:
         self._state = states.read(self._root)[0] or states.blank()
         self._announced = b""
         self._seen = b""
-        self._download: download.Download | None = None
+        self._download: download.Download = None  # type: ignore[assignment]
         self._piece = b""
         self._asked: tuple[int, int] | None = None  # (session, monotonic ms) of the last wish
         self._quarter = self._refusals = 0
@@ -128,7 +128,7 @@ class Updates:
         """A download that had begun goes on if its offer is still good; what was decided about is forgotten."""
         offer = download.kept_offer(self._root)
         if offer and self._settings_key[1] is not None and not self._state.trial:
-            if envelope.peek(offer[: update.SEALED_BYTES]).sequence <= self._state.failed:
+            if update.manifest_of(offer[: update.SEALED_BYTES]).sequence <= self._state.failed:
                 download.forget(self._root)
             else:
                 self._announced = offer
@@ -170,7 +170,7 @@ class Updates:
         generation, key = self._ruling_key()
         try:
             sealed, listing = update.split(announcement)
-            manifest = envelope.peek(sealed)
+            manifest = update.manifest_of(sealed)
             if not isinstance(manifest, records.Manifest):
                 return None, update.MALFORMED
             if manifest.key_generation != generation or key is None:
@@ -257,14 +257,14 @@ class Updates:
     async def _commit(self) -> None:
         """Rule 5."""
         state = self._state
-        manifest = envelope.peek(self._release(state.trial)[: update.SEALED_BYTES])
+        manifest = update.manifest_of(self._release(state.trial)[: update.SEALED_BYTES])
         state.active, state.trial, state.attempts, state.flags = state.trial, 0, 0, 0
         state.sequence, state.version = manifest.sequence, manifest.version
         state.floor = max(state.floor, manifest.floor)
         if any(manifest.next_key):
             state.generation, state.key = manifest.key_generation + 1, manifest.next_key
         other = self._release(3 - state.active)
-        if other and envelope.peek(other[: update.SEALED_BYTES]).sequence < state.floor:
+        if other and update.manifest_of(other[: update.SEALED_BYTES]).sequence < state.floor:
             state.set_release(3 - state.active, bytes(32))
         state.outcome, state.reason = records.UPDATE_COMMITTED, update.NONE
         states.write(self._root, state)
@@ -280,7 +280,7 @@ class Updates:
         """The release file of a slot that may be started, b"" if there is none."""
         if not any(self._state.release(slot)):
             return b""
-        return chooser.files.read(chooser.release_path(self._root, slot), chooser.RELEASE_MAX)
+        return files.read(chooser.release_path(self._root, slot), chooser.RELEASE_MAX)
 
     async def _report_outcome(self) -> None:
         """Rule 6."""

@@ -1,7 +1,8 @@
 """The two curves, secp256k1 and P-256: points in Jacobian coordinates, the field's arithmetic, inversion.
 
 1. Formulas are complete where a caller needs it: P + P, P - P and infinity are answered rightly and never raise.
-2. secp256k1 reduces lazily, by folding what is over 2^256 (2^256 = 2^32 + 977 mod p); P-256 by `%`.
+2. Both curves reduce by `%`. For secp256k1 folding (2^256 = 2^32 + 977 mod p) is quicker in itself, but makes three times
+   the garbage: with its collection, and the search for free memory, it is slower on a device.
 3. Inversion is Lehmer's: Euclid's quotients are found on leading bits, in small integers. Its time tells its operand, so a
    secret one is blinded by the caller. `pow(a, -1, m)` is not used: MicroPython returns 0.
 """
@@ -10,10 +11,6 @@ from .errors import OutOfRange
 
 _P = 2**256 - 2**32 - 977
 _Q = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
-_MASK = 2**256 - 1
-_FOLD = 2**32 + 977
-_LIFT = _P << 72  # keeps a difference of lazily reduced terms positive
-_LIFT_8 = _P << 3
 
 
 class Curve:
@@ -22,19 +19,23 @@ class Curve:
     double(x, y, z) and add(x, y, z, x2, y2) are its formulas: Jacobian points, z = 0 is infinity, (x2, y2) is affine.
     """
 
-    def __init__(self, name: str, p: int, n: int, a: int, b: int, g: tuple[int, int], double, add) -> None:  # type: ignore[no-untyped-def]
+    def __init__(
+        self, name: str, p: int, n: int, a: int, b: int, g: tuple[int, int], columns: int, double, add
+    ) -> None:  # type: ignore[no-untyped-def]
+        """columns: of the base point's comb, see comb.py."""
         self.name = name
         self.p = p
         self.n = n
         self.a = a
         self.b = b
         self.g = g
+        self.columns = columns
         self.double = double
         self.add = add
         self._comb = b""
 
     def comb(self) -> bytes:
-        """The base point's comb table (16,384 bytes), read once and kept in RAM."""
+        """The base point's comb table (16,384 bytes, of P-256 4,096), read once and kept."""
         if not self._comb:
             if self.name == "secp256k1":
                 from .comb_secp256k1 import TABLE
@@ -49,7 +50,7 @@ def _double_k1(x: int, y: int, z: int) -> tuple[int, int, int]:
     yy = y * y % p
     s = (x * yy << 2) % p
     m = x * x * 3 % p
-    x3 = (m * m - s - s) % p
+    x3 = (m * m - (s + s)) % p
     return x3, (m * (s - x3) - (yy * yy << 3)) % p, (y * z << 1) % p
 
 
@@ -65,7 +66,7 @@ def _add_k1(x: int, y: int, z: int, x2: int, y2: int) -> tuple[int, int, int]:
     hh = h * h % p
     v = x * hh % p
     hhh = h * hh % p
-    x3 = (r * r - hhh - v - v) % p
+    x3 = (r * r - (hhh + v + v)) % p
     return x3, (r * (v - x3) - y * hhh) % p, z * h % p
 
 
@@ -105,6 +106,7 @@ SECP256K1 = Curve(
         0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
         0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
     ),
+    16,
     _double_k1,
     _add_k1,
 )
@@ -118,6 +120,7 @@ P256 = Curve(
         0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
         0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
     ),
+    22,
     _double_p256,
     _add_p256,
 )
@@ -155,20 +158,31 @@ def inverting(value: int, modulus: int):  # type: ignore[no-untyped-def]
         y = s >> shift
         a = d = 1
         b = c = turned = 0
-        while y:
+        while y:  # twice the same step, with the names changed over: x and y are not carried about
             q = x // y
             t = x - q * y
             e = a + q * c
             f = b + q * d
             if shift and (t < f or y - t < f + d):
                 break  # leading bits no longer say the quotient for sure (Jebelean 1993)
-            a = c
-            b = d
+            x = t
+            a = e
+            b = f
+            turned = 1
+            if not x:
+                break
+            q = y // x
+            t = y - q * x
+            e = c + q * a
+            f = d + q * b
+            if shift and (t < f or x - t < f + b):
+                break
+            y = t
             c = e
             d = f
-            x = y
-            y = t
-            turned ^= 1
+            turned = 0
+        if turned:
+            a, b, c, d = c, d, a, b
         if not c:
             q, t = divmod(r, s)
             r = s
