@@ -381,12 +381,13 @@ def test_4_a_node_without_a_broker_before_commits_after_the_grace(
     bringing.switch(device.state, is_offline)
     device.start()
     device.node.sampler.produced = 1
-    device.node.source.now += updates.GRACE_MS
+    device.node.source.now += updates.BROKER_MS
     device.step()
     assert device.updates.is_on_trial
     device.node.source.now += 1
     device.step()
-    assert device.updates.is_on_trial is not commits and device.outcomes() == [(COMMITTED, "none")] * commits
+    assert device.updates.restart is not commits and device.outcomes() == [(COMMITTED, "none")] * commits
+    assert device.start().running == ("b" if commits else "a")
 
 
 def test_4_a_code_that_cannot_sign_is_rolled_back(device: Device) -> None:
