@@ -60,6 +60,28 @@ def test_the_chip_has_the_sectors_of_its_board_file() -> None:
     assert (journal.offset, journal.bytes) == (0, sectors * 4096)
 
 
+def constant(file: str, name: str) -> int:
+    """A number that a board file of the application has; skipped where the file is not there."""
+    path = ROOT / "firmware" / "lightnode" / file
+    if not path.exists():
+        pytest.skip(f"the application has no {file}")
+    return int(re.findall(rf"^{name} = (\d+)", path.read_text(), re.MULTILINE)[0])
+
+
+@pytest.mark.parametrize(
+    ("names", "file"),
+    [(["esp32-s3", "esp32-c3", "esp32"], "board_esp32.py"), (["rp2040-w", "rp2350-w"], "board_rp2.py")],
+)
+def test_sectors_are_those_of_the_applications_board_file(names: list[str], file: str) -> None:
+    for name in names:
+        assert boards.board(name).sector_bytes == constant(file, "_SECTOR")
+
+
+def test_the_pages_of_an_rp2_are_those_of_the_applications_board_file() -> None:
+    for name in ("rp2040-w", "rp2350-w"):
+        assert boards.board(name).littlefs.prog_bytes == constant("board_chip.py", "PAGE")
+
+
 def test_an_unknown_board_is_refused_with_what_there_is() -> None:
     with pytest.raises(FlashError) as refused:
         boards.board("esp8266")
