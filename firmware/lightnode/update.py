@@ -30,6 +30,7 @@ BROKER_MS = 1_800_000
 REFUSALS_MAX = 8
 ASK_AGAIN_MS = 10_000
 _QUARTER_MS = 900_000
+_ANNOUNCEMENT_MAX = update.SEALED_BYTES + update.LISTING_MAX
 _SLOTS = {"a": 1, "b": 2}
 
 
@@ -80,7 +81,7 @@ class Updates:
     def receive(self, channel: str, payload: bytes) -> None:
         """Takes an announcement (`update`) or a piece (`chunk`); what to do about it is decided in `run`."""
         if channel == "update" and self._settings_key[1] is not None:
-            self._announced = payload
+            self._announced = payload[: _ANNOUNCEMENT_MAX + 1]  # what is longer is none, whatever follows
         elif channel == "chunk" and self._download is not None:
             self._piece = payload
         self._work.set()
@@ -110,7 +111,7 @@ class Updates:
 
     async def step(self) -> None:
         """Does all that may be done now."""
-        if self._state.outcome and self._sampler.produced:
+        if self._state.outcome and (self._sampler.produced or self._clock.monotonic_ms() > TRIAL_MS):
             await self._report_outcome()
         if self._state.trial:
             if self.is_on_trial:

@@ -223,6 +223,12 @@ def test_3_the_same_announcement_is_answered_once(device: Device) -> None:
     assert device.outcomes() == [(REFUSED, "rollback")]
 
 
+def test_3_of_an_announcement_that_is_too_long_no_more_is_kept_than_shows_it(device: Device) -> None:
+    device.announce(bytes(65_536))
+    assert device.outcomes() == [(REFUSED, "malformed")]
+    assert device.reports()[0].digest == hashlib.sha256(bytes(8_404)).digest()
+
+
 def broken(data: bytes) -> bytes:
     return data[:-1] + bytes((data[-1] ^ 1,))
 
@@ -431,6 +437,26 @@ def test_6_the_report_survives_a_cut_before_it_is_kept(device: Device) -> None:
     states.write(str(device.root), state)
     device.start().live()
     assert [r.sequence for r in device.reports()] == [11, 11] and device.state.outcome == 0
+
+
+def test_6_a_dead_meter_does_not_keep_the_report_back(device: Device) -> None:
+    device.take(made())
+    for _ in range(states.ATTEMPTS + 1):
+        device.start()
+    device.node.meter.silent = True
+    device.live()
+    assert device.outcomes() == []
+    device.node.source.now += updates.TRIAL_MS + 1
+    device.live()
+    assert device.outcomes() == [(ROLLED_BACK, "starts")]
+
+
+def test_6_without_trusted_time_the_report_says_so(device: Device) -> None:
+    device.take(made())
+    for _ in range(states.ATTEMPTS + 1):
+        device.start(trusted=False)
+    device.live()
+    assert [r.flags for r in device.reports()] == [records.UNTRUSTED_CLOCK] and device.reports()[0].time_ms < 10**6
 
 
 def test_code_that_the_chooser_did_not_start_is_no_trial(device: Device) -> None:

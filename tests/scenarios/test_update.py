@@ -162,6 +162,20 @@ def test_a_loss_of_power_at_any_time_of_the_download_only_delays_it(rig: Rig) ->
     rig.check_readings()
 
 
+def test_a_release_damaged_on_flash_gives_way_at_the_next_start_and_comes_again(rig: Rig) -> None:
+    found = rig.made(11, source("lightnode/__init__.py", "0.1.0", "0.1.11"))
+    rig.publisher.announce(rig.node.device, found)
+    rig.until(lambda: (COMMITTED, "none", 11) in rig.reports)
+    rig.bench.kill_node(POD)
+    path = rig.node.folder / "app" / "b" / "lightnode" / "app.mpy"
+    path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    rig.bench.start_node(POD)
+    rig.until(lambda: (ROLLED_BACK, "integrity", 11) in rig.reports)
+    rig.publisher.announce(rig.node.device, found)
+    rig.until(lambda: rig.reports.count((COMMITTED, "none", 11)) == 2)
+    rig.check_readings()
+
+
 def test_what_must_not_be_taken_is_refused_over_the_wire_and_reported(rig: Rig) -> None:
     stranger = UpdateKey(b"\x22" * 32)
     good = rig.made(11)

@@ -1,9 +1,14 @@
 """An update on the real file system of the boards, LittleFS, whose flash stops at any of its operations."""
 
+import re
+
 import pytest
 
+from hil.targets.chip import Chip
 from hil.targets.host import Vm
 from hil.targets.target import Job, Target
+from hil.updates import application
+from tests.conftest import ROOT
 from tests.lightnode.parts import DEPLOYMENT, T0
 from tests.lightnode.test_update import refusals
 from tests.lightnode.updating import UPDATE_KEY, made
@@ -222,3 +227,35 @@ def test_every_refusal_has_the_same_reason_everywhere_and_the_good_release_is_ta
     *said, good = target.run(Job(script(REFUSALS, root, CASES=announcements), timeout_s=900)).splitlines()
     assert said == [f"{name}: {reason}" for name, (_, reason) in sorted(cases.items())]
     assert good == "True True True"
+
+
+BOOT = """
+import gc, mps2
+from lightboot import chooser, files
+
+with open("/rom/files", "rb") as packed:
+    for row in LISTING.split("\\n")[:-1]:
+        size, _, name = row.split(" ")
+        files.make_folders("/app/a/" + name)
+        files.write("/app/a/" + name, packed.read(int(size)))
+files.write("/app/a.release", RELEASE)
+assert chooser.choose("/app") == "/app/a"
+gc.collect()
+mps2.start()
+found = chooser.choose("/app")
+print(mps2.count(), found)
+"""
+
+
+def test_the_check_at_each_start_costs_what_the_readme_says() -> None:
+    chip = Chip()
+    if reason := chip.missing():
+        pytest.skip(reason)
+    found = made(application())
+    listing = found.listing.decode()
+    packed = b"".join(found.files[row.split(" ")[2]] for row in listing.splitlines())
+    script = f"LISTING = {listing!r}\nRELEASE = {found.announcement!r}\n{BOOT}"
+    count, folder = chip.run(Job(script, {"files": packed})).split()[-2:]
+    assert folder == "/app/a"
+    stated = re.search(r"about (\d+) million instructions", (ROOT / "firmware" / "README.md").read_text())
+    assert stated and abs(int(count) - int(stated[1]) * 10**6) < 0.15 * int(count), count
