@@ -21,8 +21,14 @@ settings.load_profile("lightnode")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Long suites stand behind an option."""
     parser.addoption(
-        "--every-cut", action="store_true", help="cut the journal at every byte instead of a sample (hours)"
+        "--every-cut", action="store_true", help="cut journal and updates at every step instead of a sample (hours)"
     )
+
+
+@pytest.fixture
+def every_cut(request: pytest.FixtureRequest) -> bool:
+    """Whether the long suites of cuts are wanted whole."""
+    return bool(request.config.getoption("--every-cut"))
 
 
 def part_or_skip(find: Callable[[], list[str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,12 @@ from typing import Any
 from lightflash.errors import FlashError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "boards": ("lightflash.commands.boards", "lists the boards that a build can be for"),
+    "build": (
+        "lightflash.commands.build",
+        "from the sources to an image with its release, bill of material and record",
+    ),
+    "key": ("lightflash.commands.key", "makes a signing key of releases or of a kit"),
     "config": ("lightflash.commands.config", "checks a device's settings file before it is written"),
 }
 
@@ -37,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     except FlashError as error:
         print(f"lightnode-flash: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read has enough: nothing to say about it
+        return 141
     except OSError as error:
         print(f"lightnode-flash: {error}", file=sys.stderr)
         return 1

@@ -19,12 +19,13 @@ from . import keys, settings
 from .clock import Clock
 from .compat import sleep_ms
 from .conducted import ConductedClock
-from .errors import NodeError
+from .errors import NodeError, RestartNeeded
 from .journal import Journal
 from .modbus import TIMEOUT_MS, RtuMaster
 from .recorder import Recorder
 from .sampler import Sampler
 from .setpoint import SetPoints
+from .update import Updates, running_slot
 from .uplink import Uplink
 
 _RESTART_MS = 1000
@@ -55,6 +56,9 @@ class Node:
         master = RtuMaster(lambda: board.open_serial(value("meter.port")), TIMEOUT_MS, patience)
         trace = _print_reading if value("trace") else _print_nothing
         self._sampler = Sampler(self._recorder, self._clock, master, config, self._journal, trace)
+        running = running_slot(value("update.root"), sys.path[0])
+        self._updates = Updates(config, self._recorder, self._clock, self._key, self._sampler, self._uplink, running)
+        self._uplink.updates = self._updates
         self._restarts = 0
 
     async def run(self) -> None:
@@ -62,14 +66,19 @@ class Node:
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
         uplink = asyncio.create_task(self._keep_up())
+        updates = asyncio.create_task(self._updates.run())
         while True:
             mark = await self._source.next_slot(self._clock.next_slot)
             if mark is None:
                 break
             await self._sampler.slot(mark)
             self._uplink.tick()
+            self._updates.tick()
             await self._source.done(self._facts())
+            if self._updates.restart:
+                raise RestartNeeded
         uplink.cancel()
+        updates.cancel()
 
     async def _keep_up(self) -> None:
         while True:
@@ -101,6 +110,9 @@ class Node:
             "alarms": uplink.alarms + setpoints.alarms,
             "times_refused": uplink.times_refused,
             "restarts": self._restarts,
+            "release": self._updates.sequence,
+            "on_trial": self._updates.is_on_trial,
+            "updates_refused": self._updates.refused,
         }
 
 
@@ -135,7 +147,7 @@ def enrol(config: settings.Settings, board, nonce: bytes) -> dict[str, str]:  # 
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code: 0 done, 1 refused with one line on standard error, 2 wrong usage."""
+    """Exit code: 0 done, 1 refused with one line on standard error, 2 wrong usage, 4 to be started again for an update."""
     try:
         if len(arguments) == 2 and arguments[1] == "run":
             asyncio.run(Node(settings.load(arguments[0]), boards.load()).run())
@@ -143,6 +155,8 @@ def main(arguments: list[str]) -> int:
         if len(arguments) == 3 and arguments[1] == "enrol" and _is_nonce(arguments[2]):
             print(json.dumps(enrol(settings.load(arguments[0]), boards.load(), bytes.fromhex(arguments[2]))))
             return 0
+    except RestartNeeded:
+        return 4
     except (NodeError, OSError) as error:
         print("lightnode: " + str(error), file=sys.stderr)
         return 1

@@ -15,3 +15,7 @@ class MeterError(NodeError):
 
 class JournalError(NodeError):
     """The journal's device cannot hold what must be kept."""
+
+
+class RestartNeeded(Exception):
+    """The device is to be started again: an update is ready, or is rolled back."""

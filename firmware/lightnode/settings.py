@@ -32,10 +32,20 @@ _FORMS = {
     "limits.max_injection_w": (0, 2**31 - 1),
     "journal.path": "text",
     "journal.bytes": (16384, 2**26),
+    "hardware": "class",
+    "update.root": "text",
+    "update.key": "update key",
+    "update.key_generation": (1, 65535),
     "conductor": "address",
     "trace": "flag",
 }
-_DEFAULTS: dict[str, object] = {}  # keys that may be left out, and what then holds
+_DEFAULTS: dict[str, object] = {  # keys that may be left out, and what then holds
+    "hardware": "unknown",
+    "update.root": "/app",
+    "update.key": None,
+    "update.key_generation": 1,
+}
+_CLASS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 _TABLES = [key.split(".")[0] for key in _FORMS if "." in key]
 
 
@@ -107,6 +117,10 @@ def _checked(key: str, form: object, value: object) -> object:
         return _issuers(value)
     if form == "key":
         return _key(key, value)
+    if form == "update key":
+        return None if value is None else _key(key, value)
+    if form == "class" and not (_is_line(value) and len(value) <= 16 and _has_only(_CLASS, value)):  # type: ignore[arg-type]
+        raise _wrong(key, value, "1 to 16 of a-z, 0-9 and - belong here")
     if form == "flag" and not isinstance(value, bool):
         raise _wrong(key, value, "true or false belongs here")
     if form == "address" and value is not None and not _is_address(value):

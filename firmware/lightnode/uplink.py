@@ -58,6 +58,7 @@ class Uplink:
         self.receipts_refused = 0
         self.alarms = 0
         self.times_refused = 0
+        self.updates = None  # takes `update` and `chunk`, and says what to ask for on `fetch`
         recorder.wake = self._work.set
 
     async def run(self) -> None:
@@ -135,6 +136,9 @@ class Uplink:
             await session.publish(topics.topic(self._device, "ask"), self._clock.ask())
         if len(session.in_flight) >= WINDOW:
             return False
+        wish = self.updates.wish() if self.updates else b""
+        if wish:
+            await session.publish(topics.topic(self._device, "fetch"), wish)
         if not session.in_flight:
             self._unsure = []
         if self._setpoints.answers:
@@ -164,6 +168,8 @@ class Uplink:
                 self._time(payload)
             elif channel == "receipt":
                 self._receipt(payload)
+            elif self.updates:
+                self.updates.receive(channel, payload)
         except WireError:
             self.alarms += 1
 

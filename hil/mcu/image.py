@@ -59,7 +59,7 @@ def image() -> Image:
 def inputs() -> list[Path]:
     """Every file of ours that the image is made from."""
     ours = [p for folder in ("board", "modules") for p in (_HERE / folder).rglob("*") if p.is_file()]
-    firmware = [p for name in ("lightwire", "lightnode") for p in (_FIRMWARE / name).glob("*.py")]
+    firmware = [p for name in ("lightboot", "lightwire", "lightnode") for p in (_FIRMWARE / name).glob("*.py")]
     return sorted(p for p in [*ours, *firmware, Path(__file__)] if "__pycache__" not in p.parts)
 
 

@@ -1,0 +1,1 @@
+"""Picks the application to start; lies outside the application's directories and is never updated."""

@@ -1,0 +1,328 @@
+"""Updates: takes announcements, lets the rules decide, brings the release, tries it, commits or rolls back, and reports.
+
+1. A release is taken if its manifest is signed by the update key that rules (of the settings and of the last rotation the
+   one of the higher generation) and `lightwire.update.judge` has no reason against it, all by trusted time: without it the
+   announcement waits. Expiry is looked at again when a download goes on after a restart and before the switch.
+2. Of several releases the one with the highest sequence is brought. While a release is on trial none is taken.
+3. Every refusal is answered by a signed report, at most REFUSALS_MAX in a quarter-hour; above that announcements are
+   dropped unread, so that a forger costs neither journal nor time. The same announcement is answered once in that time.
+4. A trial passes when the meter was read, a signature was made and verified and the broker was reached, all by the code
+   on trial. Without meter TRIAL_MS after the start, without broker BROKER_MS after it, the release is rolled back. One
+   that came over the cable to a node whose broker was away is committed after GRACE_MS without it.
+5. The commit raises sequence and floor, makes the next key count, and gives up the other directory if its release is
+   below the floor. It is one write of the state.
+6. The report of a commit or of a return is in the state until it is in the journal; a cut between may give it twice.
+"""
+
+import asyncio
+import hashlib
+
+from lightboot import chooser
+from lightboot import state as states
+from lightwire import ecdsa, envelope, records, update
+from lightwire.errors import BadSignature, OutOfRange, WireError
+
+from . import download
+from .compat import sleep_ms
+
+TRIAL_MS = 600_000
+GRACE_MS = 1_800_000
+BROKER_MS = 3_600_000
+REFUSALS_MAX = 8
+ASK_AGAIN_MS = 10_000
+_QUARTER_MS = 900_000
+_SLOTS = {"a": 1, "b": 2}
+
+
+def running_slot(root: str, first_path: str) -> int:
+    """The slot that the code runs from, 0 for none; first_path: the first entry of sys.path, where the chooser puts it."""
+    return _SLOTS.get(first_path[len(root) + 1 :], 0) if first_path[: len(root) + 1] == root + "/" else 0
+
+
+class Updates:
+    """`restart`: the device is to be started again; `refused`: announcements refused or dropped since the start."""
+
+    def __init__(self, settings, recorder, clock, key, sampler, uplink, running: int) -> None:  # type: ignore[no-untyped-def]
+        """running: the slot that this code runs from. Without an update key in the settings nothing is ever taken."""
+        value = settings.value
+        self._root = value("update.root")
+        self._settings_key = value("update.key_generation"), value("update.key")
+        self._hardware = (value("hardware").encode() + bytes(16))[:16]
+        self._deployment = value("deployment")
+        self._recorder = recorder
+        self._clock = clock
+        self._key = key
+        self._sampler = sampler
+        self._uplink = uplink
+        self._running = running
+        self._work = asyncio.Event()
+        self._state = states.read(self._root)[0] or states.blank()
+        self._announced = b""
+        self._seen = b""
+        self._download: download.Download | None = None
+        self._piece = b""
+        self._asked: tuple[int, int] | None = None  # (session, monotonic ms) of the last wish
+        self._quarter = self._refusals = 0
+        self._has_signed = False
+        self.restart = False
+        self.refused = 0
+        self._resume()
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether this code is on trial."""
+        return self._state.trial != 0 and self._state.trial == self._running
+
+    @property
+    def sequence(self) -> int:
+        """Of the release that was committed last."""
+        return self._state.sequence
+
+    def receive(self, channel: str, payload: bytes) -> None:
+        """Takes an announcement (`update`) or a piece (`chunk`); what to do about it is decided in `run`."""
+        if channel == "update" and self._settings_key[1] is not None:
+            self._announced = payload
+        elif channel == "chunk" and self._download is not None:
+            self._piece = payload
+        self._work.set()
+
+    def wish(self) -> bytes:
+        """What is to be sent on `fetch` now, b"" for nothing: each wish once in a session, and again if it stays open."""
+        if self._download is None or self._download.wish is None:
+            return b""
+        now = self._clock.monotonic_ms()
+        if self._asked and self._asked[0] == self._uplink.sessions and now - self._asked[1] < ASK_AGAIN_MS:
+            return b""
+        self._asked = self._uplink.sessions, now
+        return update.encode_wish(self._download.manifest.sequence, *self._download.wish)
+
+    def tick(self) -> None:
+        """Once a slot."""
+        self._work.set()
+
+    async def run(self) -> None:
+        """Works when there is something to do; never returns."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            if not self.restart:
+                await self.step()
+
+    async def step(self) -> None:
+        """Does all that may be done now."""
+        if self._state.outcome and self._sampler.produced:
+            self._report_outcome()
+        if self._state.trial:
+            if self.is_on_trial:
+                await self._watch_trial()
+            return
+        if self._announced and self._clock.trusted:
+            announcement, self._announced = self._announced, b""
+            await self._consider(announcement)
+        if self._download is not None:
+            await self._bring()
+
+    def _resume(self) -> None:
+        """A download that had begun goes on if its offer is still good; what was decided about is forgotten."""
+        offer = download.kept_offer(self._root)
+        if offer and self._settings_key[1] is not None and not self._state.trial:
+            if envelope.peek(offer[: update.SEALED_BYTES]).sequence <= self._state.failed:
+                download.forget(self._root)
+            else:
+                self._announced = offer
+
+    async def _consider(self, announcement: bytes) -> None:
+        digest = hashlib.sha256(announcement).digest()
+        if self._too_many() or digest == self._seen:
+            return
+        self._seen = digest
+        manifest, reason = await self._judged(announcement)
+        if reason == update.NONE and self._download is not None:
+            if manifest.sequence <= self._download.manifest.sequence:
+                reason = update.SUPERSEDED
+            else:
+                self._refuse(update.SUPERSEDED, self._download.manifest)
+        if reason != update.NONE:
+            if announcement == download.kept_offer(self._root):
+                download.forget(self._root)
+            self._refuse(reason, manifest, announcement)
+            if self._download is None:
+                self._resume()
+            return
+        await self._begin(announcement, manifest)
+
+    async def _begin(self, announcement: bytes, manifest) -> None:  # type: ignore[no-untyped-def]
+        self._download = None
+        target = 3 - (self._running or self._state.active or 2)
+        try:
+            if announcement != download.kept_offer(self._root):
+                await _done(download.begin(self._root, target, self._state, announcement))
+            self._download = download.Download(self._root, target, self._running)
+        except OSError:
+            download.forget(self._root)
+            self._refuse(update.SPACE, manifest)
+
+    async def _judged(self, announcement: bytes):  # type: ignore[no-untyped-def]
+        """(the manifest, or None if there is none in it; the reason to refuse it)."""
+        manifest = None
+        generation, key = self._ruling_key()
+        try:
+            sealed, listing = update.split(announcement)
+            manifest = envelope.peek(sealed)
+            if not isinstance(manifest, records.Manifest):
+                return None, update.MALFORMED
+            if manifest.key_generation != generation or key is None:
+                return manifest, update.KEY_GENERATION
+            envelope.open_sealed(
+                sealed, self._deployment, lambda digest, sig: ecdsa.verify(ecdsa.SECP256K1, key, digest, sig)
+            )
+            state = self._state
+            may_repeat = bool(state.flags & states.REPAIR)
+            trust = update.Trust(self._hardware, generation, state.sequence, may_repeat, state.floor, state.failed)
+            reason = update.judge(manifest, listing, trust, self._clock.utc_ms())
+        except BadSignature:
+            return manifest, update.SIGNATURE
+        except WireError:
+            return manifest, update.MALFORMED
+        if reason == update.NONE and not _is_key(manifest.next_key):
+            reason = update.NEXT_KEY
+        return manifest, reason
+
+    def _ruling_key(self):  # type: ignore[no-untyped-def]
+        """(generation, key or None) of who may sign (rule 1)."""
+        generation, key = self._settings_key
+        if self._state.generation <= generation:
+            return generation, key
+        return self._state.generation, self._state.key if any(self._state.key) else None
+
+    async def _bring(self) -> None:
+        """As far as it goes with what is there."""
+        bringing = self._download
+        try:
+            if self._piece:
+                piece, self._piece = self._piece, b""
+                sequence, path, offset, data = update.decode_piece(piece)
+                if sequence != bringing.manifest.sequence or not bringing.offer(path, offset, data):
+                    return
+            if bringing.wish is None:
+                await _done(bringing.work())
+                self._asked = None
+                self._recorder.wake()
+            if not bringing.is_complete or not self._clock.trusted:
+                return
+            reason = update.time_reason(bringing.manifest, self._clock.utc_ms())
+            if reason:
+                raise download.Refused(reason)
+            bringing.switch(self._state, False)
+        except WireError:
+            return
+        except download.Refused as error:
+            self._give_up(error.reason)
+        except OSError:
+            self._give_up(update.SPACE)
+        else:
+            self._download = None
+            self.restart = True
+
+    def _give_up(self, reason: int) -> None:
+        manifest = self._download.manifest
+        self._download = None
+        download.forget(self._root)
+        self._refuse(reason, manifest)
+
+    async def _watch_trial(self) -> None:
+        """Rule 4."""
+        if not self._has_signed:
+            digest = self._state.report_digest
+            if not ecdsa.verify(ecdsa.SECP256K1, self._key.public, digest, self._key.sign(digest)):
+                self._roll_back(update.OWN_SIGNATURE)
+                return
+            self._has_signed = True
+        now = self._clock.monotonic_ms()
+        if not self._sampler.produced:
+            if now > TRIAL_MS:
+                self._roll_back(update.METER)
+        elif self._uplink.sessions or (self._state.flags & states.OFFLINE and now > GRACE_MS):
+            self._commit()
+        elif now > BROKER_MS:
+            self._roll_back(update.BROKER)
+
+    def _commit(self) -> None:
+        """Rule 5."""
+        state = self._state
+        manifest = envelope.peek(self._release(state.trial)[: update.SEALED_BYTES])
+        state.active, state.trial, state.attempts, state.flags = state.trial, 0, 0, 0
+        state.sequence, state.version = manifest.sequence, manifest.version
+        state.floor = max(state.floor, manifest.floor)
+        if any(manifest.next_key):
+            state.generation, state.key = manifest.key_generation + 1, manifest.next_key
+        other = self._release(3 - state.active)
+        if other and envelope.peek(other[: update.SEALED_BYTES]).sequence < state.floor:
+            state.set_release(3 - state.active, bytes(32))
+        state.outcome, state.reason = records.UPDATE_COMMITTED, update.NONE
+        states.write(self._root, state)
+        download.forget(self._root)
+        self._report_outcome()
+
+    def _roll_back(self, reason: int) -> None:
+        states.roll_back(self._state, reason)
+        states.write(self._root, self._state)
+        self.restart = True
+
+    def _release(self, slot: int) -> bytes:
+        """The release file of a slot that may be started, b"" if there is none."""
+        if not any(self._state.release(slot)):
+            return b""
+        return chooser.files.read(chooser.release_path(self._root, slot), chooser.RELEASE_MAX)
+
+    def _report_outcome(self) -> None:
+        """Rule 6."""
+        state = self._state
+        self._report(state.outcome, state.reason, state.report_sequence, state.report_version, state.report_digest)
+        state.outcome = 0
+        states.write(self._root, state)
+
+    def _too_many(self) -> bool:
+        """Rule 3."""
+        quarter = self._clock.monotonic_ms() // _QUARTER_MS
+        if self._quarter != quarter:
+            self._quarter, self._refusals, self._seen = quarter, 0, b""
+        self.refused += self._refusals >= REFUSALS_MAX
+        return self._refusals >= REFUSALS_MAX
+
+    def _refuse(self, reason: int, manifest, announcement: bytes = b"") -> None:  # type: ignore[no-untyped-def]
+        """manifest: None if there is none in the announcement."""
+        self._refusals += 1
+        self.refused += 1
+        if manifest is None:
+            self._report(records.UPDATE_REFUSED, reason, 0, 0, hashlib.sha256(announcement).digest())
+            return
+        digest = envelope.payload_digest(records.encode(manifest))
+        self._report(records.UPDATE_REFUSED, reason, manifest.sequence, manifest.version, digest)
+
+    def _report(self, outcome: int, reason: int, sequence: int, version: int, digest: bytes) -> None:
+        trusted = self._clock.trusted
+        time_ms = self._clock.utc_ms() if trusted else self._clock.monotonic_ms()
+        flags = 0 if trusted else records.UNTRUSTED_CLOCK
+        self._recorder.keep(
+            lambda device, generation, boot, seq: records.UpdateReport(
+                device, generation, boot, seq, time_ms, flags, sequence, version, outcome, reason, digest
+            )
+        )
+
+
+async def _done(steps) -> None:  # type: ignore[no-untyped-def]
+    """All steps, others may work between two."""
+    for _ in steps:
+        await sleep_ms(0)
+
+
+def _is_key(next_key: bytes) -> bool:
+    """Whether it is none, or a point of the curve."""
+    if not any(next_key):
+        return True
+    try:
+        ecdsa.decompress(ecdsa.SECP256K1, next_key)
+    except OutOfRange:
+        return False
+    return True
