@@ -78,12 +78,14 @@ def _bootable(flash: bytes | bytearray) -> dict[str, object] | None:
 
 @dataclass
 class Board:
-    """A board. folder: its own; unique_id: 6 bytes (an ESP32's MAC) or 8. `plug`, `unplug`; `transfers` counts."""
+    """A board. folder: its own; unique_id: 6 bytes (an ESP32's MAC) or 8. transfers and, of them, received from the tool
+    are counted since it was plugged in."""
 
     folder: Path
     model: str
     unique_id: bytes
     transfers: int = field(default=0, init=False)
+    received: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +109,7 @@ class Board:
     def plug(self, transfers: int | None = None) -> None:
         """Connects it; the cable is pulled after so many transfers, None for never."""
         self.unplug()
-        self.transfers = 0
+        self.transfers = self.received = 0
         self._running = _Running(self, transfers)
 
     def unplug(self) -> None:
@@ -190,6 +192,7 @@ class _Running(threading.Thread):
             self._left -= 1
 
     def _from_tool(self, piece: bytes) -> None:
+        self._board.received += 1
         self._count()
         if self.is_pulled:
             return
@@ -229,8 +232,9 @@ class _Running(threading.Thread):
 
     def _look_at_drive(self, drive: uf2_drive.Drive) -> None:
         before = drive.blocks
-        complete = drive.look(self._board.flash)
+        complete = drive.look(self._board.flash, self._left)
         for _ in range(drive.blocks - before):
+            self._board.received += 1
             self._count()
         if self.is_pulled:
             return

@@ -29,12 +29,15 @@ class Drive:
         self._numbers: set[int] = set()
         self.blocks = 0
 
-    def look(self, flash: bytearray) -> bool:
-        """Takes what was copied to the drive. True when the last block of a file came."""
+    def look(self, flash: bytearray, most: int | None = None) -> bool:
+        """Takes what was copied to the drive, so many blocks at most. True when the last block of a file came."""
+        end = None if most is None else self.blocks + most
         for path in self._folder.glob("*.[uU][fF]2"):
             content = path.read_bytes()
             done = self._taken.get(path.name, 0)
             for at in range(done, len(content) - _BLOCK + 1, _BLOCK):
+                if self.blocks == end:
+                    return False
                 self._taken[path.name] = at + _BLOCK
                 if self._take(content[at : at + _BLOCK], flash):
                     return True

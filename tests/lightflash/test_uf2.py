@@ -5,7 +5,6 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from lightflash.uf2 import BLOCK, FLASH_AT, Uf2, board_id, parsed, wrapped
 
 FAMILY = 0xE48BFF56
