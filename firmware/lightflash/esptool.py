@@ -146,7 +146,7 @@ class EspBoard:
         self._port = port
         self._chip = chip
         self._offset = offset
-        self._repl = MicroPython(lambda: port, wait_s=2.0)
+        self._repl = MicroPython(lambda: port, wait_s=4.0)
         self._esptool = Esptool(port)
 
     def identify(self) -> Identity:

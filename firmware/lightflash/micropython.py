@@ -84,7 +84,7 @@ print(_found)
 class MicroPython:
     """The board behind a port, which is opened when it is first needed. find: says where it is now, "" for nowhere."""
 
-    def __init__(self, find: Callable[[], str], wait_s: float = 5.0) -> None:
+    def __init__(self, find: Callable[[], str], wait_s: float = 10.0) -> None:
         self._find = find
         self._port = find()
         self._wait_s = wait_s

@@ -18,7 +18,7 @@ from lightflash.uf2_drive import INFO
 
 _MOUNTS = Path("/proc/mounts")
 _BLOCKS = Path("/sys/class/block")
-_PLACE = re.compile(r"/(\d+-\d+(?:\.\d+)*)/")
+_PLACE = re.compile(r"/(\d+-\d+(?:\.\d+)*)(?=/)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def drives(mounts: Path = _MOUNTS, blocks: Path = _BLOCKS) -> list[Drive]:
     found = []
     for device, folder in _mounted(mounts):
         if (folder / INFO).is_file():
-            at = _PLACE.search(str((blocks / Path(device).name).resolve()) + "/") if device else None
-            found.append(Drive(str(folder), at[1] if at else ""))
+            places = _PLACE.findall(str((blocks / Path(device).name).resolve())) if device else []
+            found.append(Drive(str(folder), places[-1] if places else ""))
     return found
 
 

@@ -17,6 +17,7 @@ from shelf import FILES, NEW, OLD, a_board, files_on, firmware_file, pins, put_o
 from hil.boards.board import Board
 
 pytestmark = [pytest.mark.usefixtures("micropython"), pytest.mark.timeout(120)]
+EXAMPLE = Path(__file__).parents[2] / "firmware" / "device" / "config.example.json"
 KEPT = {"/kept.txt": b"of the board"}
 KINDS = [
     ("esp32-s3", NEW), ("esp32-s3", OLD), ("esp32-s3", None), ("esp32", None),
@@ -72,24 +73,23 @@ def test_rule_4_the_choosers_state_is_the_boards_own_once_its_application_is_who
 
 def test_the_settings_are_checked_by_the_devices_rules_before_the_board_is_touched(tmp_path: Path) -> None:
     config = tmp_path / "n01.json"
-    config.write_text('{"broker": {"port": 99999}}')
+    config.write_text(EXAMPLE.read_text().replace("8883", "99999"))
     board = a_board(tmp_path / "board")
     with board:
         (entry,) = written(
             [replace(row(board), config=config)], wanted(tmp_path, "esp32-s3"), DeviceLog(tmp_path / "log")
         )
         assert board.received == 0
-    assert entry.state == REFUSED and "n01.json" in entry.cause and "port" in entry.cause
+    assert entry.state == REFUSED and "n01.json: broker.port is 99999" in entry.cause
 
 
 def test_good_settings_are_on_the_board_as_they_were_given(tmp_path: Path) -> None:
-    example = Path(__file__).parents[2] / "firmware" / "device" / "config.example.json"
     board = a_board(tmp_path / "board")
     with board:
         (entry,) = written(
-            [replace(row(board), config=example)], wanted(tmp_path, "esp32-s3"), DeviceLog(tmp_path / "log")
+            [replace(row(board), config=EXAMPLE)], wanted(tmp_path, "esp32-s3"), DeviceLog(tmp_path / "log")
         )
-    assert entry.state == DONE and files_on(board)[CONFIG] == example.read_bytes()
+    assert entry.state == DONE and files_on(board)[CONFIG] == EXAMPLE.read_bytes()
 
 
 def pulled(folder: Path, model: str, runs: tuple[int, int, int] | None, transfers: int) -> tuple[Board, Entry, Entry]:
