@@ -30,10 +30,14 @@ class VirtualNode:
     settings: dict[str, Any]
     child: Child | None = None
     device: bytes = b""
+    boot: Path | None = None  # with main.py and the chooser: then it runs from the directories of its update root
 
     def command(self, *words: str) -> list[str]:
         """The VM with the firmware."""
-        return [*micropython_command(), "-X", f"heapsize={HEAP}", "-m", "lightnode.app", str(self.config), *words]
+        vm = [*micropython_command(), "-X", f"heapsize={HEAP}"]
+        if self.boot is not None:
+            return [*vm, str(self.boot / "main.py"), self.settings["update"]["root"], str(self.config), *words]
+        return [*vm, "-m", "lightnode.app", str(self.config), *words]
 
     @property
     def config(self) -> Path:
@@ -43,7 +47,7 @@ class VirtualNode:
     @property
     def environment(self) -> Mapping[str, str]:
         """Where the VM finds the firmware."""
-        return {"MICROPYPATH": f"{FIRMWARE}:.frozen"}
+        return {"MICROPYPATH": f"{self.boot or FIRMWARE}:.frozen"}
 
     def save(self) -> None:
         """Writes config.json."""

@@ -6,10 +6,12 @@
 """
 
 import hashlib
+import shutil
 import ssl
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +22,12 @@ from lightboot import chooser
 from lightboot import state as states
 from lightwire import envelope, records, topics, update
 from lightwire.errors import WireError
+from lightwire.upkeep import Manifest
+from paho.mqtt.enums import CallbackAPIVersion
 
-FIRMWARE = Path(__file__).parents[1] / "firmware"
+from hil.bench import Bench
+from hil.nodes import FIRMWARE, NodeFailed, VirtualNode
+
 PACKAGES = ("lightnode", "lightwire")
 _DAY_MS = 86_400_000
 
@@ -42,7 +48,7 @@ class UpdateKey:
 class Release:
     """A sealed manifest, its listing, and the files by path."""
 
-    manifest: records.Manifest
+    manifest: Manifest
     sealed: bytes
     listing: bytes
     files: Mapping[str, bytes]
@@ -76,7 +82,7 @@ class Terms:
 def release(files: Mapping[str, bytes], terms: Terms, key: UpdateKey) -> Release:
     """A release of these files. WireError if they do not fit a listing."""
     listing = update.encode_listing([(p, len(data), hashlib.sha256(data).digest()) for p, data in files.items()])
-    manifest = records.Manifest(
+    manifest = Manifest(
         terms.hardware.encode().ljust(16, b"\0"), terms.sequence, terms.floor, terms.version, terms.created_ms,
         terms.created_ms + terms.valid_ms, len(files), sum(map(len, files.values())), hashlib.sha256(listing).digest(),
         terms.key_generation, terms.next_key,
@@ -121,6 +127,28 @@ def install(root: Path, first: Release, slot: int = 1) -> None:
     states.write(str(root), state)
 
 
+def furnish(node: VirtualNode, first: Release, key: UpdateKey, hardware: str = "unix") -> None:
+    """A node that has not started yet gets chooser, main and the release as a factory leaves them, and the update key."""
+    boot, root = node.folder / "boot", node.folder / "app"
+    shutil.copytree(FIRMWARE / "lightboot", boot / "lightboot", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(FIRMWARE / "device" / "main.py", boot)
+    install(root, first)
+    node.settings["update"] = {"root": str(root), "key": key.public.hex()}
+    node.settings["hardware"] = hardware
+    node.save()
+    node.boot = boot
+
+
+def live_on(bench: Bench, pod: str) -> None:
+    """One slot for everybody; a node that ended is started again, as a board resets."""
+    node = bench.nodes[pod]
+    if node.child is not None and node.child.exit_code is not None:
+        bench.facts.pop(pod, None)
+        with suppress(NodeFailed):
+            bench.start_node(pod)
+    bench.tick()
+
+
 @dataclass
 class Publisher:
     """Serves releases by sequence over the broker; a context manager. `pieces`: how many were sent.
@@ -137,7 +165,7 @@ class Publisher:
     _client: mqtt.Client | None = None
 
     def __enter__(self) -> "Publisher":
-        self._client = client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "publisher")
+        self._client = client = mqtt.Client(CallbackAPIVersion.VERSION2, "publisher")
         client.tls_set_context(self.context)
         client.on_message = self._answer
         client.connect(self.host, self.port)
@@ -163,7 +191,7 @@ class Publisher:
     def _answer(self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         try:
             device, _ = topics.parse(message.topic)
-            sequence, path, offset, length = update.decode_wish(message.payload)
+            sequence, path, offset, length = update.decode_wish(bytes(message.payload))
             data = self._releases[sequence].files[path][offset : offset + length]
         except (WireError, KeyError):
             return

@@ -27,7 +27,7 @@ if __name__ == "__main__":
     words = sys.argv[1:] or ["/app", "/config.json", "run"]
     code = main(words[0], words[1:])
     try:
-        import machine
+        from machine import reset
     except ImportError:
         sys.exit(code)
-    machine.reset()
+    reset()

@@ -114,7 +114,7 @@ def _recovered(root: str, say) -> states.State:  # type: ignore[no-untyped-def]
     state = states.blank()
     found = []
     for slot in (1, 2):
-        if is_whole(root, slot, b"", say):
+        if files.size(release_path(root, slot)) > 0 and is_whole(root, slot, b"", say):
             release = files.read(release_path(root, slot), RELEASE_MAX)
             state.set_release(slot, hashlib.sha256(release).digest())
             found.append((_number(release, _SEQUENCE_AT, 4), slot, release))

@@ -46,6 +46,8 @@ class State:
     failed: int
     generation: int
     key: bytes
+    release_a: bytes
+    release_b: bytes
     outcome: int
     reason: int
     report_sequence: int

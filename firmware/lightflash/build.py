@@ -87,13 +87,24 @@ def write(made: Build, out: Path) -> None:
             for path, data in {**made.outputs, RECORD: _json(made.record)}.items():
                 (whole / path).parent.mkdir(parents=True, exist_ok=True)
                 (whole / path).write_bytes(data)
-            if out.exists():
-                out.rename(Path(folder) / "before")
-            whole.rename(out)
+            _take_place(whole, out, Path(folder) / "before")
     except OSError as error:
         raise FlashError(
             "build", f"{out} cannot be written ({error.strerror})", "name another folder with --out"
         ) from error
+
+
+def _take_place(whole: Path, out: Path, before: Path) -> None:
+    """The new folder is where the old one was; if it cannot be, the old one is there again."""
+    if not out.exists():
+        whole.rename(out)
+        return
+    out.rename(before)
+    try:
+        whole.rename(out)
+    except OSError:
+        before.rename(out)
+        raise
 
 
 def read(folder: Path) -> Build:
@@ -108,11 +119,16 @@ def read(folder: Path) -> Build:
         if [len(data), hashlib.sha256(data).hexdigest()] != [told["bytes"], told["sha256"]]:
             raise FlashError("build", f"{folder / path} is not what was built", "build it again")
         found[path] = data
-    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
-    extra = sorted(present - set(found) - {RECORD})
+    extra = _extra(folder, record)
     if extra:
-        raise FlashError("build", f"{folder / extra[0]} was not built", "remove it, or build again into another folder")
+        raise FlashError("build", f"{folder / extra} was not built", "remove it, or build again into another folder")
     return Build(found, record)
+
+
+def _extra(folder: Path, record: Mapping[str, Any]) -> str:
+    """The first file of a folder that the build did not make, "" if there is none."""
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
+    return min(present - set(record["outputs"]) - {RECORD}, default="")
 
 
 def _read_record(folder: Path) -> Mapping[str, Any]:
@@ -146,11 +162,13 @@ def _check_own(out: Path) -> None:
         raise FlashError("build", f"{out} is no folder", "name another one with --out")
     if out.is_dir() and any(out.iterdir()):
         try:
-            _read_record(out)
-        except FlashError as error:
+            extra = _extra(out, _read_record(out))
+        except FlashError:
+            extra = min(p.name for p in out.iterdir())
+        if extra:
             raise FlashError(
-                "build", f"{out} holds other things than an earlier build", "name another folder with --out"
-            ) from error
+                "build", f"{out} holds {extra}, which no earlier build made", "name another folder with --out"
+            )
 
 
 def _manifest(made: Release, terms: Terms | None, key: Key | None) -> dict[str, Any]:

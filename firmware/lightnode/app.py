@@ -4,8 +4,10 @@
 
 1. In a slot: what has arrived is decided as it comes, then the meter is read, the reading kept and signed, and only then
    the slot is reported as done. The uplink works whenever nothing else does.
-2. The uplink's task is started again when it dies, and that is counted. A failure of sampling or of the journal ends the
-   process with its reason, as a board resets: the journal holds what was kept.
+2. The tasks of uplink and updates are started again when they die, and that is counted. A failure of sampling or of the
+   journal ends the process with its reason, as a board resets: the journal holds what was kept.
+3. An update that is ready, or rolled back, ends the process with exit code 4 at the end of a slot: what picks the
+   application at the next start picks it.
 """
 
 import asyncio
@@ -65,8 +67,8 @@ class Node:
         """Samples until the source of time ends."""
         if self._conducted:
             await self._source.join("node/" + self._key.device.hex())
-        uplink = asyncio.create_task(self._keep_up())
-        updates = asyncio.create_task(self._updates.run())
+        uplink = asyncio.create_task(self._keep_up("uplink", self._uplink.run))
+        updates = asyncio.create_task(self._keep_up("updates", self._updates.run))
         while True:
             mark = await self._source.next_slot(self._clock.next_slot)
             if mark is None:
@@ -80,13 +82,13 @@ class Node:
         uplink.cancel()
         updates.cancel()
 
-    async def _keep_up(self) -> None:
+    async def _keep_up(self, name: str, work) -> None:  # type: ignore[no-untyped-def]
         while True:
             try:
-                await self._uplink.run()
+                await work()
             except Exception as error:
                 self._restarts += 1
-                print(f"lightnode: uplink started again after {repr(error)}", file=sys.stderr)
+                print(f"lightnode: {name} started again after {repr(error)}", file=sys.stderr)
                 await sleep_ms(_RESTART_MS)
 
     def _facts(self) -> dict[str, object]:

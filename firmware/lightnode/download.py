@@ -105,7 +105,7 @@ class Download:
     def _bring(self, row_bytes: int, path: str, size: int, digest: bytes):  # type: ignore[no-untyped-def]
         where = self._path(path)
         have = files.size(where)
-        if have < 0:
+        if have <= 0:
             files.make_folders(where)
             yield from self._copy(path, size, digest)
             have = files.size(where)
@@ -123,9 +123,7 @@ class Download:
         if not self._running or files.size(source) != size:
             return
         if (yield from _digest(source)) == digest:
-            for block in files.blocks(source):
-                files.append(self._path(path), block)
-                yield
+            yield from files.copy(source, self._path(path))
 
     def _read_back(self, where: str, size: int, digest: bytes):  # type: ignore[no-untyped-def]
         """A file that is not as listed is gone afterwards."""
@@ -136,19 +134,22 @@ class Download:
                 raise Refused(update.CONTENT)
 
     def _check(self):  # type: ignore[no-untyped-def]
+        """Everything once more, as it now is on flash."""
         listing = kept_offer(self._root)[chooser.SEALED_BYTES :]
         chooser.remove_strangers(chooser.folder(self._root, self._slot), listing, lambda line: None)
-        failures = self._failures
-        total = 0
-        for path, size, digest in update.decode_listing(listing):
+        failures, total = self._failures, 0
+        at = chooser.SEALED_BYTES
+        row = files.line(self._root + _OFFER, at)
+        while row:
+            path, size, digest = update.entry(str(row[:-1], "utf-8"))
             yield from self._read_back(self._path(path), size, digest)
             total += size
+            at += len(row)
+            row = files.line(self._root + _OFFER, at)
         if total != self.manifest.total_bytes:
             raise Refused(update.TOTALS)
-        if self._failures == failures:
-            self.is_complete = True
-        else:
-            self._at = chooser.SEALED_BYTES
+        self._at = chooser.SEALED_BYTES  # for what has to be fetched again
+        self.is_complete = self._failures == failures
 
 
 def _digest(path: str):  # type: ignore[no-untyped-def]

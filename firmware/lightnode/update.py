@@ -8,7 +8,7 @@
    dropped unread, so that a forger costs neither journal nor time. The same announcement is answered once in that time.
 4. A trial passes when the meter was read, a signature was made and verified and the broker was reached, all by the code
    on trial. Without meter TRIAL_MS after the start, without broker BROKER_MS after it, the release is rolled back. One
-   that came over the cable to a node whose broker was away is committed after GRACE_MS without it.
+   that came over the cable to a node whose broker was away is committed then: going back would not bring the broker.
 5. The commit raises sequence and floor, makes the next key count, and gives up the other directory if its release is
    below the floor. It is one write of the state.
 6. The report of a commit or of a return is in the state until it is in the journal; a cut between may give it twice.
@@ -26,11 +26,11 @@ from . import download
 from .compat import sleep_ms
 
 TRIAL_MS = 600_000
-GRACE_MS = 1_800_000
-BROKER_MS = 3_600_000
+BROKER_MS = 1_800_000
 REFUSALS_MAX = 8
 ASK_AGAIN_MS = 10_000
 _QUARTER_MS = 900_000
+_ANNOUNCEMENT_MAX = update.SEALED_BYTES + update.LISTING_MAX
 _SLOTS = {"a": 1, "b": 2}
 
 
@@ -81,7 +81,7 @@ class Updates:
     def receive(self, channel: str, payload: bytes) -> None:
         """Takes an announcement (`update`) or a piece (`chunk`); what to do about it is decided in `run`."""
         if channel == "update" and self._settings_key[1] is not None:
-            self._announced = payload
+            self._announced = payload[: _ANNOUNCEMENT_MAX + 1]  # what is longer is none, whatever follows
         elif channel == "chunk" and self._download is not None:
             self._piece = payload
         self._work.set()
@@ -100,18 +100,19 @@ class Updates:
         """Once a slot."""
         self._work.set()
 
-    async def run(self) -> None:
-        """Works when there is something to do; never returns."""
+    async def run(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
+        """Works when there is something to do; never returns. alive() is called before each time."""
         while True:
             await self._work.wait()
             self._work.clear()
+            alive()
             if not self.restart:
                 await self.step()
 
     async def step(self) -> None:
         """Does all that may be done now."""
-        if self._state.outcome and self._sampler.produced:
-            self._report_outcome()
+        if self._state.outcome and (self._sampler.produced or self._clock.monotonic_ms() > TRIAL_MS):
+            await self._report_outcome()
         if self._state.trial:
             if self.is_on_trial:
                 await self._watch_trial()
@@ -141,11 +142,11 @@ class Updates:
             if manifest.sequence <= self._download.manifest.sequence:
                 reason = update.SUPERSEDED
             else:
-                self._refuse(update.SUPERSEDED, self._download.manifest)
+                await self._refuse(update.SUPERSEDED, self._download.manifest)
         if reason != update.NONE:
             if announcement == download.kept_offer(self._root):
                 download.forget(self._root)
-            self._refuse(reason, manifest, announcement)
+            await self._refuse(reason, manifest, announcement)
             if self._download is None:
                 self._resume()
             return
@@ -160,7 +161,7 @@ class Updates:
             self._download = download.Download(self._root, target, self._running)
         except OSError:
             download.forget(self._root)
-            self._refuse(update.SPACE, manifest)
+            await self._refuse(update.SPACE, manifest)
 
     async def _judged(self, announcement: bytes):  # type: ignore[no-untyped-def]
         """(the manifest, or None if there is none in it; the reason to refuse it)."""
@@ -173,9 +174,7 @@ class Updates:
                 return None, update.MALFORMED
             if manifest.key_generation != generation or key is None:
                 return manifest, update.KEY_GENERATION
-            envelope.open_sealed(
-                sealed, self._deployment, lambda digest, sig: ecdsa.verify(ecdsa.SECP256K1, key, digest, sig)
-            )
+            await self._check_seal(sealed, key)
             state = self._state
             may_repeat = bool(state.flags & states.REPAIR)
             trust = update.Trust(self._hardware, generation, state.sequence, may_repeat, state.floor, state.failed)
@@ -187,6 +186,12 @@ class Updates:
         if reason == update.NONE and not _is_key(manifest.next_key):
             reason = update.NEXT_KEY
         return manifest, reason
+
+    async def _check_seal(self, sealed: bytes, key: bytes) -> None:
+        """BadSignature unless the key signed it for this deployment."""
+        envelope.open_sealed(
+            sealed, self._deployment, lambda digest, made: ecdsa.verify(ecdsa.SECP256K1, key, digest, made)
+        )
 
     def _ruling_key(self):  # type: ignore[no-untyped-def]
         """(generation, key or None) of who may sign (rule 1)."""
@@ -217,18 +222,18 @@ class Updates:
         except WireError:
             return
         except download.Refused as error:
-            self._give_up(error.reason)
+            await self._give_up(error.reason)
         except OSError:
-            self._give_up(update.SPACE)
+            await self._give_up(update.SPACE)
         else:
             self._download = None
             self.restart = True
 
-    def _give_up(self, reason: int) -> None:
+    async def _give_up(self, reason: int) -> None:
         manifest = self._download.manifest
         self._download = None
         download.forget(self._root)
-        self._refuse(reason, manifest)
+        await self._refuse(reason, manifest)
 
     async def _watch_trial(self) -> None:
         """Rule 4."""
@@ -242,12 +247,15 @@ class Updates:
         if not self._sampler.produced:
             if now > TRIAL_MS:
                 self._roll_back(update.METER)
-        elif self._uplink.sessions or (self._state.flags & states.OFFLINE and now > GRACE_MS):
-            self._commit()
+        elif self._uplink.sessions:
+            await self._commit()
         elif now > BROKER_MS:
-            self._roll_back(update.BROKER)
+            if self._state.flags & states.OFFLINE:
+                await self._commit()
+            else:
+                self._roll_back(update.BROKER)
 
-    def _commit(self) -> None:
+    async def _commit(self) -> None:
         """Rule 5."""
         state = self._state
         manifest = envelope.peek(self._release(state.trial)[: update.SEALED_BYTES])
@@ -262,7 +270,7 @@ class Updates:
         state.outcome, state.reason = records.UPDATE_COMMITTED, update.NONE
         states.write(self._root, state)
         download.forget(self._root)
-        self._report_outcome()
+        await self._report_outcome()
 
     def _roll_back(self, reason: int) -> None:
         states.roll_back(self._state, reason)
@@ -275,10 +283,12 @@ class Updates:
             return b""
         return chooser.files.read(chooser.release_path(self._root, slot), chooser.RELEASE_MAX)
 
-    def _report_outcome(self) -> None:
+    async def _report_outcome(self) -> None:
         """Rule 6."""
         state = self._state
-        self._report(state.outcome, state.reason, state.report_sequence, state.report_version, state.report_digest)
+        await self._report(
+            state.outcome, state.reason, state.report_sequence, state.report_version, state.report_digest
+        )
         state.outcome = 0
         states.write(self._root, state)
 
@@ -290,17 +300,17 @@ class Updates:
         self.refused += self._refusals >= REFUSALS_MAX
         return self._refusals >= REFUSALS_MAX
 
-    def _refuse(self, reason: int, manifest, announcement: bytes = b"") -> None:  # type: ignore[no-untyped-def]
+    async def _refuse(self, reason: int, manifest, announcement: bytes = b"") -> None:  # type: ignore[no-untyped-def]
         """manifest: None if there is none in the announcement."""
         self._refusals += 1
         self.refused += 1
         if manifest is None:
-            self._report(records.UPDATE_REFUSED, reason, 0, 0, hashlib.sha256(announcement).digest())
+            await self._report(records.UPDATE_REFUSED, reason, 0, 0, hashlib.sha256(announcement).digest())
             return
         digest = envelope.payload_digest(records.encode(manifest))
-        self._report(records.UPDATE_REFUSED, reason, manifest.sequence, manifest.version, digest)
+        await self._report(records.UPDATE_REFUSED, reason, manifest.sequence, manifest.version, digest)
 
-    def _report(self, outcome: int, reason: int, sequence: int, version: int, digest: bytes) -> None:
+    async def _report(self, outcome: int, reason: int, sequence: int, version: int, digest: bytes) -> None:
         trusted = self._clock.trusted
         time_ms = self._clock.utc_ms() if trusted else self._clock.monotonic_ms()
         flags = 0 if trusted else records.UNTRUSTED_CLOCK

@@ -154,8 +154,8 @@ def _sequence(manifest: Manifest, trust: Trust) -> int:
     sequence = manifest.sequence
     if sequence < trust.sequence or sequence < trust.floor:
         return ROLLBACK
-    if sequence == trust.sequence and not trust.may_repeat:
-        return REPLAYED
+    if sequence == trust.sequence:
+        return NONE if trust.may_repeat and manifest.floor <= sequence else REPLAYED
     if sequence <= trust.failed:
         return FAILED_BEFORE
     if sequence - trust.sequence > JUMP_MAX or manifest.floor > sequence:
@@ -204,4 +204,4 @@ def _path(raw: bytes) -> str:
 
 
 def _only(allowed: str, text: str) -> bool:
-    return all([c in allowed for c in text])
+    return not text.strip(allowed)

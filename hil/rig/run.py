@@ -1,7 +1,7 @@
 """The standard scenarios on every target: one pytest run, its record, the budgets, one report.
 
 What is standard: every test body with a target, every module of the firmware, the mutants, one reading to its receipt, the
-loop, kill -9, the faults, and the exact budgets where the emulated chip can be had.
+loop, kill -9, the faults, updates, and the exact budgets where the emulated chip can be had.
 """
 
 import json
@@ -19,8 +19,9 @@ from hil.rig.page import write_page
 
 ROOT = Path(__file__).parents[2]
 STANDARD = (
-    "tests/targets", "tests/lightnode", "tests/lightwire", "tests/hil/test_mutants.py", "tests/scenarios/test_one_reading.py",
-    "tests/scenarios/test_loop.py", "tests/scenarios/test_kill.py", "tests/scenarios/test_faults.py",
+    "tests/targets", "tests/lightboot", "tests/lightnode", "tests/lightwire", "tests/hil/test_mutants.py",
+    "tests/scenarios/test_one_reading.py", "tests/scenarios/test_loop.py", "tests/scenarios/test_kill.py", "tests/scenarios/test_faults.py",
+    "tests/scenarios/test_update.py",
 )  # fmt: skip
 Progress = Callable[[str], None]
 

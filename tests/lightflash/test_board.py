@@ -31,9 +31,9 @@ def test_the_map_of_the_esp32_s3_is_as_written_here() -> None:
     assert {r.label: (r.offset, r.bytes) for r in found.regions} == {
         "nvs": (0x9000, 0x6000),
         "phy_init": (0xF000, 0x1000),
-        "factory": (0x10000, 0x1F0000),
-        "vfs": (0x200000, 0x200000),
-        "journal": (0x400000, 0x200000),
+        "factory": (0x10000, 0x2F0000),
+        "vfs": (0x300000, 0x200000),
+        "journal": (0x500000, 0x300000),
     }
 
 
@@ -60,6 +60,28 @@ def test_the_chip_has_the_sectors_of_its_board_file() -> None:
     assert (journal.offset, journal.bytes) == (0, sectors * 4096)
 
 
+def constant(file: str, name: str) -> int:
+    """A number that a board file of the application has; skipped where the file is not there."""
+    path = ROOT / "firmware" / "lightnode" / file
+    if not path.exists():
+        pytest.skip(f"the application has no {file}")
+    return int(re.findall(rf"^{name} = (\d+)", path.read_text(), re.MULTILINE)[0])
+
+
+@pytest.mark.parametrize(
+    ("names", "file"),
+    [(["esp32-s3", "esp32-c3", "esp32"], "board_esp32.py"), (["rp2040-w", "rp2350-w"], "board_rp2.py")],
+)
+def test_sectors_are_those_of_the_applications_board_file(names: list[str], file: str) -> None:
+    for name in names:
+        assert boards.board(name).sector_bytes == constant(file, "_SECTOR")
+
+
+def test_the_pages_of_an_rp2_are_those_of_the_applications_board_file() -> None:
+    for name in ("rp2040-w", "rp2350-w"):
+        assert boards.board(name).littlefs.prog_bytes == constant("board_chip.py", "PAGE")
+
+
 def test_an_unknown_board_is_refused_with_what_there_is() -> None:
     with pytest.raises(FlashError) as refused:
         boards.board("esp8266")
@@ -82,8 +104,8 @@ def test_a_board_in_a_file_of_its_own_is_taken(tmp_path: Path) -> None:
         ("flash_bytes = 0x800000", "flash_bytes = 0x400000", "a size within 4194304 bytes of flash"),
         ('"303a:4001"', '"303A4001"', "usb is '303A4001'"),
         ('support_end = "2032-12-31"', 'support_end = "some day"', "support_end is 'some day', a day like"),
-        ("offset = 0x400000", "offset = 0x300000", "region journal is 3145728, an offset behind the region files"),
-        ("offset = 0x400000", "offset = 0x400001", "whole sectors of 4096 bytes"),
+        ("offset = 0x500000", "offset = 0x400000", "region journal is 4194304, an offset behind the region files"),
+        ("offset = 0x500000", "offset = 0x500001", "whole sectors of 4096 bytes"),
         ('label = "journal"\n', "", "region journal is None, a label for the partition table"),
         ('name = "journal"', 'name = "files"', "each use once"),
         ('chip = "esp32s3"', 'chip = "esp32s3; rm"', "firmware.chip is"),

@@ -22,6 +22,7 @@ from lightflash.release import Terms, release
 from lightflash.sbom import listed_files
 from lightwire import envelope, update
 
+from hil import updates
 from tests.lightflash.building import DAY, DEPLOYMENT, KEY, T0, built, signed
 from tests.lightflash.test_cli import flash
 
@@ -108,6 +109,20 @@ def test_the_boot_chooser_starts_what_was_built(make, tmp_path: Path) -> None:  
     assert is_kept_twice
     assert state is not None
     assert (state.active, state.trial, state.sequence) == (1, 0, made.record["sequence"])
+
+
+def test_a_device_is_left_as_the_rig_leaves_it(tmp_path: Path) -> None:
+    """One account of what lies in a device, made twice: here and by the rig that tries updates."""
+    made = updates.release(
+        {p.removeprefix("app/a/"): d for p, d in signed("unix").files.items() if p.startswith("app/a/")},
+        updates.Terms(12, "unix", 3, 1 << 8, T0, 100 * DAY, deployment=DEPLOYMENT),
+        updates.UpdateKey(hashlib.sha256(b"an update key of the tests").digest()),
+    )
+    updates.install(tmp_path, made)
+    found = {p.relative_to(tmp_path).as_posix(): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    assert {"app/" + path: data for path, data in found.items()} == {
+        path: data for path, data in signed("unix").files.items() if path.startswith("app/")
+    }
 
 
 def test_two_checkouts_give_the_same_bytes(tmp_path: Path) -> None:
@@ -229,9 +244,25 @@ def test_a_second_build_takes_the_place_of_the_first(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("keep")
-    with pytest.raises(FlashError, match="holds other things than an earlier build"):
+    with pytest.raises(FlashError, match="holds mine, which no earlier build made"):
         write(built("unix"), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_file_that_was_put_into_an_earlier_build_is_not_lost(tmp_path: Path) -> None:
+    write(built("unix"), tmp_path / "out")
+    (tmp_path / "out" / "files" / "notes.txt").write_text("keep")
+    with pytest.raises(FlashError, match="holds files/notes.txt, which no earlier build made"):
+        write(built("unix"), tmp_path / "out")
+    assert (tmp_path / "out" / "files" / "notes.txt").read_text() == "keep"
+
+
+def test_a_link_is_no_folder_for_a_build(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(FlashError, match="is no folder"):
+        write(built("unix"), tmp_path / "link")
+    assert list((tmp_path / "real").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["image.bin", "files/main.py", "sbom.cdx.json", "release.bin"])

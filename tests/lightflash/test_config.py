@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightflash import board as boards
 from lightflash import config
 from lightflash.errors import FlashError
 from lightnode import settings
@@ -57,3 +58,46 @@ def test_any_bytes_give_one_line(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(FlashError) as refused:
         config.checked(path)
     assert "\n" not in str(refused.value)
+
+
+def nested(tmp_path: Path, key: str, value: Any) -> Path:
+    document = json.loads(EXAMPLE.read_text())
+    table, _, name = key.rpartition(".")
+    (document[table] if table else document)[name] = value
+    return changed(tmp_path, **document)
+
+
+def test_the_example_fits_its_board() -> None:
+    assert config.misfit(config.checked(EXAMPLE), boards.board("esp32-s3")) == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("journal.bytes", 4 << 20, "journal.bytes is 4194304, at most 3145728 belongs there on esp32-s3"),
+        ("journal.bytes", 655_361, "journal.bytes is 655361, whole sectors of 4096 belong there"),
+        ("journal.path", "/journal", "journal.path is '/journal', the partition 'journal' belongs there"),
+        ("hardware", "rp2040-w", "hardware is 'rp2040-w', 'esp32-s3' belongs there"),
+        ("hardware", "unknown", "hardware is 'unknown', 'esp32-s3' belongs there"),
+        ("meter.port", "/dev/ttyUSB0", "meter.port is '/dev/ttyUSB0', the number of a UART belongs there"),
+        ("meter.port", "-1", "the number of a UART"),
+        ("state_dir", "state", "state_dir is 'state', a path from / belongs there"),
+        ("update.root", "/other", "update.root is '/other', '/app' belongs there"),
+        ("conductor", "127.0.0.1:7000", "conductor is '127.0.0.1:7000', null belongs there"),
+    ],
+)
+def test_what_does_not_fit_the_board_is_named(tmp_path: Path, key: str, value: Any, said: str) -> None:
+    """Rule 3; the device alone could not know, so without a board it is taken."""
+    path = nested(tmp_path, key, value)
+    assert config.checked(path)
+    with pytest.raises(FlashError) as refused:
+        config.checked(path, boards.board("esp32-s3"))
+    assert f"config: {path}: " in str(refused.value)
+    assert said in str(refused.value)
+
+
+def test_a_computer_may_have_what_a_board_may_not(tmp_path: Path) -> None:
+    path = nested(tmp_path, "meter.port", "/dev/ttyUSB0")
+    document = {**json.loads(path.read_text()), "hardware": "unix", "conductor": "127.0.0.1:7000"}
+    path.write_text(json.dumps(document))
+    assert config.misfit(config.checked(path), boards.board("unix")) == ""

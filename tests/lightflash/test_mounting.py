@@ -39,7 +39,10 @@ class Flash:  # NOR flash in a file: programming only clears bits, in pieces tha
             self.file.write(b"\\xff" * BLOCK)
         return 0
 
-vfs.mount(vfs.VfsLfs2(Flash("image.bin"), readsize=READ, progsize=PROG, lookahead=AHEAD), "/dev0")
+if PROG == 32:  # as the start of an ESP32: MicroPython finds out itself what it is
+    vfs.mount(Flash("image.bin"), "/dev0")
+else:
+    vfs.mount(vfs.VfsLfs2(Flash("image.bin"), readsize=READ, progsize=PROG, lookahead=AHEAD), "/dev0")
 
 def walk(folder, found):
     for entry in os.ilistdir(folder):

@@ -30,6 +30,14 @@ def test_good_settings_are_read() -> None:
     assert Settings(good()).value("broker.port") == 8883
 
 
+def test_updates_are_off_unless_there_is_a_key() -> None:
+    settings = Settings(good())
+    values = [settings.value(key) for key in ("update.key", "update.key_generation", "update.root", "hardware")]
+    assert values == [None, 1, "/app", "unknown"]
+    assert Settings({**good(), "update": {"key": None}}).value("update.key") is None
+    assert Settings({**good(), "update": {"key": "02" * 33}}).value("update.key") == b"\x02" * 33
+
+
 @pytest.mark.parametrize(
     ("table", "key", "value", "says"),
     [
@@ -39,6 +47,13 @@ def test_good_settings_are_read() -> None:
         ("", "deployment", "zz", "32 hexadecimal digits"),
         ("", "trace", 1, "true or false"),
         ("", "issuers", [{"id": "22" * 8}], "exactly id, role and key belong here"),
+        ("", "hardware", "ESP32", "1 to 16 of a-z, 0-9 and - belong here"),
+        ("", "hardware", "x" * 17, "1 to 16 of a-z, 0-9 and - belong here"),
+        ("", "hardware", "", "1 to 16 of a-z, 0-9 and - belong here"),
+        ("", "update", {"key": "04" * 33}, "a compressed public key belongs here"),
+        ("", "update", {"key": "02"}, "66 hexadecimal digits belong here"),
+        ("", "update", {"key_generation": 0}, "a whole number from 1 to 65535"),
+        ("", "update", {"root": ""}, "a text on one line"),
     ],
 )
 def test_a_wrong_value_is_named(table: str, key: str, value: object, says: str) -> None:

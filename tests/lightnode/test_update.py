@@ -223,6 +223,12 @@ def test_3_the_same_announcement_is_answered_once(device: Device) -> None:
     assert device.outcomes() == [(REFUSED, "rollback")]
 
 
+def test_3_of_an_announcement_that_is_too_long_no_more_is_kept_than_shows_it(device: Device) -> None:
+    device.announce(bytes(65_536))
+    assert device.outcomes() == [(REFUSED, "malformed")]
+    assert device.reports()[0].digest == hashlib.sha256(bytes(8_404)).digest()
+
+
 def broken(data: bytes) -> bytes:
     return data[:-1] + bytes((data[-1] ^ 1,))
 
@@ -381,12 +387,13 @@ def test_4_a_node_without_a_broker_before_commits_after_the_grace(
     bringing.switch(device.state, is_offline)
     device.start()
     device.node.sampler.produced = 1
-    device.node.source.now += updates.GRACE_MS
+    device.node.source.now += updates.BROKER_MS
     device.step()
     assert device.updates.is_on_trial
     device.node.source.now += 1
     device.step()
-    assert device.updates.is_on_trial is not commits and device.outcomes() == [(COMMITTED, "none")] * commits
+    assert device.updates.restart is not commits and device.outcomes() == [(COMMITTED, "none")] * commits
+    assert device.start().running == ("b" if commits else "a")
 
 
 def test_4_a_code_that_cannot_sign_is_rolled_back(device: Device) -> None:
@@ -430,6 +437,26 @@ def test_6_the_report_survives_a_cut_before_it_is_kept(device: Device) -> None:
     states.write(str(device.root), state)
     device.start().live()
     assert [r.sequence for r in device.reports()] == [11, 11] and device.state.outcome == 0
+
+
+def test_6_a_dead_meter_does_not_keep_the_report_back(device: Device) -> None:
+    device.take(made())
+    for _ in range(states.ATTEMPTS + 1):
+        device.start()
+    device.node.meter.silent = True
+    device.live()
+    assert device.outcomes() == []
+    device.node.source.now += updates.TRIAL_MS + 1
+    device.live()
+    assert device.outcomes() == [(ROLLED_BACK, "starts")]
+
+
+def test_6_without_trusted_time_the_report_says_so(device: Device) -> None:
+    device.take(made())
+    for _ in range(states.ATTEMPTS + 1):
+        device.start(trusted=False)
+    device.live()
+    assert [r.flags for r in device.reports()] == [records.UNTRUSTED_CLOCK] and device.reports()[0].time_ms < 10**6
 
 
 def test_code_that_the_chooser_did_not_start_is_no_trial(device: Device) -> None:

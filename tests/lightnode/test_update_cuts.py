@@ -61,12 +61,16 @@ def power(left: int) -> Iterator[Power]:
         lasting.spend()
         put(path, "wb" if mode == "wb" else "ab", data if mode == "wb" else data[len(data) // 2 :])
 
-    before = files.os
-    files._put, files.os = cut, CutOs(lasting)  # type: ignore[assignment]
+    def cut_copy(source: str, path: str) -> Iterator[None]:
+        cut(path, "wb", Path(source).read_bytes())
+        yield
+
+    before, copy = files.os, files.copy
+    files._put, files.copy, files.os = cut, cut_copy, CutOs(lasting)  # type: ignore[assignment]
     try:
         yield lasting
     finally:
-        files._put, files.os = put, before
+        files._put, files.copy, files.os = put, copy, before
 
 
 FOUND = made(next_key=NEXT_KEY.public, floor=11)

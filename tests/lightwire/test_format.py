@@ -14,7 +14,7 @@ FORMS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i32": "i", "u32 x 3": "
 
 
 def stated_fields(kind: int) -> list[tuple[str, object]]:
-    section = FORMAT.split(f"### {kind} ")[1].split("###")[0]
+    section = FORMAT.split(f"### {kind} ")[1].split("\n##")[0]
     rows = re.findall(r"^\| \d+ \| (\w+) \| ([^|]+) \|", section, re.MULTILINE)
     return [(name, FORMS.get(form) or int(form.removeprefix("bytes "))) for name, form in rows]
 

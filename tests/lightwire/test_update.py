@@ -106,6 +106,8 @@ def test_1_a_listing_comes_back_from_its_bytes(found: dict[str, tuple[int, bytes
         ({"hardware": b"esp32-c3".ljust(16, b"\0")}, {}, update.HARDWARE),
         ({"sequence": 11}, {}, update.REPLAYED),
         ({"sequence": 11}, {"may_repeat": True}, update.NONE),
+        ({"sequence": 11}, {"may_repeat": True, "failed": 12}, update.NONE),
+        ({"sequence": 11, "floor": 12}, {"may_repeat": True}, update.REPLAYED),
         ({"sequence": 10}, {"may_repeat": True}, update.ROLLBACK),
         ({"sequence": 10}, {}, update.ROLLBACK),
         ({"sequence": 12}, {"floor": 13}, update.ROLLBACK),

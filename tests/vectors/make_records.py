@@ -320,7 +320,20 @@ def other_kinds() -> None:
     good("diagnostics", 15, FIRST, **device, seq=114, time_ms=q, flags=0, version=1 << 16 | 2 << 8 | 3, uptime_s=86_400, reset_cause=2, fault=1,
          restarts=3, heap_free_bytes=41_000, heap_block_bytes=17_000, meter_errors=12, sessions=4, pending=225, fill_permille=31,
          clock_error_ms=140, alarms=1)  # fmt: skip
-    good("update report", 16, FIRST, **device, seq=115, time_ms=q, flags=1, sequence=12, version=1 << 16, outcome=2, reason=0, digest=digest)
+    good(
+        "update report",
+        16,
+        FIRST,
+        **device,
+        seq=115,
+        time_ms=q,
+        flags=1,
+        sequence=12,
+        version=1 << 16,
+        outcome=2,
+        reason=0,
+        digest=digest,
+    )
     good("manifest", 17, SECOND, hardware=b"esp32s3".ljust(16, b"\0"), sequence=12, floor=9, version=1 << 16, created_ms=q, expires_ms=q + 10**9,
          files=31, total_bytes=94_300, listing=digest, key_generation=2, next_key=FIRST.public)  # fmt: skip
     good("ems report", 18, FIRST, **device, seq=116, time_ms=q, flags=0, setpoint=point["id"], state=1, reason=0, commanded_w=-250_000,
