@@ -1,5 +1,6 @@
 """MicroPython firmware files: no bytes of one reach a board before their SHA-256 is the one that was pinned.
 
+A build's partition table replaces the file's own, because files and journal lie where the board definition says.
 A list of them is TOML, a table per board: `file` (beside the list), `sha256`, `version` (1.26.1).
 """
 
@@ -7,7 +8,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightflash.errors import FlashError
@@ -49,6 +50,18 @@ class Pin:
         if found != self.sha256:
             raise FlashError(_STEP, f"{self.path} has SHA-256 {found}, pinned is {self.sha256}", _CURE)
         return FirmwareFile(self.path, content, self.sha256, self.version)
+
+
+def with_table(firmware: FirmwareFile, table: bytes, at: int) -> FirmwareFile:
+    """The firmware with a build's partition table in the place of its own. FlashError if it does not reach there."""
+    if len(firmware.content) < at + len(table):
+        raise FlashError(
+            _STEP,
+            f"{firmware.path} has {len(firmware.content)} bytes and no partition table",
+            "take the file for a blank board, which begins with the boot loader",
+        )
+    content = firmware.content[:at] + table + firmware.content[at + len(table) :]
+    return replace(firmware, content=content, sha256=hashlib.sha256(content).hexdigest())
 
 
 def pin(path: Path, sha256: str, version: str) -> Pin:

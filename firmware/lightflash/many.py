@@ -6,7 +6,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightflash import config
@@ -15,7 +15,7 @@ from lightflash.board import Board, board
 from lightflash.device_log import REFUSED, UNTOUCHED, DeviceLog, Entry
 from lightflash.errors import FlashError, PartMissing
 from lightflash.esptool import EspBoard
-from lightflash.firmware_file import FirmwareFile, Pin
+from lightflash.firmware_file import FirmwareFile, Pin, with_table
 from lightflash.micropython import MicroPython
 from lightflash.ports import Drive, Port, at_place
 from lightflash.transport import Transport
@@ -24,17 +24,19 @@ from lightflash.writing import Job, write
 
 _AT_ONCE = 32
 CONFIG = "/config.json"
+_TABLE_AT = 0x8000  # in the flash of every ESP32
 NOTHING_BUILT = "nothing was built for {}"
 Tell = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the devices of a list shall have. application: by board name."""
+    """What the devices of a list shall have. application: by board name; tables: the partition table of a board."""
 
     pins: Mapping[str, Pin]
     application: Mapping[str, Mapping[str, bytes]]
     may_rename: bool = False
+    tables: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,16 @@ def _job(row: Row, wanted: Wanted, ports: Sequence[Port], opened: dict[Pin, Firm
         raise FlashError("application", NOTHING_BUILT.format(kind.name), "build it, or name it with --build")
     settings = {}
     if row.config is not None:
-        config.checked(row.config)
+        config.checked(row.config, kind)
         settings[CONFIG] = row.config.read_bytes()
     firmware = _opened(pin, opened) if pin is not None else None
-    return Job(row.name, row.pod, row.where, kind, firmware, wanted.application[kind.name], settings, wanted.may_rename)
+    table = wanted.tables.get(kind.name, b"")
+    if firmware is not None and table:
+        firmware = with_table(firmware, table, _TABLE_AT - kind.firmware.offset)
+    files = wanted.application[kind.name]
+    return Job(
+        row.name, row.pod, row.where, kind, firmware, files, settings, wanted.may_rename, has_own_table=bool(table)
+    )
 
 
 def _opened(pin: Pin, opened: dict[Pin, FirmwareFile | FlashError]) -> FirmwareFile:

@@ -3,7 +3,8 @@
 1. Who it is comes first. A board that is not the list's, or that the log knows under another name, is refused unchanged.
 2. A step that finds the board as it should be changes nothing. What is there is asked of the board, not believed of the log;
    only a firmware that was begun and not verified is written again on the log's word.
-3. MicroPython of the pinned version is left alone. One of another version is replaced if a firmware is given, and refused if
+3. MicroPython of the pinned version is left alone, unless the build has a partition table that the log does not know there.
+   One of another version is replaced if a firmware is given, and refused if
    none is and the application does not run on it.
 4. A file counts when its hash was read back from the board's flash. What decides which application starts comes last:
    the chooser's state, `boot.py`, `main.py`. That state is the board's own once its application is whole, and then left.
@@ -31,7 +32,8 @@ Say = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a device shall be. where: port or drive; files: path on the board to content, settings among `settings`."""
+    """What a device shall be. where: port or drive; files: path on the board to content, has_own_table: the firmware
+    carries the build's partition table."""
 
     name: str
     pod: str
@@ -41,6 +43,7 @@ class Job:
     application: Mapping[str, bytes]
     settings: Mapping[str, bytes]
     may_rename: bool = False
+    has_own_table: bool = False
 
 
 def write(job: Job, transport: Transport, log: DeviceLog, say: Say) -> Entry:
@@ -155,8 +158,11 @@ class _Writing:
     def _needs_firmware(self, identity: Identity) -> bool:
         if identity.version is None or self.entry.begun == FIRMWARE:
             return True
-        if self._job.firmware is not None:
-            return identity.version != self._job.firmware.version
+        firmware = self._job.firmware
+        if firmware is not None and self._job.has_own_table and self.entry.digest(FIRMWARE) != firmware.sha256:
+            return True
+        if firmware is not None:
+            return identity.version != firmware.version
         return "{}.{}".format(*identity.version) not in self._job.board.firmware.micropython
 
     def _files(self, step: str, files: Mapping[str, bytes]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from lightflash.errors import FlashError
 from lightflash.esptool import segments
-from lightflash.firmware_file import pin, pins
+from lightflash.firmware_file import pin, pins, with_table
 
 CONTENT = b"firmware" * 100
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -63,3 +63,12 @@ def test_long_runs_of_erased_bytes_are_not_written_and_short_ones_are() -> None:
     assert segments(image) == [(0, image[:0x9000]), (0x10000, image[0x10000:])]
     assert segments(b"\xff" * 65536) == []
     assert segments(b"\x01") == [(0, b"\x01")]
+
+
+def test_a_builds_partition_table_takes_the_place_of_the_files_own(tmp_path: Path) -> None:
+    found = pins(listed(tmp_path, LIST))["esp32-s3"].opened()
+    made = with_table(found, b"TABLE", 100)
+    assert made.content == CONTENT[:100] + b"TABLE" + CONTENT[105:]
+    assert made.sha256 == hashlib.sha256(made.content).hexdigest() != found.sha256
+    with pytest.raises(FlashError, match="has 800 bytes and no partition table"):
+        with_table(found, b"TABLE", 796)

@@ -1,5 +1,6 @@
 """From any state to a verified device: worked cases on every kind of board, cables pulled at every transfer, refusals."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -129,6 +130,24 @@ def test_a_cable_pulled_after_any_transfer_is_named_with_its_cure_and_the_next_r
     assert second.state == DONE, second.line
     assert files_on(board) == {**FILES, **KEPT}
     assert not list((tmp_path / "log").glob("at-*")), "the place is forgotten once the device is known"
+
+
+def test_rule_3_the_pinned_version_is_written_again_if_the_builds_partition_table_is_not_known_to_be_there(
+    tmp_path: Path,
+) -> None:
+    made = wanted(tmp_path, "esp32-s3")
+    content = made.pins["esp32-s3"].path.read_bytes()
+    with_table = replace(made, tables={"esp32-s3": b"\xff" * 32})
+    padded = content + b"\xff" * (0x9000 - len(content))
+    made.pins["esp32-s3"].path.write_bytes(padded)
+    pin = Pin(made.pins["esp32-s3"].path, hashlib.sha256(padded).hexdigest(), NEW)
+    with_table = replace(with_table, pins={"esp32-s3": pin})
+    log = DeviceLog(tmp_path / "log")
+    with a_board(tmp_path / "board") as board:
+        (entry,) = written([row(board)], with_table, log)
+        assert entry.state == DONE and entry.digest("firmware") != ""
+        (again,) = written([row(board)], with_table, log)
+        assert again == entry
 
 
 def test_rule_1_a_board_of_another_kind_is_refused_by_name_and_unchanged(tmp_path: Path) -> None:

@@ -62,18 +62,20 @@ def run(options: argparse.Namespace) -> int:
         return _print(log.entries(), options.json)
     bench = many.Bench(ports.serial_ports, ports.drives)
     listed = rows(options.batch) if options.batch else _named(options, bench.ports())
+    builds = {str(made.record["board"]): made for made in map(build.read, options.build)}
     wanted = many.Wanted(
         firmware_file.pins(options.firmware) if options.firmware else {},
-        dict(_application(folder) for folder in options.build),
+        {name: {"/" + path: content for path, content in made.files.items()} for name, made in builds.items()},
         options.rename,
+        {name: made.outputs[build.PARTITIONS] for name, made in builds.items() if build.PARTITIONS in made.outputs},
     )
-    made, refused = many.jobs(listed, wanted, bench.ports())
+    found, refused = many.jobs(listed, wanted, bench.ports())
     if options.dry_run:
-        return _print_plan(made, refused, log, options.json)
+        return _print_plan(found, refused, log, options.json)
     for entry in refused:
         log.note(entry)
-    progress = Progress(sys.stderr, [job.name for _, job in made], sys.stderr.isatty())
-    entries = many.write_all(made, bench, log, progress.tell)
+    progress = Progress(sys.stderr, [job.name for _, job in found], sys.stderr.isatty())
+    entries = many.write_all(found, bench, log, progress.tell)
     return _print([*refused, *entries], options.json)
 
 
@@ -85,12 +87,6 @@ def exit_code(entries: Sequence[Entry]) -> int:
     if HALF in states:
         return 4
     return 0 if states <= {DONE} else 3
-
-
-def _application(folder: Path) -> tuple[str, Mapping[str, bytes]]:
-    """Board of a build, and its files by path on the board."""
-    made = build.read(folder)
-    return str(made.record["board"]), {"/" + path: content for path, content in made.files.items()}
 
 
 def _named(options: argparse.Namespace, among: Sequence[ports.Port]) -> list[Row]:
