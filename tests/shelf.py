@@ -81,7 +81,7 @@ def row(board: Board, name: str = "N01", kind: str = "") -> Row:
 def written(rows: list[Row], wanted: Wanted, log: DeviceLog) -> list[Entry]:
     """All of them, by one run of the flasher."""
     made, refused = jobs(rows, wanted, ())
-    return [*refused, *write_all(made, NOTHING, log, lambda *_: None)]
+    return write_all(made, refused, NOTHING, log, lambda *_: None)
 
 
 def files_on(board: Board) -> dict[str, bytes]:

@@ -63,15 +63,19 @@ def jobs(rows: Sequence[Row], wanted: Wanted, ports: Sequence[Port]) -> tuple[li
     return made, refused
 
 
-def write_all(made: Sequence[tuple[Row, Job]], bench: Bench, log: DeviceLog, tell: Tell) -> list[Entry]:
-    """The entries of all devices, in the order of the list."""
+def write_all(
+    made: Sequence[tuple[Row, Job]], refused: Sequence[Entry], bench: Bench, log: DeviceLog, tell: Tell
+) -> list[Entry]:
+    """The entries of all devices: the refused, which the log lists too, then the others in the order of the list."""
+    for entry in refused:
+        log.note(entry)
 
     def one(pair: tuple[Row, Job]) -> Entry:
         row, job = pair
         return write(job, transport(row, job.board, bench), log, lambda step, at, of: tell(job.name, step, at, of))
 
     with ThreadPoolExecutor(max_workers=min(_AT_ONCE, max(1, len(made)))) as pool:
-        return list(pool.map(one, made))
+        return [*refused, *pool.map(one, made)]
 
 
 def transport(row: Row, kind: Board, bench: Bench) -> Transport:

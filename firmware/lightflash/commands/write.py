@@ -72,11 +72,9 @@ def run(options: argparse.Namespace) -> int:
     found, refused = many.jobs(listed, wanted, bench.ports())
     if options.dry_run:
         return _print_plan(found, refused, log, options.json)
-    for entry in refused:
-        log.note(entry)
     progress = Progress(sys.stderr, [job.name for _, job in found], sys.stderr.isatty())
-    entries = many.write_all(found, bench, log, progress.tell)
-    return _print([*refused, *entries], options.json)
+    entries = many.write_all(found, refused, bench, log, progress.tell)
+    return _print(entries, options.json)
 
 
 def exit_code(entries: Sequence[Entry]) -> int:
