@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "lightflash.commands.build",
         "from the sources to an image with its release, bill of material and record",
     ),
+    "write": ("lightflash.commands.write", "boards on cables get firmware, application and settings, all at once"),
     "key": ("lightflash.commands.key", "makes a signing key of releases or of a kit"),
     "config": ("lightflash.commands.config", "checks a device's settings file before it is written"),
 }
