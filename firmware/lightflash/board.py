@@ -36,6 +36,7 @@ _KEYS = (
     "title",
     "hardware",
     "march",
+    "modules",
     "flash_bytes",
     "sector_bytes",
     "slots",
@@ -56,6 +57,7 @@ _TEXTS = {
     "label": (r"[a-z0-9_]{1,15}", "1 to 15 of a-z, 0-9 and _"),
     "usb": (r"[0-9a-f]{4}:[0-9a-f]{4}", "vendor and product, 4 hexadecimal digits each"),
     "version": (r"1\.[0-9]{1,3}", "a version like 1.26"),
+    "modules": (r"board_[a-z0-9_]{1,26}", "a module of lightnode that begins with board_"),
 }
 
 
@@ -97,6 +99,7 @@ class LittleFs:
 class Board:
     """hardware: its class as in a Manifest. march: as mpy-cross names it. usb: "vendor:product" of its ports, in hex.
 
+    modules: those of the application's board_*.py that are for it; the others stay out of its flash.
     slots: how many directories with an application have to fit; with 2 it can be updated over the air.
     """
 
@@ -104,6 +107,7 @@ class Board:
     title: str
     hardware: str
     march: str
+    modules: tuple[str, ...]
     flash_bytes: int
     sector_bytes: int
     slots: int
@@ -177,6 +181,7 @@ def parse(document: Mapping[str, Any]) -> Board:
         title=_text("title", document["title"]),
         hardware=_text("hardware", document["hardware"]),
         march=_one_of("march", document["march"], _MARCHES),
+        modules=tuple(_text("modules", word) for word in _list("modules", document["modules"])),
         flash_bytes=_number("flash_bytes", document["flash_bytes"], 65_536, _FLASH_MOST),
         sector_bytes=_number("sector_bytes", document["sector_bytes"], 256, 65_536),
         slots=_number("slots", document["slots"], 1, 2),

@@ -54,7 +54,7 @@ class Build:
 
 def build(firmware: Path, board: Board, terms: Terms | None = None, key: Key | None = None) -> Build:
     """The whole build in memory; signed if both terms and key are given. FlashError names what is wrong."""
-    made = compiled(firmware, board.march)
+    made = compiled(firmware, board)
     released = release(made.application, board.hardware, made.version, terms, key)
     files = {
         **made.start,

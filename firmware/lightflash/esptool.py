@@ -4,6 +4,8 @@
 2. What is written is read back and compared by its hash in flash before the step counts as done.
 3. A run of 16 KiB or more of 0xFF in a firmware file is not written: there a board keeps what is its own (keys in NVS).
 4. Another chip than the board's is refused before anything is written.
+5. The boot loader's header says how large the flash is, and a file says it of the smallest board: esptool puts in what the
+   flash itself says, with the checksum over it, and what is read back is compared with that. Nothing else differs.
 """
 
 import importlib.util
@@ -31,6 +33,7 @@ _BAUD = "460800"
 _PERCENT = re.compile(rb"(\d{1,3})\.\d% ")
 _CHIP = re.compile(r"^Connected to (ESP32\S*) on ", re.MULTILINE)
 _MAC = re.compile(r"^MAC:\s+((?:[0-9a-f]{2}:){5}[0-9a-f]{2})", re.MULTILINE)
+_FLASH = re.compile(r"^Detected flash size: (\d{1,5})([KM]B)", re.MULTILINE)
 _OTHER_CHIP = re.compile(r"This chip is (\S+?),? not (\S+?)\.")
 _FATAL = re.compile(r"A fatal error occurred: (.*)")
 
@@ -57,23 +60,24 @@ class Esptool:
         self._port = port
 
     def identify(self) -> Identity:
-        """Chip and MAC. NoAnswer if no boot loader answers."""
-        said = self._run(["read-mac"], "identify", _CONNECTS_S)
-        chip, mac = _CHIP.search(said), _MAC.search(said)
+        """Chip, MAC and size of the flash. NoAnswer if no boot loader answers."""
+        said = self._run(["flash-id"], "identify", _CONNECTS_S)
+        chip, mac, flash = _CHIP.search(said), _MAC.search(said), _FLASH.search(said)
         if chip is None or mac is None:
             raise NoAnswer(
                 "identify", "esptool did not name chip and MAC", "esptool 5 or later is needed", port=self._port
             )
-        return Identity(mac[1].replace(":", ""), chip=chip[1])
+        size = int(flash[1]) << (20 if flash[2] == "MB" else 10) if flash else 0
+        return Identity(mac[1].replace(":", ""), chip=chip[1], flash_bytes=size)
 
     def write(self, chip: str, pieces: Sequence[tuple[int, Path]], total: int, progress: Progress) -> None:
         """Writes pieces, address and file, and compares them with what is in flash."""
         words = [word for at, path in pieces for word in (hex(at), str(path))]
-        kept = ["--flash-mode", "keep", "--flash-freq", "keep", "--flash-size", "keep"]
+        header = ["--flash-mode", "keep", "--flash-freq", "keep", "--flash-size", "detect"]
         patience_s = _CONNECTS_S + total / _BYTES_PER_S
         before = ["--chip", chip, "--baud", _BAUD]
-        self._run([*before, "write-flash", *kept, *words], "firmware", patience_s, progress, total)
-        self._run([*before, "verify-flash", *kept, *words], "firmware read-back", patience_s)
+        self._run([*before, "write-flash", *header, *words], "firmware", patience_s, progress, total)
+        self._run([*before, "verify-flash", *header, *words], "firmware read-back", patience_s)
 
     def _run(
         self, words: Sequence[str], step: str, timeout_s: float, progress: Progress | None = None, total: int = 0

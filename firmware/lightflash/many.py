@@ -56,11 +56,13 @@ def jobs(rows: Sequence[Row], wanted: Wanted, ports: Sequence[Port]) -> tuple[li
         try:
             made.append((row, _job(row, wanted, ports, opened)))
         except FlashError as error:
-            state = UNTOUCHED if isinstance(error, PartMissing) else REFUSED
-            refused.append(
-                Entry("", row.name, row.board, row.where, row.pod, state, error.step, "", error.cause, error.cure)
-            )
+            refused.append(_not_begun(row, error))
     return made, refused
+
+
+def _not_begun(row: Row, error: FlashError) -> Entry:
+    state = UNTOUCHED if isinstance(error, PartMissing) else REFUSED
+    return Entry("", row.name, row.board, row.where, row.pod, state, error.step, "", error.cause, error.cure)
 
 
 def write_all(
@@ -72,7 +74,13 @@ def write_all(
 
     def one(pair: tuple[Row, Job]) -> Entry:
         row, job = pair
-        return write(job, transport(row, job.board, bench), log, lambda step, at, of: tell(job.name, step, at, of))
+        try:
+            driver = transport(row, job.board, bench)
+        except FlashError as error:  # it was there when the list was checked
+            entry = _not_begun(row, error)
+            log.note(entry)
+            return entry
+        return write(job, driver, log, lambda step, at, of: tell(job.name, step, at, of))
 
     with ThreadPoolExecutor(max_workers=min(_AT_ONCE, max(1, len(made)))) as pool:
         return [*refused, *pool.map(one, made)]

@@ -18,7 +18,7 @@ AGAIN = "plug the cable in again and run the same command, it goes on from this 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who answers. unique_id: hexadecimal, "" if not known yet; chip: "" unless a boot loader said it.
+    """Who answers. unique_id: hexadecimal, "" if not known yet; chip, flash_bytes: "" and 0 unless a boot loader said it.
 
     platform, machine, version: what MicroPython says; "" and None if it does not answer.
     """
@@ -28,6 +28,7 @@ class Identity:
     machine: str = ""
     version: tuple[int, int, int] | None = None
     chip: str = ""
+    flash_bytes: int = 0
 
     @property
     def what(self) -> str:

@@ -105,6 +105,12 @@ class _Writing:
                 f"this is {identity.what or 'no known board'}, the list says {job.board.name}",
                 "name the right board in the list",
             )
+        if 0 < identity.flash_bytes < job.board.flash_bytes:
+            raise FlashError(
+                IDENTIFY,
+                f"its flash has {identity.flash_bytes >> 10} KiB, {job.board.name} needs {job.board.flash_bytes >> 10}",
+                "name the right board in the list",
+            )
         place = f"at-{job.where}"
         device = identity.unique_id or place
         known = self._log.entry(device)

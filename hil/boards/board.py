@@ -36,7 +36,8 @@ _RESET, _TO_LOADER = 3, 4
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What a board is. chip: key of CHIPS, "" for an RP2; family: of its UF2 drive; offset: of firmware in flash."""
+    """What a board is. chip: key of CHIPS, "" for an RP2; family: of its UF2 drive; offset: of firmware in flash;
+    flash_bytes: what its flash says of its size."""
 
     platform: str
     machine: str
@@ -44,10 +45,11 @@ class Model:
     offset: int = 0
     drive: str = ""
     family: int = 0
+    flash_bytes: int = 4 << 20
 
 
 MODELS = {
-    "esp32-s3": Model("esp32", "Generic ESP32S3 module with ESP32S3", "esp32-s3"),
+    "esp32-s3": Model("esp32", "Generic ESP32S3 module with ESP32S3", "esp32-s3", flash_bytes=8 << 20),
     "esp32-c3": Model("esp32", "ESP32C3 module with ESP32C3", "esp32-c3"),
     "esp32": Model("esp32", "Generic ESP32 module with ESP32", "esp32", 0x1000),
     "rp2040-w": Model("rp2", "Raspberry Pi Pico W with RP2040", drive="RPI-RP2", family=0xE48BFF56),
@@ -199,7 +201,7 @@ class _Running(threading.Thread):
         if self._board.kind.chip and _SYNCHRONISE in piece and self._loader is None:
             self._end_vm()
             chip = CHIPS[self._board.kind.chip]
-            self._loader = Loader(chip, self._board.unique_id, self._board.flash)
+            self._loader = Loader(chip, self._board.unique_id, self._board.flash, self._board.kind.flash_bytes)
         if self._loader is not None:
             if piece.startswith((b"\r" + _INTERRUPT, _INTERRUPT)):
                 self._loader = None

@@ -77,9 +77,9 @@ def framed(data: bytes) -> bytes:
 
 
 class Loader:
-    """The boot loader of one board. flash: its content, changed in place; mac: 6 bytes."""
+    """The boot loader of one board. flash: its content, changed in place; mac: 6 bytes; flash_bytes: what it says of its size."""
 
-    def __init__(self, chip: Chip, mac: bytes, flash: bytearray) -> None:
+    def __init__(self, chip: Chip, mac: bytes, flash: bytearray, flash_bytes: int = 4 << 20) -> None:
         self._chip = chip
         self._flash = flash
         self._slip = Slip()
@@ -91,7 +91,7 @@ class Loader:
             0x40001000: chip.magic,
             chip.mac_register: int.from_bytes(mac[2:], "big"),
             chip.mac_register + 4: int.from_bytes(mac[:2], "big"),
-            chip.flash_register: 0x164020 if len(flash) <= 4 << 20 else 0x174020,
+            chip.flash_register: 0x4020 | (flash_bytes - 1).bit_length() << 16,
         }
         self.writes = 0
 

@@ -48,6 +48,13 @@ def test_the_journal_of_an_rp2_is_the_end_of_the_flash(name: str) -> None:
     assert found.littlefs.prog_bytes == 256
 
 
+def test_the_files_of_an_rp2_are_those_that_its_start_mounts() -> None:
+    """firmware/device/rp2/_boot.py: LittleFS has so much at the beginning of the storage, and the storage ends with the flash."""
+    source = (ROOT / "firmware/device/rp2/_boot.py").read_text()
+    mounted = int(re.findall(r"^FILES_BYTES = ([\d_]+)$", source, re.MULTILINE)[0])
+    assert [boards.board(name).files.bytes for name in ("rp2040-w", "rp2350-w")] == [mounted] * 2
+
+
 def test_the_chip_has_the_sectors_of_its_board_file() -> None:
     found = boards.board("chip")
     boot = (ROOT / "hil/mcu/board/_boot.py").read_text()
@@ -108,6 +115,8 @@ def test_a_board_in_a_file_of_its_own_is_taken(tmp_path: Path) -> None:
         ("offset = 0x500000", "offset = 0x500001", "whole sectors of 4096 bytes"),
         ('label = "journal"\n', "", "region journal is None, a label for the partition table"),
         ('name = "journal"', 'name = "files"', "each use once"),
+        ('"board_port"]', '"app"]', "modules is 'app', a module of lightnode that begins with board_ belongs here"),
+        ('"board_port"]', '"board_../x"]', "modules is 'board_../x'"),
         ('chip = "esp32s3"', 'chip = "esp32s3; rm"', "firmware.chip is"),
         ("lookahead_bytes = 32", "lookahead_bytes = 33", "a multiple of 8"),
         ('title = "ESP32-S3, 8 MB of flash"\n', "", "title is None, a value belongs here"),

@@ -1,5 +1,6 @@
 """From sources to an image: signed as devices take it, the same wherever it is made, and its bill of material complete."""
 
+import ast
 import hashlib
 import json
 import os
@@ -63,8 +64,37 @@ def test_the_bill_of_material_has_versions_licences_and_the_image() -> None:
 def test_every_source_of_the_application_is_in_the_record() -> None:
     sources = built("unix").record["sources"]
     for package in ("lightboot", "lightnode", "lightwire"):
-        for path in (FIRMWARE / package).glob("*.py"):
-            assert sources[f"{package}/{path.name}"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (FIRMWARE / package).rglob("*.py"):
+            if not path.name.startswith("board_") or path.stem in boards.board("unix").modules:
+                name = path.relative_to(FIRMWARE).as_posix()
+                assert sources[name] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_gets_its_own_board_files_and_every_meter(name: str) -> None:
+    files = {path.removeprefix("app/a/lightnode/") for path in built(name).files if path.startswith("app/a/lightnode/")}
+    assert {path for path in files if path.startswith("board_")} == {f"{m}.mpy" for m in boards.board(name).modules}
+    meters = {f"meters/{path.stem}.mpy" for path in (FIRMWARE / "lightnode" / "meters").glob("*.py")}
+    assert len(meters) > 8 and {path for path in files if "/" in path} == meters
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_no_module_of_a_board_imports_a_board_file_that_is_left_out(name: str) -> None:
+    """board.py alone names them all, and imports the one of the platform that it runs on."""
+    listed = boards.board(name).modules
+    left_out = {path.stem for path in (FIRMWARE / "lightnode").glob("board_*.py")} - set(listed)
+    for path in built(name).record["sources"]:
+        if path != "lightnode/board.py":
+            for node in ast.walk(ast.parse((FIRMWARE / path).read_text())):
+                if isinstance(node, ast.ImportFrom):
+                    named = {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+                    assert not named & left_out, f"{path}:{node.lineno}"
+
+
+def test_a_board_file_that_is_not_there_is_named() -> None:
+    other = replace(boards.board("unix"), modules=("board_other",))
+    with pytest.raises(FlashError, match=r"has no lightnode/board_other\.py"):
+        build(FIRMWARE, other)
 
 
 def test_a_signed_release_is_one_that_a_device_takes() -> None:
@@ -196,8 +226,8 @@ def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 def test_files_that_do_not_fit_are_refused_with_their_sum() -> None:
     with pytest.raises(FlashError) as refused:
-        image({"a": bytes(400_000)}, boards.board("rp2040-w"))
-    assert "400000 bytes in 1 files do not fit the 688128 bytes of rp2040-w 2 times" in str(refused.value)
+        image({"a": bytes(450_000)}, boards.board("rp2040-w"))
+    assert "450000 bytes in 1 files do not fit the 901120 bytes of rp2040-w 2 times" in str(refused.value)
 
 
 def test_room_is_kept_for_an_update_beside_what_runs() -> None:

@@ -57,19 +57,22 @@ def walk(folder, found):
 START = """
 found = walk("/dev0", {})
 sys.path[:] = ["/dev0", ".frozen"]
-from lightboot import chooser
+from lightboot import chooser, files
 folder = chooser.choose("/dev0/app")
 sys.path.insert(0, folder)
 import lightnode, lightboot
 from lightnode import app
+from lightnode import meters
 from lightwire import records
 with open("/dev0/config.json", "w") as file:
     file.write("{}")
-os.mkdir("/dev0/app/b")
-for name in os.listdir("/dev0/app/a/lightnode") if SLOTS == 2 else ():
-    with open("/dev0/app/a/lightnode/" + name, "rb") as source, open("/dev0/app/b/" + name, "wb") as copy:
-        copy.write(source.read())
+for path in found if SLOTS == 2 else ():
+    if path.startswith("app/a/"):
+        files.make_folders("/dev0/app/b/" + path[6:])
+        with open("/dev0/" + path, "rb") as source, open("/dev0/app/b/" + path[6:], "wb") as copy:
+            copy.write(source.read())
 print(json.dumps({"files": found, "folder": folder, "version": lightnode.FIRMWARE_VERSION,
+                  "meters": meters.names(), "map": meters.layout("em340").__file__,
                   "from": [lightnode.__file__, lightboot.__file__, app.__file__, records.__file__]}))
 """
 
@@ -115,6 +118,7 @@ def test_micropython_mounts_the_image_and_starts_from_it(name: str, tmp_path: Pa
         "/dev0/app/a/lightnode/app.mpy",
         "/dev0/app/a/lightwire/records.mpy",
     ]
+    assert len(told["meters"]) > 7 and told["map"] == "/dev0/app/a/lightnode/meters/em340.mpy"
     after = contents((tmp_path / "image.bin").read_bytes(), board)
     assert after["config.json"] == b"{}"
     assert {path: after[path] for path in made.files} == made.files

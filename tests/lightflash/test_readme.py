@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lightflash import board as boards
 from lightflash.build import RECORD
+from shelf import FILES, a_board, a_build, files_on, firmware_list, pins
 
 from tests.lightflash.building import signed
 
@@ -17,16 +18,38 @@ README = (ROOT / "firmware/lightflash/README.md").read_text()
 BYTES_OF_A_DAY = 640 << 10  # the journal's: firmware/README.md
 
 
-def test_every_command_runs(tmp_path: Path) -> None:
+COMMANDS = re.findall(r"^\./run flash (.*)$", README, re.MULTILINE)
+
+
+def ran(folder: Path, words: list[str]) -> None:
+    command = [sys.executable, "-m", "lightflash", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+
+
+def test_every_command_without_a_board_runs(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "firmware/device", tmp_path / "firmware/device")
-    commands = re.findall(r"^\./run flash (.*)$", README, re.MULTILINE)
+    commands = [words for words in map(shlex.split, COMMANDS) if words[0] != "write"]
     assert len(commands) >= 4
-    for command in commands:
-        done = subprocess.run(
-            [sys.executable, "-m", "lightflash", *shlex.split(command)],
-            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    for words in commands:
+        ran(tmp_path, words)
+
+
+def test_every_command_that_writes_runs_on_simulated_boards(tmp_path: Path, micropython: object) -> None:
+    kinds = ("esp32-s3", "rp2040-w")
+    shelf = [a_board(tmp_path / f"b{number}", kind, number) for number, kind in enumerate(kinds, start=1)]
+    for kind in kinds:
+        a_build(tmp_path / "build" / kind, kind)
+    shutil.copy(ROOT / "firmware/device/config.example.json", tmp_path / "n01.json")
+    firmware_list(tmp_path / "firmware.toml", pins(tmp_path, *kinds))
+    rows = [f"N{n:02},{board.model},{board.port}\n" for n, board in enumerate(shelf, start=1)]
+    (tmp_path / "list.csv").write_text("name,board,port\n" + "".join(rows))
+    commands = [words for words in map(shlex.split, COMMANDS) if words[0] == "write"]
+    assert len(commands) >= 4
+    with shelf[0], shelf[1]:
+        for words in commands:
+            ran(tmp_path, [str(shelf[0].port) if word == "/dev/ttyACM0" else word for word in words])
+    assert all(FILES.items() <= files_on(board).items() for board in shelf)
 
 
 def test_the_table_of_boards_is_what_the_boards_have() -> None:

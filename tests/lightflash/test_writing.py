@@ -10,10 +10,10 @@ from lightflash.board import board as board_kind
 from lightflash.device_log import DONE, HALF, REFUSED, UNTOUCHED, DeviceLog, Entry
 from lightflash.errors import FlashError
 from lightflash.firmware_file import Pin
-from lightflash.many import CONFIG, NOTHING_BUILT, Wanted
+from lightflash.many import CONFIG, NOTHING_BUILT, Wanted, jobs, write_all
 from lightflash.transport import Identity
 from lightflash.writing import is_board
-from shelf import FILES, NEW, OLD, a_board, files_on, firmware_file, pins, put_on, row, written
+from shelf import FILES, NEW, NOTHING, OLD, a_board, files_on, firmware_file, pins, put_on, row, written
 
 from hil.boards.board import Board
 
@@ -237,6 +237,18 @@ def test_a_port_that_is_not_there_is_named_and_the_others_go_on(tmp_path: Path) 
         entries = written([gone, row(board)], wanted(tmp_path, "esp32-s3"), DeviceLog(tmp_path / "log"))
     assert [entry.state for entry in entries] == [UNTOUCHED, DONE]
     assert entries[0].cause == "there is no such port" and "gone" in entries[0].line
+
+
+def test_a_port_that_goes_after_the_list_was_checked_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    made, log = wanted(tmp_path, "esp32-s3"), DeviceLog(tmp_path / "log")
+    boards = [a_board(tmp_path / f"b{n}", number=n) for n in (1, 2)]
+    with boards[0], boards[1]:
+        checked, refused = jobs([row(board, f"N0{n}") for n, board in enumerate(boards, start=1)], made, ())
+        boards[0].unplug()
+        entries = write_all(checked, refused, NOTHING, log, lambda *_: None)
+    assert [(entry.name, entry.state) for entry in entries] == [("N01", UNTOUCHED), ("N02", DONE)]
+    assert entries[0].cause == "there is no such port" and "same command" in entries[0].cure
+    assert [one["state"] for one in status(tmp_path / "log")] == [UNTOUCHED, DONE]
 
 
 def test_a_board_for_which_nothing_was_built_is_refused(tmp_path: Path) -> None:
