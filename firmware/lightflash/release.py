@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lightboot import state as states
-from lightwire import envelope, update
+from lightwire import envelope, records, update
 from lightwire.errors import WireError
 from lightwire.upkeep import Manifest
 
@@ -51,6 +51,11 @@ class Release:
     is_signed: bool
 
     @property
+    def digest(self) -> bytes:
+        """What reports name it by."""
+        return envelope.payload_digest(records.encode(self.manifest))
+
+    @property
     def announcement(self) -> bytes:
         """What goes on the topic `update`, and what a device keeps as its release file."""
         return self.sealed + self.listing
@@ -60,30 +65,35 @@ def release(
     files: Mapping[str, bytes], hardware: str, version: tuple[int, int, int], terms: Terms | None, key: Key | None
 ) -> Release:
     """A release of these files; unsigned without terms and key (rule 2). FlashError if a rule of updates forbids it."""
-    with_terms = terms or _NO_TERMS
+    if terms is not None:
+        _check(terms)
     try:
-        listing = update.encode_listing([(p, len(data), hashlib.sha256(data).digest()) for p, data in files.items()])
-        major, minor, patch = version
-        manifest = Manifest(
-            hardware=hardware.encode().ljust(16, b"\0"),
-            sequence=with_terms.sequence,
-            floor=with_terms.floor,
-            version=major << 16 | minor << 8 | patch,
-            created_ms=with_terms.created_ms,
-            expires_ms=with_terms.expires_ms,
-            files=len(files),
-            total_bytes=sum(map(len, files.values())),
-            listing=hashlib.sha256(listing).digest(),
-            key_generation=with_terms.key_generation,
-            next_key=with_terms.next_key,
-        )
-        _check(manifest, terms)
-        sealed = envelope.seal(
-            manifest, with_terms.deployment, key.sign if key and terms else lambda _digest: _UNSIGNED
-        )
+        return assembled(files, hardware, version, terms or _NO_TERMS, key if terms else None)
     except WireError as error:
         raise FlashError("release", str(error), "change what is released, or its terms") from error
-    return Release(manifest, sealed, listing, dict(files), bool(key and terms))
+
+
+def assembled(
+    files: Mapping[str, bytes], hardware: str, version: tuple[int, int, int], terms: Terms, key: Key | None
+) -> Release:
+    """The same whatever the terms are, unsigned without a key: the rig makes what devices must refuse, too. WireError."""
+    listing = update.encode_listing([(p, len(data), hashlib.sha256(data).digest()) for p, data in files.items()])
+    major, minor, patch = version
+    manifest = Manifest(
+        hardware=hardware.encode().ljust(16, b"\0"),
+        sequence=terms.sequence,
+        floor=terms.floor,
+        version=major << 16 | minor << 8 | patch,
+        created_ms=terms.created_ms,
+        expires_ms=terms.expires_ms,
+        files=len(files),
+        total_bytes=sum(map(len, files.values())),
+        listing=hashlib.sha256(listing).digest(),
+        key_generation=terms.key_generation,
+        next_key=terms.next_key,
+    )
+    sealed = envelope.seal(manifest, terms.deployment, key.sign if key else lambda _digest: _UNSIGNED)
+    return Release(manifest, sealed, listing, dict(files), key is not None)
 
 
 def on_device(made: Release) -> dict[str, bytes]:
@@ -102,22 +112,18 @@ def on_device(made: Release) -> dict[str, bytes]:
     }
 
 
-def _check(manifest: Manifest, terms: Terms | None) -> None:
-    """A manifest that every device would refuse is not signed."""
-    if terms is None:
-        return
-    if manifest.sequence < 1:
+def _check(terms: Terms) -> None:
+    """What every device would refuse is not signed."""
+    if terms.sequence < 1:
         raise FlashError(
             "release", "sequence is 0, 1 or more belongs there", "count each release up from the one before"
         )
     if terms.next_key != _ZERO_KEY and not is_public(terms.next_key):
         raise FlashError("release", "next_key is no point of the curve", "give what `lightnode-flash key` prints")
-    if manifest.floor > manifest.sequence:
-        raise FlashError(
-            "release", f"floor {manifest.floor} is above sequence {manifest.sequence}", "give a lower floor"
-        )
-    if not manifest.created_ms < manifest.expires_ms:
+    if terms.floor > terms.sequence:
+        raise FlashError("release", f"floor {terms.floor} is above sequence {terms.sequence}", "give a lower floor")
+    if not terms.created_ms < terms.expires_ms:
         raise FlashError("release", "it expires before it is created", "give a later day with --expires")
-    if manifest.expires_ms - manifest.created_ms > update.WINDOW_MAX_MS:
+    if terms.expires_ms - terms.created_ms > update.WINDOW_MAX_MS:
         days = update.WINDOW_MAX_MS // 86_400_000
         raise FlashError("release", f"it is valid for more than {days} days", "give an earlier day with --expires")

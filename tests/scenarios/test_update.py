@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightflash.key import Key
+from lightflash.release import Release
 from lightnode import update as updates
 from lightwire import envelope, records, update
 
 from hil.bench import Bench
 from hil.broker import client_context
-from hil.updates import FIRMWARE, Publisher, Release, Terms, UpdateKey, application, furnish, live_on, release
+from hil.updates import FIRMWARE, Publisher, Terms, application, furnish, live_on, release
 
 pytestmark = pytest.mark.timeout(600)  # several starts of the VM and, on a busy computer, many writes to its disk
 START_MS = 1_796_040_000_000
 POD = "IT001E00000001"
-KEY = UpdateKey(b"\x11" * 32)
+KEY = Key(b"\x11" * 32)
 COMMITTED, ROLLED_BACK = records.UPDATE_COMMITTED, records.UPDATE_ROLLED_BACK
 
 
@@ -178,7 +180,7 @@ def test_a_release_damaged_on_flash_gives_way_at_the_next_start_and_comes_again(
 
 
 def test_what_must_not_be_taken_is_refused_over_the_wire_and_reported(rig: Rig) -> None:
-    stranger = UpdateKey(b"\x22" * 32)
+    stranger = Key(b"\x22" * 32)
     good = rig.made(11)
     forged = release(application(), Terms(11, created_ms=START_MS, deployment=rig.bench.identity.deployment), stranger)
     cases = [

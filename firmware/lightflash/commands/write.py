@@ -21,10 +21,9 @@ from lightflash.progress import Progress
 from lightflash.writing import Job
 
 EXAMPLE = """\
-examples:
-  lightnode-flash write --board esp32-s3 --port /dev/ttyACM0 --name N01 --config n01.json --build build/esp32-s3
-  lightnode-flash write --batch list.csv --build build/esp32-s3 --build build/rp2040-w --firmware firmware.toml
-  lightnode-flash write --status"""
+example: ./run flash write --board esp32-s3 --port /dev/ttyACM0 --name N01 --config n01.json --build build/esp32-s3
+         ./run flash write --batch list.csv --build build/esp32-s3 --build build/rp2040-w --firmware firmware.toml
+         ./run flash write --status"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
