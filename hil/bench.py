@@ -32,7 +32,6 @@ from hil.process import Child
 
 FRAME_MS = 900_000
 WAIT_S = 30.0
-HOLD_S = 0.25
 Facts = dict[str, Mapping[str, Any]]
 
 
@@ -78,13 +77,13 @@ class Bench:
         self.facts: Facts = {}
         self._broker_port = broker_port
         self._with_agents = with_agents
-        self.hold_s = HOLD_S
+        self.hold_s = 0.25
         self._node_settings = node_settings or {}
         self.agents: dict[str, VirtualAgent] = {}
         self.agent_facts: Facts = {}
         self._produced: dict[str, list[Mapping[str, Any]]] = {}
         self.watch: Callable[[Tick], None] = lambda _done: None
-        self.step_backend: Callable[[int], None] = self._step_backend
+        self.step_backend: Callable[[int], Mapping[str, object]] = self._step_backend
 
     def __enter__(self) -> "Bench":
         try:
@@ -115,7 +114,7 @@ class Bench:
         mine = self.pki.client("backend")
         access = BrokerAccess(self.broker.host, self.broker.port, self.pki.ca_pem, mine.cert_pem, mine.key_pem)
         self.backend = Backend(self.folder, self.identity, access, self.chain.ledger, lambda: self.conductor.now_ms)
-        self._stack.callback(self._stop_backend)
+        self._stack.callback(lambda: self.backend.stop())  # noqa: PLW0108 - of the one that is there then
         self.backend.start()
         self.ready = self._start_site()
         self.backend.register.announce(self.identity.issuer_key.public, "issuer", self.conductor.now_ms)
@@ -140,8 +139,7 @@ class Bench:
         line = child.line(WAIT_S)
         if line is None:
             raise BenchError(f"the site did not start: {child.last_words()}")
-        ready: Any = line["ready"]
-        return ready  # type: ignore[no-any-return]
+        return line["ready"]  # type: ignore[return-value]
 
     def _commission(self, customer: Mapping[str, Any]) -> None:
         pod = customer["pod"]
@@ -242,7 +240,7 @@ class Bench:
 
     def tick(self) -> Tick:
         """One slot for everybody; afterwards time is held while a node has no trusted time yet."""
-        done = self.conductor.tick(self._backend_phase)
+        done = self.conductor.tick(self.step_backend)
         by_agent = {f"agent/{agent.device.hex()}": pod for pod, agent in self.agents.items()}
         by_part = {f"node/{node.device.hex()}": pod for pod, node in self.nodes.items()}
         for name, facts in done.facts.items():
@@ -264,17 +262,11 @@ class Bench:
             if (facts := done.get(f"agent/{agent.device.hex()}")) is not None:
                 self.agent_facts[pod] = facts
 
-    def _backend_phase(self, utc_ms: int) -> Mapping[str, object]:
-        self.step_backend(utc_ms)
-        return {}
-
-    def _step_backend(self, utc_ms: int) -> None:
+    def _step_backend(self, utc_ms: int) -> Mapping[str, object]:
         self.backend.step(utc_ms)
         if not self.backend.anchoring.settled:
             self.chain.advance()
-
-    def _stop_backend(self) -> None:
-        self.backend.stop()
+        return {}
 
     def until(self, true_of: Callable[[Facts], bool], ticks: int = 60) -> Facts:
         """Ticks with a little wall time between them until it is true of the nodes' facts; BenchError otherwise."""
@@ -331,8 +323,7 @@ class Bench:
 
     def node_is_alive(self, pod: str) -> bool:
         """Whether the light node's process runs."""
-        child = self.nodes[pod].child
-        return child is not None and child.exit_code is None
+        return (child := self.nodes[pod].child) is not None and child.exit_code is None
 
     def close_epoch(self) -> None:
         """Commits to what is there now, under the present epoch's number, and anchors it to finality."""

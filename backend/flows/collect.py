@@ -74,7 +74,7 @@ class Collect:
     def admit(self, party: Party) -> None:
         """Makes a registered key known."""
         self._signers[party.id, party.generation] = Signer(party.role, party.algorithm, verifier(party.public))
-        if party.role == "node":
+        if party.role == "node" and party.id not in self._devices:
             state = DeviceState()
             for kind, seq, sealed in self._store.numbers(party.id):
                 self._arrived(state, kind, seq, sealed)

@@ -1,4 +1,4 @@
-"""Keys into the registry: a self-signed enrolment is checked, approved with the log key, and becomes evidence."""
+"""Keys into the registry: an enrolment is checked, approved with the log key, and becomes evidence."""
 
 import hashlib
 import os
@@ -33,20 +33,24 @@ class Register:
         self._deployment, self._operator = identity
 
     def approve(self, sealed: bytes, nonce: bytes, role: str, pod: str, tls_fingerprint: bytes, now_ms: int) -> Party:
-        """Registers the first key of a node or agent; Rejected if the enrolment is not its own or the nonce another."""
+        """Registers a key of a node or agent: the first one, introduced by itself, or the next one after a rotation,
+        introduced by the registered key before it. Rejected with the reason."""
         try:
             claimed = envelope.peek(sealed)
             if not isinstance(claimed, records.Enrolment):
                 raise Rejected("not an enrolment")
-            enrolment = envelope.open_sealed(sealed, self._deployment, verifier(claimed.public_key), claimed.algorithm)
+            before = self._before(claimed, role, pod)
+            signer = (claimed.public_key, claimed.algorithm) if before is None else (before.public, before.algorithm)
+            enrolment = envelope.open_sealed(sealed, self._deployment, verifier(signer[0]), signer[1])
         except (WireError, ValueError) as error:
             raise Rejected(f"enrolment: {error}") from error
         if enrolment.nonce != nonce:
             raise Rejected("enrolment: answers another nonce: ask the device again")
-        if enrolment.device != hashlib.sha256(enrolment.public_key).digest()[:8]:
+        if before is None and enrolment.device != hashlib.sha256(enrolment.public_key).digest()[:8]:
             raise Rejected("enrolment: the device id is not that of its key")
+        action = records.APPROVE if before is None else records.ROTATE
         entry = records.RegistryEntry(
-            self._operator, os.urandom(16), records.APPROVE, enrolment.device, enrolment.generation, enrolment.algorithm,
+            self._operator, os.urandom(16), action, enrolment.device, enrolment.generation, enrolment.algorithm,
             enrolment.public_key, tls_fingerprint, now_ms, now_ms + VALID_MS,
             envelope.payload_digest(records.encode(enrolment)), now_ms,
         )  # fmt: skip
@@ -56,6 +60,21 @@ class Register:
         )  # fmt: skip
         self.admit(party)
         return party
+
+    def _before(self, enrolment: records.Enrolment, role: str, pod: str) -> Party | None:
+        """The registered key that introduces this one; None for a first key. Rejected if it has no place."""
+        known = {party.generation: party for party in self._store.parties() if party.id == enrolment.device}
+        if enrolment.generation in known:
+            raise Rejected(f"enrolment: generation {enrolment.generation} of this device is registered already")
+        if enrolment.generation == 1:
+            return None
+        before = known.get(enrolment.generation - 1)
+        if before is None:
+            raise Rejected(f"enrolment: generation {enrolment.generation - 1} of this device is not registered")
+        if (before.role, before.pod) != (role, pod):
+            raise Rejected(f"enrolment: the key before it is of {before.role} {before.pod}")
+        verifier(enrolment.public_key)
+        return before
 
     def admit(self, party: Party) -> None:
         """Keeps a key, puts its entry into the tree of keys, makes it known."""

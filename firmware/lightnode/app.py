@@ -1,7 +1,8 @@
 """Makes the parts, runs them, and is the only module that knows all of them.
 
 `micropython -m lightnode.app CONFIG run` works until the power goes, `console` does the same with the installer's console
-on the terminal; `enrol NONCE` prints the enrolment and ends.
+on the terminal; `enrol NONCE` prints the enrolment and ends; `rotate NONCE` does so for a new key, which signs from the next
+start on.
 
 1. In a slot: what has arrived is decided as it comes, then the meter is read, the reading kept and signed, and only then
    the slot is reported as done. The uplink works whenever nothing else does.
@@ -67,6 +68,7 @@ class Node:
         self._journal = Journal(flash, device, self._key.generation, value("meter.vt_ratio"))
         self._conducted = value("conductor")
         self._source = ConductedClock(self._conducted) if self._conducted else self._real
+        self._retire_keys()
         self._clock = Clock(self._source, self._journal.floor_ms, board.random)
         self._recorder = Recorder(self._key, self._journal, value("deployment"))
         self._setpoints = SetPoints(self._recorder, self._journal, self._clock, config, device)
@@ -97,6 +99,12 @@ class Node:
             self._tasks.append((records.TASK_EMS, "ems", self._ems.run, SILENT_MS))
         if console or value("console"):
             self._tasks.append((records.TASK_CONSOLE, "console", self._converse, 0))
+
+    def _retire_keys(self) -> None:
+        try:
+            keys.retire(self._folder, self._key, self._journal.oldest_generation())
+        except NodeError as error:
+            self._log.event("key", text=str(error))  # it is tried again at the next start
 
     async def run(self) -> None:
         """Samples until the source of time ends. Reset, its reason kept, if the device must start again."""
@@ -219,15 +227,19 @@ def _print_reading(reading: records.Reading) -> None:
     )
 
 
-def enrol(config: settings.Settings, board, nonce: bytes) -> dict[str, str]:  # type: ignore[no-untyped-def]
-    """The device introduces its key, signed by itself; makes the key if there is none."""
-    key = keys.open_key(config.value("state_dir"), board.random)
+def enrol(config: settings.Settings, board, nonce: bytes, to_rotate: bool = False) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    """The device introduces its present key; makes the first if there is none, the next one if it is to rotate."""
+    folder = config.value("state_dir")
+    key = keys.rotate(folder, board.random) if to_rotate else keys.open_key(folder, board.random)
     fingerprint = keys.fingerprint(config.value("broker.cert"))
-    enrolment = records.Enrolment(
-        key.device, key.generation, key.algorithm, key.public, fingerprint, nonce, board.SystemClock().monotonic_ms()
-    )
-    sealed = envelope.seal(enrolment, config.value("deployment"), key.sign, key.algorithm)
-    return {"device": key.device.hex(), "public_key": key.public.hex(), "enrolment": sealed.hex()}
+    enrolment, signer = keys.introduce(key, fingerprint, nonce, board.SystemClock().monotonic_ms())
+    sealed = envelope.seal(enrolment, config.value("deployment"), signer.sign, signer.algorithm)
+    return {
+        "device": key.device.hex(),
+        "generation": key.generation,
+        "public_key": key.public.hex(),
+        "enrolment": sealed.hex(),
+    }
 
 
 def _run(config: settings.Settings, board, console: bool) -> None:  # type: ignore[no-untyped-def]
@@ -247,8 +259,9 @@ def main(arguments: list[str]) -> int:
         if len(arguments) == 2 and arguments[1] in ("run", "console"):
             _run(settings.load(arguments[0]), boards.load(), arguments[1] == "console")
             return 0
-        if len(arguments) == 3 and arguments[1] == "enrol" and _is_nonce(arguments[2]):
-            print(json.dumps(enrol(settings.load(arguments[0]), boards.load(), bytes.fromhex(arguments[2]))))
+        if len(arguments) == 3 and arguments[1] in ("enrol", "rotate") and _is_nonce(arguments[2]):
+            nonce, to_rotate = bytes.fromhex(arguments[2]), arguments[1] == "rotate"
+            print(json.dumps(enrol(settings.load(arguments[0]), boards.load(), nonce, to_rotate)))
             return 0
     except Reset as reset:
         print("lightnode: to be started again: " + str(reset), file=sys.stderr)
@@ -256,7 +269,10 @@ def main(arguments: list[str]) -> int:
     except (NodeError, OSError) as error:
         print("lightnode: " + str(error), file=sys.stderr)
         return 1
-    print("usage: lightnode.app CONFIG run | console | enrol NONCE (32 hexadecimal digits)", file=sys.stderr)
+    print(
+        "usage: lightnode.app CONFIG run | console | enrol NONCE | rotate NONCE (32 hexadecimal digits)",
+        file=sys.stderr,
+    )
     return 2
 
 

@@ -139,6 +139,12 @@ class Journal:
             return record if record.seq == seq else None
         return None
 
+    def oldest_generation(self) -> int:
+        """The oldest key generation that a held record was made under; 0 while the back end has signed for none of it."""
+        for record in self.after(0):
+            return int(record.generation) if record.seq <= self.acked else 0
+        return 0
+
     # writing
 
     def _keep(self, record) -> None:  # type: ignore[no-untyped-def]
@@ -311,6 +317,8 @@ class Journal:
 
     def _begin(self, tail) -> None:  # type: ignore[no-untyped-def]
         """The new boot number first, then the last entry again (rule 3); one that carried a set-point hides no record."""
+        if self._base.generation > self._generation:
+            raise JournalError(f"made under key generation {self._base.generation}, the key is of {self._generation}")
         self.boot += 1
         self._base = self._base.reborn(self.boot, self._generation)
         self._write(_BOOT, struct.pack(">IH", self.boot, self._generation) + self._state())

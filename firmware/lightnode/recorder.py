@@ -1,6 +1,7 @@
 """From a fact to a signed record that is kept: numbers it, journals it, seals it, puts it into the open batch.
 
-1. The journal has a record before its signature exists: signatures are deterministic and made again when needed.
+1. The journal has a record before its signature exists: signatures are deterministic and made again when needed, with the
+   key of the generation that the record was made under.
 2. A batch is closed by its statement before a record that does not belong to it is made.
 3. After a reboot the open batch is rebuilt from the journal and, being of another boot, closed before anything else.
 4. Records are made one at a time, whoever asks: in order of seq each is numbered and journalled without a pause, then
@@ -40,11 +41,11 @@ class Recorder:
         """(device, generation, boot, seq) of the next record."""
         return self._key.device, self._key.generation, self._journal.boot, self._journal.seq + 1
 
-    async def ready(self) -> None:
-        """The batch of the boot before is closed (rule 3). Cost: up to 225 signatures."""
+    async def ready(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
+        """The batch of the boot before is closed (rule 3). Cost: up to 225 signatures; alive() is called before each."""
         async with self._lock:
             if not self._rebuilt:
-                await self._rebuild()
+                await self._rebuild(alive)
         self.wake()
 
     async def keep(self, make) -> object:  # type: ignore[no-untyped-def]
@@ -160,7 +161,7 @@ class Recorder:
         if self._batch.is_complete:
             await self._close(False)
 
-    async def _rebuild(self) -> None:
+    async def _rebuild(self, alive=lambda: None) -> None:  # type: ignore[no-untyped-def]
         """Rule 3."""
         self._batch = Batch(self._journal.closed_ms)
         for record in self._journal.after(self._journal.closed_seq):
@@ -168,6 +169,7 @@ class Recorder:
                 continue
             if not self._batch.belongs(record):
                 await self._close(False)
+            alive()
             self._batch.add(record, await self._seal(record))
         self._rebuilt = True
         await self._close(False)
@@ -176,9 +178,10 @@ class Recorder:
     async def _seal(self, record) -> bytes:  # type: ignore[no-untyped-def]
         await tidy()
         payload = records.encode(record)
-        digest = envelope.digest(payload, self._deployment, self._key.algorithm)
-        signature = await sliced(self._key.signing(digest))
-        sealed = envelope.wrap(payload, signature, self._key.algorithm)
+        key = self._key if record.generation == self._key.generation else self._key.of(record.generation)
+        digest = envelope.digest(payload, self._deployment, key.algorithm)
+        signature = await sliced(key.signing(digest))
+        sealed = envelope.wrap(payload, signature, key.algorithm)
         if isinstance(record, records.BatchStatement):
             self._leaves[record.seq] = merkle.leaf_hash(sealed)
         return sealed

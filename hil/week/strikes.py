@@ -10,7 +10,7 @@ import shutil
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -182,7 +182,7 @@ class Strikes:
         another_backend(self._bench, self._switch, self.clock)
         self._backend_is_up = True
 
-    def step(self, utc_ms: int) -> None:
+    def step(self, utc_ms: int) -> Mapping[str, object]:
         """The back end's part of a tick, if there is one."""
         self._end_backend()
         if self._backend_is_up:
@@ -192,6 +192,7 @@ class Strikes:
                 self.crashed()
         if self._backend_is_up and self._switch.is_on and not self._bench.backend.anchoring.settled:
             self._bench.chain.advance()
+        return {}
 
     def _wrong_clock(self, fault: Fault) -> bool:
         self.clock.jump((1 if fault.dice % 2 else -1) * _HOUR_MS)

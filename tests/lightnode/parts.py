@@ -96,17 +96,19 @@ class Meter:
 class Node:
     """Sampler, recorder and clock over one flash; `restart` is a loss of power."""
 
-    def __init__(self, flash: NorFlash | None = None) -> None:
+    def __init__(self, flash: NorFlash | None = None, open_key: Callable[[], DeviceKey] = lambda: KEY) -> None:
         self.flash = flash or NorFlash(16)
+        self.open_key = open_key
         self.meter = Meter()
         self.restart()
 
     def restart(self) -> None:
         self.source = Source()
         self.meter.source = self.source
-        self.journal = Journal(self.flash, DEVICE, 1, 1)
+        self.key = self.open_key()
+        self.journal = Journal(self.flash, self.key.device, self.key.generation, 1)
         self.clock = Clock(self.source, self.journal.floor_ms, lambda count: b"n" * count)
-        self.recorder = Recorder(KEY, self.journal, DEPLOYMENT)
+        self.recorder = Recorder(self.key, self.journal, DEPLOYMENT)
         asyncio.run(self.recorder.ready())
         self.traced: list[records.Reading] = []
         self.sampler = Sampler(self.recorder, self.clock, self.meter, METER, self.journal, self.traced.append)

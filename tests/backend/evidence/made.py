@@ -76,14 +76,14 @@ class Device:
 
     def __init__(self, name: str, every: int) -> None:
         self.key, self.every = key_of(name), every
-        self.id = id_of(self.key)
+        self.id, self.generation = id_of(self.key), 1
         self.boot, self.seq, self.previous = 1, 0, bytes(32)
         self.energy_ws = 3_600_000_000
         self.batch = Batch()
         self.out: list[bytes] = []
 
     def _identity(self) -> tuple[bytes, int, int, int]:
-        return self.id, 1, self.boot, self.seq + 1
+        return self.id, self.generation, self.boot, self.seq + 1
 
     def put(self, kind: Any, *values: object) -> bytes:
         """Keeps a record; its sealed bytes."""
