@@ -117,8 +117,9 @@ def test_a_release_is_downloaded_tried_and_committed_and_the_next_one_too(rig: R
     rig.check_readings()
 
 
-NO_METER = "async def read(*a):\n    raise MeterError('x')\n\nasync def _read("
-SIGN = "return ecdsa.sign(ecdsa.SECP256K1, self._secret"
+READ = "    async def read(self) -> Quantities:\n"
+NO_METER = READ + "        raise MeterError('x')\n\n    async def _read(self) -> Quantities:\n"
+SIGN = "ecdsa.signing(ecdsa.SECP256K1, self._secret"
 BROKEN = {
     "raises at import": ("lightnode/app.py", "import asyncio\n", "import asyncio\nraise OSError('broken')\n", "starts"),
     "fails in its slot": (
@@ -127,7 +128,7 @@ BROKEN = {
         "        raise ValueError\n",
         "starts",
     ),
-    "reads no meter": ("lightnode/meter.py", "async def read(", NO_METER, "meter"),
+    "reads no meter": ("lightnode/meter.py", READ, NO_METER, "meter"),
     "reaches no broker": ("lightnode/uplink.py", 'value("broker.port")', '1 + 0 * value("broker.port")', "broker"),
     "signs wrongly": ("lightnode/keys.py", SIGN, SIGN.replace("self._secret", "5"), "own signature"),
 }
