@@ -54,7 +54,7 @@ def release(files: Mapping[str, bytes], terms: Terms, key: Key) -> Release:
 
 
 def application(changed: Mapping[str, str] | None = None, board: str = "unix") -> dict[str, bytes]:
-    """The application as it is released for a board. changed: other sources, by path."""
+    """The application as it is released for a board. changed: other sources of lightnode and lightwire, by path."""
     if not changed:
         return dict(compiled(FIRMWARE, boards.board(board)).application)
     with tempfile.TemporaryDirectory() as folder:
