@@ -187,7 +187,8 @@ def test_what_must_not_be_taken_is_refused_over_the_wire_and_reported(rig: Rig) 
     cases = [
         (forged.announcement, "signature"), (rig.made(9).announcement, "rollback"), (rig.made(5000).announcement, "fast-forward"),
         (rig.made(11, created_ms=START_MS - 90 * 86_400_000).announcement, "expired"), (good.announcement[:-1], "listing"),
-        (rig.made(11, hardware="esp32-s3").announcement, "hardware class"), (good.sealed + rig.made(12, {"lightnode/a.py": ""}).listing, "listing"),
+        (rig.made(11, hardware="esp32-s3").announcement, "hardware class"),
+        (good.sealed + rig.made(12, {"lightnode/a.py": ""}).listing, "listing"),
     ]  # fmt: skip
     for announcement, reason in cases:
         before = len(rig.reports)
