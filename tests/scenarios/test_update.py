@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightflash.key import Key
+from lightflash.release import Release
 from lightnode import update as updates
 from lightwire import envelope, records, update
 
 from hil.bench import Bench
 from hil.broker import client_context
-from hil.updates import FIRMWARE, Publisher, Release, Terms, UpdateKey, application, furnish, live_on, release
+from hil.updates import FIRMWARE, Publisher, Terms, application, furnish, live_on, release
 
 pytestmark = pytest.mark.timeout(600)  # several starts of the VM and, on a busy computer, many writes to its disk
 START_MS = 1_796_040_000_000
 POD = "IT001E00000001"
-KEY = UpdateKey(b"\x11" * 32)
+KEY = Key(b"\x11" * 32)
 COMMITTED, ROLLED_BACK = records.UPDATE_COMMITTED, records.UPDATE_ROLLED_BACK
 
 
@@ -44,7 +46,7 @@ class Rig:
     def hurry(self, slots: int) -> None:
         """So many slots, also for a node that has no trusted time."""
         for _ in range(slots):
-            self.bench.conductor.tick(self.bench._backend_phase)
+            self.bench.conductor.tick(self.bench.step_backend)
 
     @property
     def facts(self) -> Any:
@@ -115,7 +117,8 @@ def test_a_release_is_downloaded_tried_and_committed_and_the_next_one_too(rig: R
     rig.check_readings()
 
 
-NO_METER = "async def read(*a):\n    raise MeterError('x')\n\nasync def _read("
+READ = "    async def read(self) -> Quantities:\n"
+NO_METER = READ + "        raise MeterError('x')\n\n    async def _read(self) -> Quantities:\n"
 SIGN = "ecdsa.signing(ecdsa.SECP256K1, self._secret"
 BROKEN = {
     "raises at import": ("lightnode/app.py", "import asyncio\n", "import asyncio\nraise OSError('broken')\n", "starts"),
@@ -125,7 +128,7 @@ BROKEN = {
         "        raise ValueError\n",
         "starts",
     ),
-    "reads no meter": ("lightnode/meter.py", "async def read(", NO_METER, "meter"),
+    "reads no meter": ("lightnode/meter.py", READ, NO_METER, "meter"),
     "reaches no broker": ("lightnode/uplink.py", 'value("broker.port")', '1 + 0 * value("broker.port")', "broker"),
     "signs wrongly": ("lightnode/keys.py", SIGN, SIGN.replace("self._secret", "5"), "own signature"),
 }
@@ -178,13 +181,14 @@ def test_a_release_damaged_on_flash_gives_way_at_the_next_start_and_comes_again(
 
 
 def test_what_must_not_be_taken_is_refused_over_the_wire_and_reported(rig: Rig) -> None:
-    stranger = UpdateKey(b"\x22" * 32)
+    stranger = Key(b"\x22" * 32)
     good = rig.made(11)
     forged = release(application(), Terms(11, created_ms=START_MS, deployment=rig.bench.identity.deployment), stranger)
     cases = [
         (forged.announcement, "signature"), (rig.made(9).announcement, "rollback"), (rig.made(5000).announcement, "fast-forward"),
         (rig.made(11, created_ms=START_MS - 90 * 86_400_000).announcement, "expired"), (good.announcement[:-1], "listing"),
-        (rig.made(11, hardware="esp32-s3").announcement, "hardware class"), (good.sealed + rig.made(12, {"a.py": ""}).listing, "listing"),
+        (rig.made(11, hardware="esp32-s3").announcement, "hardware class"),
+        (good.sealed + rig.made(12, {"lightnode/a.py": ""}).listing, "listing"),
     ]  # fmt: skip
     for announcement, reason in cases:
         before = len(rig.reports)

@@ -251,7 +251,7 @@ def test_the_check_at_each_start_costs_what_the_readme_says() -> None:
     chip = Chip()
     if reason := chip.missing():
         pytest.skip(reason)
-    found = made(application())
+    found = made(application(board="chip"))
     listing = found.listing.decode()
     packed = b"".join(found.files[row.split(" ")[2]] for row in listing.splitlines())
     script = f"LISTING = {listing!r}\nRELEASE = {found.announcement!r}\n{BOOT}"

@@ -1,6 +1,6 @@
 """The start of an RP2 board, frozen into its image in place of the port's own: the file system in front of the journal.
 
-1. The last JOURNAL_BYTES of the flash's storage are the journal's; LittleFS is made in what is in front of them.
+1. The first FILES_BYTES of the flash's storage are LittleFS's, room for two applications; the rest is the journal's.
 2. A flash is formatted only where its first sector is blank. The port's own start formats on any error, and with it the
    key of the device would go.
 """
@@ -8,14 +8,13 @@
 import rp2
 import vfs
 
-JOURNAL_BYTES = 655_360
+FILES_BYTES = 901_120
 _SECTOR = 4096
 
 
 def mount() -> None:
     """The file system at "/"; OSError, and a REPL without it, if it is damaged."""
-    size = (rp2.Flash().ioctl(4, 0) or 0) * _SECTOR - JOURNAL_BYTES
-    flash = rp2.Flash(start=0, len=size)
+    flash = rp2.Flash(start=0, len=FILES_BYTES)
     first = bytearray(_SECTOR)
     flash.readblocks(0, first)
     if first == b"\xff" * _SECTOR:

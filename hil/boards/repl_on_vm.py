@@ -1,0 +1,162 @@
+"""Runs in MicroPython's unix port and is a board: raw REPL on the standard streams, LittleFS in a file, hardware names.
+
+Arguments: file of the flash, its size, file with what lies in firmware flash, identity as JSON {platform, machine, version,
+unique_id}. Exit code 3: the board was reset; 4: it wants its boot loader.
+Protocol: MicroPython's reference manual, "Raw mode and raw-paste mode".
+"""
+
+import json
+import sys
+from collections import namedtuple
+
+import vfs
+
+_BLOCK = 4096
+_WINDOW = 256
+_BANNER = b"raw REPL; CTRL-B to exit\r\n>"
+_XIP = 0x10000000
+
+
+class Flash:
+    def __init__(self, path, size):
+        self._file = open(path, "r+b")
+        self._blocks = size // _BLOCK
+
+    def readblocks(self, block, buffer, offset=0):
+        self._file.seek(block * _BLOCK + offset)
+        self._file.readinto(buffer)
+
+    def writeblocks(self, block, data, offset=0):
+        self._file.seek(block * _BLOCK + offset)
+        self._file.write(data)
+
+    def ioctl(self, command, _argument):
+        return {4: self._blocks, 5: _BLOCK}.get(command, 0)
+
+
+class Machine:
+    def __init__(self, unique_id):
+        self._unique_id = unique_id
+
+    def unique_id(self):
+        return self._unique_id
+
+    def reset(self):
+        raise SystemExit(3)
+
+    def bootloader(self):
+        raise SystemExit(4)
+
+
+class Memory:
+    def __init__(self, firmware):
+        self._firmware = firmware
+
+    def bytearray_at(self, address, count):
+        self._firmware.seek(address - _XIP)
+        return bytearray(self._firmware.read(count))
+
+
+class System:
+    def __init__(self, identity):
+        made = namedtuple("implementation", ("name", "version", "_machine", "_mpy"))
+        version = tuple(identity["version"]) + ("",)
+        self.implementation = made("micropython", version, identity["machine"], sys.implementation._mpy)
+        self.platform = identity["platform"]
+
+    def __getattr__(self, name):
+        return getattr(sys, name)
+
+
+def mounted(flash):
+    vfs.umount("/")
+    try:
+        vfs.mount(flash, "/")
+    except OSError:
+        vfs.VfsLfs2.mkfs(flash)
+        vfs.mount(flash, "/")
+
+
+def say(data):
+    sys.stdout.buffer.write(data)
+
+
+def pasted(read):
+    """The source of a raw paste; None if it is not one."""
+    if read(2) != b"A\x01":
+        return None
+    say(b"R\x01" + _WINDOW.to_bytes(2, "little"))
+    source, left = bytearray(), _WINDOW
+    while True:
+        byte = read(1)
+        if not byte or byte == b"\x03":
+            return None
+        if byte == b"\x04":
+            say(b"\x04")
+            return source
+        source += byte
+        left -= 1
+        if not left:
+            say(b"\x01")
+            left = _WINDOW
+
+
+def run(source, names):
+    try:
+        exec(bytes(source), names)
+        say(b"\x04")
+    except SystemExit:
+        raise
+    except BaseException as error:
+        say(b"\x04")
+        sys.print_exception(error, sys.stdout)
+    say(b"\x04>")
+
+
+def raw(read):
+    """Until the board is back in the friendly mode or its line ends."""
+    say(_BANNER)
+    source, names = bytearray(), {"__name__": "__main__"}
+    while True:
+        byte = read(1)
+        if not byte or byte == b"\x02":
+            return
+        if byte == b"\x01":
+            source = bytearray()
+            say(_BANNER)
+        elif byte == b"\x03":
+            source = bytearray()
+        elif byte == b"\x05" and not source:
+            found = pasted(read)
+            if found is not None:
+                run(found, names)
+        elif byte == b"\x04" and not source:
+            say(b"OK\r\nMPY: soft reboot\r\n" + _BANNER)
+            names = {"__name__": "__main__"}
+        elif byte == b"\x04":
+            say(b"OK")
+            run(source, names)
+            source = bytearray()
+        else:
+            source += byte
+
+
+def main(path, size, firmware, identity):
+    read = sys.stdin.buffer.read
+    identity = json.loads(identity)
+    flash = Flash(path, int(size))
+    sys.modules["machine"] = Machine(bytes.fromhex(identity["unique_id"]))
+    sys.modules["uctypes"] = Memory(open(firmware, "rb"))
+    sys.modules["sys"] = System(identity)
+    mounted(flash)
+    say(b"MicroPython\r\n>>> ")
+    while True:
+        byte = read(1)
+        if not byte:
+            return
+        if byte == b"\x01":
+            raw(read)
+            say(b"\r\n>>> ")
+
+
+main(*sys.argv[1:])

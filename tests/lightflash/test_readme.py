@@ -1,0 +1,75 @@
+"""The README: its commands run, its table of boards is the boards, its list of files is what a build makes."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lightflash import board as boards
+from lightflash.build import RECORD
+from shelf import FILES, a_board, a_build, files_on, firmware_list, pins
+
+from tests.lightflash.building import signed
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "firmware/lightflash/README.md").read_text()
+BYTES_OF_A_DAY = 640 << 10  # the journal's: firmware/README.md
+
+
+COMMANDS = re.findall(r"^\./run flash (.*)$", README, re.MULTILINE)
+
+
+def ran(folder: Path, words: list[str]) -> None:
+    command = [sys.executable, "-m", "lightflash", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+
+
+def test_every_command_without_a_board_runs(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "firmware/device", tmp_path / "firmware/device")
+    commands = [words for words in map(shlex.split, COMMANDS) if words[0] != "write"]
+    assert len(commands) >= 4
+    for words in commands:
+        ran(tmp_path, words)
+
+
+def test_every_command_that_writes_runs_on_simulated_boards(tmp_path: Path, micropython: object) -> None:
+    kinds = ("esp32-s3", "rp2040-w")
+    shelf = [a_board(tmp_path / f"b{number}", kind, number) for number, kind in enumerate(kinds, start=1)]
+    for kind in kinds:
+        a_build(tmp_path / "build" / kind, kind)
+    shutil.copy(ROOT / "firmware/device/config.example.json", tmp_path / "n01.json")
+    firmware_list(tmp_path / "firmware.toml", pins(tmp_path, *kinds))
+    rows = [f"N{n:02},{board.model},{board.port}\n" for n, board in enumerate(shelf, start=1)]
+    (tmp_path / "list.csv").write_text("name,board,port\n" + "".join(rows))
+    commands = [words for words in map(shlex.split, COMMANDS) if words[0] == "write"]
+    assert len(commands) >= 4
+    with shelf[0], shelf[1]:
+        for words in commands:
+            ran(tmp_path, [str(shelf[0].port) if word == "/dev/ttyACM0" else word for word in words])
+    assert all(FILES.items() <= files_on(board).items() for board in shelf)
+
+
+def test_the_table_of_boards_is_what_the_boards_have() -> None:
+    rows = {}
+    for row in re.findall(
+        r"^\| ([a-z0-9-]+)(?: \([^)]*\))? \| (\d+) KiB \| ([^|]*) \| ([^|]*) \| (yes|no) \|$", README, re.M
+    ):
+        rows[row[0]] = row[1:]
+    assert set(rows) == set(boards.names())
+    for name, (files, journal, hours, updates) in rows.items():
+        board = boards.board(name)
+        assert int(files) << 10 == board.files.bytes
+        assert updates == ("yes" if board.slots == 2 else "no")
+        region = board.region("journal")
+        if region:
+            assert journal == f"{region.bytes >> 10} KiB"
+            assert hours == f"{region.bytes * 24 // BYTES_OF_A_DAY} h"
+
+
+def test_the_list_of_files_is_what_a_build_makes() -> None:
+    made = {path.split("/")[0] for path in signed("esp32-s3").outputs} | {RECORD}
+    table = README[README.index("| file in the build") : README.index("On the device lie")]
+    assert {name.rstrip("/") for name in re.findall(r"`([a-z.]+/?)`", table)} == made
