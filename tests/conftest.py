@@ -27,7 +27,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--ems-orders", type=int, default=10, help="orders of the latency test, in real time (100: a minute)"
     )
     parser.addoption("--every-vector", action="store_true", help="all published ECDSA vectors on the emulated chip too")
+    parser.addoption("--long", action="store_true", help="also what takes minutes: every mutant, every broken release")
     parser.addoption("--wycheproof", default="", help="testvectors_v1 of Project Wycheproof, to be run as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The mark of what runs with --long only."""
+    config.addinivalue_line("markers", "long: runs with --long only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is marked long, and says so."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="runs with --long"))
 
 
 @pytest.fixture

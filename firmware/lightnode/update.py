@@ -139,7 +139,7 @@ class Updates:
             return
         self._seen = digest
         manifest, reason = await self._judged(announcement)
-        if reason == update.NONE and self._download is not None:
+        if reason == update.NONE and manifest is not None and self._download is not None:
             if manifest.sequence <= self._download.manifest.sequence:
                 reason = update.SUPERSEDED
             else:
@@ -154,7 +154,7 @@ class Updates:
         await self._begin(announcement, manifest)
 
     async def _begin(self, announcement: bytes, manifest) -> None:  # type: ignore[no-untyped-def]
-        self._download = None
+        self._download = None  # type: ignore[assignment]
         target = 3 - (self._running or self._state.active or 2)
         try:
             if announcement != download.kept_offer(self._root):
@@ -225,12 +225,12 @@ class Updates:
         except OSError:
             await self._give_up(update.SPACE)
         else:
-            self._download = None
+            self._download = None  # type: ignore[assignment]
             self.restart = True
 
     async def _give_up(self, reason: int) -> None:
         manifest = self._download.manifest
-        self._download = None
+        self._download = None  # type: ignore[assignment]
         download.forget(self._root)
         await self._refuse(reason, manifest)
 

@@ -19,9 +19,9 @@ class Curve:
     double(x, y, z) and add(x, y, z, x2, y2) are its formulas: Jacobian points, z = 0 is infinity, (x2, y2) is affine.
     """
 
-    def __init__(
+    def __init__(  # type: ignore[no-untyped-def]
         self, name: str, p: int, n: int, a: int, b: int, g: tuple[int, int], columns: int, double, add
-    ) -> None:  # type: ignore[no-untyped-def]
+    ) -> None:
         """columns: of the base point's comb, see comb.py."""
         self.name = name
         self.p = p

@@ -21,7 +21,7 @@ def written(kind: int, values) -> bytes:  # type: ignore[no-untyped-def]
                 parts.append(0x1A)
                 parts.append(one)
         elif form in UNSIGNED:
-            parts.append(UNSIGNED[form][0])  # type: ignore[index]
+            parts.append(UNSIGNED[form][0])  # type: ignore[index, unused-ignore]
             parts.append(value)
         else:
             parts.append(_mark(form))  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import pytest
 from lightnode.errors import JournalError
 from lightnode.journal import Journal
+from lightnode.ring import SHORT, SHORT_BYTES, SLOT, Ring
 from lightwire import records
 
 from hil.flash import NorFlash
@@ -181,3 +182,15 @@ def test_4_squeezed_records_that_open_a_sector_are_differences_to_its_own_base()
             journal.append(made[-1])
     kept = list(opened(flash).after(0))
     assert kept == made[-len(kept) :] and len(kept) > 200
+
+
+def test_4_what_a_cut_left_half_written_is_struck_out_on_the_flash() -> None:
+    flash = NorFlash(8)
+    ring = Ring(flash, lambda: b"opening", lambda sector: None)
+    assert list(ring.mount()) == []
+    sector, slot = ring.append(SHORT, bytes(SHORT_BYTES))
+    flash.writeblocks(sector.number, b"\x01\x02\x03", (slot + 1) * SLOT)
+    found = [entry[1] for entry in Ring(flash, lambda: b"opening", lambda sector: None).mount()]
+    kind = bytearray(1)
+    flash.readblocks(sector.number, kind, (slot + 1) * SLOT)
+    assert found == [0, slot] and kind == b"\0"

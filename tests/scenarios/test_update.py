@@ -134,7 +134,10 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("broken", list(BROKEN))
+LONG = ("fails in its slot", "reads no meter", "signs wrongly")
+
+
+@pytest.mark.parametrize("broken", [pytest.param(b, marks=[pytest.mark.long] * (b in LONG)) for b in BROKEN])
 def test_a_broken_release_is_rolled_back_by_itself_with_a_signed_report(rig: Rig, broken: str) -> None:
     *change, reason = BROKEN[broken]
     rig.publisher.announce(rig.node.device, rig.made(11, source(*change)))

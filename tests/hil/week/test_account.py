@@ -85,7 +85,7 @@ def test_1_a_reading_that_is_not_stored_is_found(evidence: Evidence) -> None:
 
 
 def test_1_a_reading_that_was_stored_otherwise_is_found(evidence: Evidence) -> None:
-    changed(evidence, records.READING, power_w=10_001)
+    changed(evidence, records.READING, power_w=10_001, flags=0)
     found = wrong(evidence)
     assert any("otherwise than it was produced" in line for line in found)
     assert any("power_total is 10001, 10000 was offered" in line for line in found)
@@ -117,7 +117,7 @@ def test_2_two_readings_of_a_slot_are_found(evidence: Evidence) -> None:
     ],
 )
 def test_3_every_quantity_is_compared(evidence: Evidence, fields: dict[str, Any], found: str) -> None:
-    changed(evidence, records.READING, **fields)
+    changed(evidence, records.READING, flags=0, **fields)
     assert any(f"{found}" in line and "was offered" in line for line in wrong(evidence))
 
 
