@@ -20,6 +20,7 @@ from lightflash.compiled import Compiled, compiled, tool_versions
 from lightflash.errors import FlashError
 from lightflash.image import image
 from lightflash.key import Key
+from lightflash.nesting import shallow
 from lightflash.partition import partition_table
 from lightflash.release import Release, Terms, release
 from lightflash.sbom import sbom
@@ -137,7 +138,7 @@ def _read_record(folder: Path) -> Mapping[str, Any]:
     try:
         with path.open("rb") as file:
             data = file.read(_RECORD_MOST + 1)
-        record = json.loads(data) if len(data) <= _RECORD_MOST else None
+        record = json.loads(shallow(data)) if len(data) <= _RECORD_MOST else None
     except (OSError, ValueError, RecursionError) as error:
         raise wrong from error
     if not isinstance(record, dict) or record.get("format") != FORMAT or not _are_outputs(record.get("outputs")):

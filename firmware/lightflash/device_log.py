@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from lightflash.errors import FlashError
+from lightflash.nesting import shallow
 
 _STEP = "log"
 _LARGEST = 1 << 16
@@ -120,7 +121,7 @@ class DeviceLog:
 def _read(path: Path) -> Entry:
     try:
         with path.open("rb") as file:
-            document = json.loads(file.read(_LARGEST))
+            document = json.loads(shallow(file.read(_LARGEST)))
         entry = Entry(**document)
         texts = [value for key, value in asdict(entry).items() if key != "done"]
         if not all(isinstance(text, str) for text in texts) or not isinstance(entry.done or {}, dict):

@@ -16,6 +16,7 @@ from typing import Any
 
 from lightflash.errors import FlashError
 from lightflash.key import Key, is_public, is_signed
+from lightflash.nesting import shallow
 
 DOMAIN = b"lightnode-commissioning/1\n"
 YES_NO = "yes/no"
@@ -204,7 +205,7 @@ def _loaded(data: bytes) -> Mapping[str, Any]:
     if len(data) > _MOST_BYTES:
         raise _wrong("record", f"{len(data)} bytes", f"at most {_MOST_BYTES} bytes")
     try:
-        document = json.loads(data.decode("ascii"), object_pairs_hook=_once)
+        document = json.loads(shallow(data).decode("ascii"), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise FlashError("record", "it is not JSON in ASCII", "name the file that was written") from error
     if not isinstance(document, dict):
