@@ -16,6 +16,8 @@ from hil.boards import board as simulated
 from hil.boards.rom import CHIPS, Loader
 from tests.hil.boards.test_rom import loader_on_a_terminal
 
+pytestmark = pytest.mark.long
+
 MAC = bytes.fromhex("7cdfa1001122")
 SIZES = {2: 0x1F, 4: 0x2F, 8: 0x3F, 16: 0x4F}  # MiB to the header's fourth byte; its lower half is the speed
 

@@ -17,6 +17,8 @@ from shelf import FILES, NEW, NOTHING, OLD, a_board, files_on, firmware_file, pi
 
 from hil.boards.board import Board
 
+pytestmark = pytest.mark.long
+
 pytestmark = [pytest.mark.usefixtures("micropython"), pytest.mark.timeout(120)]
 EXAMPLE = Path(__file__).parents[2] / "firmware" / "device" / "config.example.json"
 KEPT = {"/kept.txt": b"of the board"}

@@ -58,17 +58,21 @@ async def day(model: str, fault: str, over_tcp: bool, powers_w: list[int]) -> tu
     return node, untold(node, [*struck, *after])
 
 
+ALWAYS = ("sdm630", "em340", "sunspec203")
+CASES = [pytest.param(m, marks=() if m in ALWAYS else (pytest.mark.long,)) for m in models()]
+
+
 @pytest.mark.parametrize(
     ("fault", "over_tcp"), [(f, False) for f in FAULTS] + [(f, True) for f in OVER_TCP],
     ids=[f"{f}-rtu" for f in FAULTS] + [f"{f}-tcp" for f in OVER_TCP],
 )  # fmt: skip
-@pytest.mark.parametrize("model", models())
+@pytest.mark.parametrize("model", CASES)
 def test_no_fault_of_a_meter_makes_a_false_value_without_a_flag(model: str, fault: str, over_tcp: bool) -> None:
     assert virtually(day(model, fault, over_tcp, CHANGING))[1] == []
 
 
 @pytest.mark.parametrize("fault", FALSIFYING)
-@pytest.mark.parametrize("model", models())
+@pytest.mark.parametrize("model", CASES)
 def test_nor_does_a_meter_that_lies_from_the_first_reading_of_a_new_device_on(model: str, fault: str) -> None:
     async def first_day() -> None:
         node = MeteredNode(model, over_tcp=False)
@@ -78,12 +82,12 @@ def test_nor_does_a_meter_that_lies_from_the_first_reading_of_a_new_device_on(mo
 
 
 @pytest.mark.parametrize("fault", ["sign_swap", "sign_swap~50"])
-@pytest.mark.parametrize("model", models())
+@pytest.mark.parametrize("model", CASES)
 def test_a_lost_sign_is_told_at_once_while_the_load_is_steady(model: str, fault: str) -> None:
     assert virtually(day(model, fault, False, STEADY))[1] == []
 
 
-@pytest.mark.parametrize("model", models())
+@pytest.mark.parametrize("model", CASES)
 def test_a_lost_sign_is_told_within_two_steps_of_the_register_while_the_load_changes(model: str) -> None:
     turning = [w if k % 2 else w // 3 for k, w in enumerate(CHANGING)]
     node, missed = virtually(day(model, "sign_swap", False, turning))

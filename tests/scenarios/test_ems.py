@@ -165,6 +165,7 @@ def test_an_order_reaches_the_ems_and_its_answer_the_customers_bundle(stand: Ben
     ems.close()
 
 
+@pytest.mark.long
 def test_a_silent_ems_is_an_alarm_at_the_node_and_a_record_in_the_store(stand: Bench, port: int) -> None:
     ems = over_tcp("127.0.0.1", port)
     ems.follow()
@@ -236,6 +237,7 @@ def flooded(port: int) -> Iterator[list[int]]:
             thread.join()
 
 
+@pytest.mark.long
 def test_a_flooded_ems_port_costs_no_slot(stand: Bench, port: int) -> None:
     with flooded(port) as sent:
         first = stand.conductor.now_ms + 4000

@@ -125,6 +125,7 @@ def test_an_order_stands_in_the_register_within_two_seconds(
     assert p99 <= BOUND_S
 
 
+@pytest.mark.long
 def test_a_flood_in_real_time_costs_no_slot(stand: tuple[RealTime, EnergyManager]) -> None:
     rig, ems = stand
     ems.close()

@@ -134,7 +134,7 @@ BROKEN = {
 }
 
 
-LONG = ("fails in its slot", "reads no meter", "signs wrongly")
+LONG = ("fails in its slot", "reaches no broker", "reads no meter", "signs wrongly")
 
 
 @pytest.mark.parametrize("broken", [pytest.param(b, marks=[pytest.mark.long] * (b in LONG)) for b in BROKEN])
@@ -154,6 +154,7 @@ def update_slots(reason: str) -> int:
     return (updates.TRIAL_MS if reason == "meter" else updates.BROKER_MS) // 4000 + 1
 
 
+@pytest.mark.long
 def test_a_loss_of_power_at_any_time_of_the_download_only_delays_it(rig: Rig) -> None:
     changed = {f"lightnode/extra_{n}.py": f"WORDS = {list(range(n, n + 400))!r}\n" for n in range(8)}
     found = rig.made(11, changed)
@@ -169,6 +170,7 @@ def test_a_loss_of_power_at_any_time_of_the_download_only_delays_it(rig: Rig) ->
     rig.check_readings()
 
 
+@pytest.mark.long
 def test_a_release_damaged_on_flash_gives_way_at_the_next_start_and_comes_again(rig: Rig) -> None:
     found = rig.made(11, source("lightnode/__init__.py", "0.1.0", "0.1.11"))
     rig.publisher.announce(rig.node.device, found)

@@ -11,6 +11,7 @@ from hil.week.schedule import HEAVY, LIGHT
 pytestmark = pytest.mark.timeout(600)
 
 
+@pytest.mark.long
 def test_four_hours_of_every_fault_lose_nothing_and_tell_every_slot(
     tmp_path: Path, mosquitto: list[str], micropython: object, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from hil.boards.rom import CHIPS, Loader, Slip, framed
 
+pytestmark = pytest.mark.long
+
 MAC = bytes.fromhex("7cdfa1001122")
 CONTENT = bytes((i * i >> 3) & 0xFF for i in range(30_000))
 SYNC = bytes.fromhex("00082400 00000000 07071220") + b"\x55" * 32
