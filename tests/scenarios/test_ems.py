@@ -179,6 +179,7 @@ def test_a_silent_ems_is_an_alarm_at_the_node_and_a_record_in_the_store(stand: B
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.long
 def test_without_a_link_and_over_a_restart_the_window_ends_when_it_should(stand: Bench, port: int) -> None:
     ems = over_tcp("127.0.0.1", port)
     id = order(stand)

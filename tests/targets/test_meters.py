@@ -130,6 +130,7 @@ class Moving:
         return {*earlier, *(p for at, p in self.offered if began_ms - 2 < at <= ended_ms + 2)}
 
 
+@pytest.mark.long
 @pytest.mark.needs("network", "asyncio", "uart")
 @pytest.mark.parametrize("over_tcp", [False, True], ids=["rtu", "tcp"])
 @pytest.mark.parametrize(
