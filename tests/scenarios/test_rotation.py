@@ -23,6 +23,7 @@ def said(node: VirtualNode, command: str, nonce: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.long
 def test_a_rotation_in_an_outage_loses_nothing_and_every_record_has_the_seal_of_its_key(
     tmp_path: Path, mosquitto: list[str], micropython: object
 ) -> None:

@@ -98,6 +98,7 @@ def console(bench: Bench) -> Iterator[Console]:
     made.close()
 
 
+@pytest.mark.long
 def test_its_health_reaches_the_back_end_in_the_statement_of_its_quarter_hour(bench: Bench) -> None:
     bench.warm_up()
     while bench.conductor.now_ms < QUARTER_MS + 8_000:
@@ -127,6 +128,7 @@ def test_the_installer_sees_meter_key_and_network_while_the_node_works(console: 
     assert "0.000 start cause=power" in console.say("log", "connected value=True")
 
 
+@pytest.mark.long
 def test_who_does_not_read_the_console_delays_no_slot(console: Console) -> None:
     console.say("version", "python")
     before = console.bench.facts[POD]["produced"]
@@ -161,6 +163,7 @@ def test_a_restart_by_command_is_reported_by_the_next_start(console: Console) ->
     assert errors == "lightnode: to be started again: command, console: asked for on the console\n"
 
 
+@pytest.mark.long
 def test_no_secret_is_shown_logged_or_kept_outside_its_own_file(console: Console) -> None:
     node = console.bench.nodes[POD]
     secret = (node.folder / "device.key").read_bytes()[3:35]

@@ -185,6 +185,7 @@ def test_a_release_damaged_on_flash_gives_way_at_the_next_start_and_comes_again(
     rig.check_readings()
 
 
+@pytest.mark.long
 def test_what_must_not_be_taken_is_refused_over_the_wire_and_reported(rig: Rig) -> None:
     stranger = Key(b"\x22" * 32)
     good = rig.made(11)
