@@ -42,7 +42,8 @@ _SETPOINTS_KEPT = 16
 class Journal:
     """`seq`, `boot`, `acked`: last used, this start's, last acknowledged. `command`: highest accepted. `head`: digest of the
     last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time.
-    `named`: (first, last) seq of the last gap for overrun. `last_reading_ms`: up to and with this slot each one is told."""
+    `named`: (first, last) seq of the last gap for overrun, `named_by`: its seq. `last_reading_ms`: up to and with this slot
+    each one is told."""
 
     def __init__(self, flash, device: bytes = bytes(8), generation: int = 1, vt_ratio: int = 1) -> None:  # type: ignore[no-untyped-def]
         """flash: MicroPython's block-device protocol. JournalError if it is too small or of another block size."""
@@ -63,6 +64,7 @@ class Journal:
         self._setpoints: list[list] = []  # type: ignore[type-arg]
         self._dropped: list[tuple[int, int, int, int]] = []
         self.named = (0, 0)
+        self.named_by = 0
         self._lost_from_ms = 0
         self._last: records.Reading | None = None
         self._base = Base(0, generation, 0, 0, 0, 0, vt_ratio)
@@ -242,7 +244,7 @@ class Journal:
             if len(self.decided) > 4 * _SETPOINTS_KEPT:
                 del self.decided[min(self.decided, key=lambda digest: self.decided[digest])]
         elif isinstance(record, records.Gap) and record.cause == records.CAUSE_OVERRUN:
-            self.named = record.first_seq, record.last_seq
+            self.named, self.named_by = (record.first_seq, record.last_seq), record.seq
 
     def _note_time(self, time_ms: int, flags: int) -> None:
         if not flags & records.UNTRUSTED_CLOCK:

@@ -2,7 +2,7 @@
 
 1. A slot gives one reading or none; none is never a value. Trust that comes while the meter answers counts from the next.
 2. Slots without a reading are collected and named by one Gap when the meter answers again or the quarter-hour ends;
-   slots that passed while nobody looked are named as lost by the clock.
+   slots that passed while nobody looked are named as lost by the clock, before anything that came later.
 3. The first trusted instant of a boot is written as ClockLink if records were made before it. Before it everything that
    has no reading until then is named: the time since the last reading of an earlier boot as loss of power, the slots whose
    meter did not answer, and what a full journal has dropped before its time was known.
@@ -72,6 +72,8 @@ class Sampler:
         except MeterError as error:
             self.answer = str(error)
             self.meter_errors += 1
+            if self._open is not None and self._open[0] == records.CAUSE_CLOCK:
+                await self._name(mark)
             self._begin_gap(records.CAUSE_METER, mark)
             return
         self.answer = found

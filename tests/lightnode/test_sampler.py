@@ -71,6 +71,20 @@ def test_2_slots_that_passed_while_nobody_looked_are_named() -> None:
     asyncio.run(made.slots(1))
     (gap,) = made.kept(records.GAP)
     assert (gap.cause, gap.slots, gap.end_ms) == (records.CAUSE_CLOCK, 4, made.kept(records.READING)[-1].time_ms)
+    assert [r.KIND for r in made.kept()][-3:] == [records.READING, records.GAP, records.READING]
+
+
+def test_2_slots_that_a_long_cycle_took_and_slots_of_a_silent_meter_have_a_gap_each() -> None:
+    made = node()
+    asyncio.run(made.slots(1))
+    made.source.now += 21_000
+    made.meter.silent = True
+    asyncio.run(made.slots(2))
+    made.meter.silent = False
+    asyncio.run(made.slots(1))
+    gaps = [(g.cause, g.slots) for g in made.kept(records.GAP)]
+    assert gaps == [(records.CAUSE_CLOCK, 4), (records.CAUSE_METER, 2)]
+    assert [r.KIND for r in made.kept()][-4:] == [records.READING, records.GAP, records.GAP, records.READING]
 
 
 def test_3_before_trust_readings_say_so_and_a_link_maps_their_boot() -> None:
