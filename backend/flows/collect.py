@@ -6,7 +6,9 @@
 3. A statement becomes a leaf of the tree of readings when the records of its range are there and give its root.
 4. A light node that has gone is a finding, once, until it says that it is there again. Its word is not signed: no evidence.
 5. What is refused is counted and kept as a finding; it never stops the rest. So is an energy manager that failed.
-6. Alarms that a light node counts in its diagnostics are a finding when they have become more.
+6. The first word of an energy manager about a set-point is its execution, as the light node signed it, unless an agent has
+   answered. That it could not be reached is the node's word, a finding only.
+7. Alarms that a light node counts in its diagnostics are a finding when they have become more.
 """
 
 from collections.abc import Callable
@@ -171,8 +173,8 @@ class Collect:
                 )
             return
         state = self._devices[device]
-        if record.KIND == records.EMS_REPORT and record.state == records.FAILED:
-            self._store.add_finding(self._now_ms(), _ems_failed(record))
+        if record.KIND == records.EMS_REPORT:
+            self._ems_report(record, sealed)
         if record.KIND == records.DIAGNOSTICS and (new := _new_alarms(state, record)):
             self._store.add_finding(self._now_ms(), _alarmed(record, new))
         self._place(record)
@@ -232,7 +234,7 @@ class Collect:
             raise Refused(f"{device.hex()}: decision without its set-point: {error}") from error
         if digest != record.digest:
             raise Refused(f"{device.hex()}: decision about another set-point than the one it carries")
-        if self._store.answer_setpoint(record.setpoint, "decision", sealed):
+        if self._store.answer_setpoint(record.setpoint, device, "decision", sealed):
             self._trees.append(records.TREE_SETPOINTS, sealed)
         elif record.outcome == records.REFUSED:
             self._store.add_finding(
@@ -243,7 +245,17 @@ class Collect:
         record = open_verified(sealed, self._deployment, self._signers, "agent", "agent")
         if record.device != device or record.KIND != records.EXECUTION:
             raise Refused(f"{device.hex()}: no execution for this device")
-        if self._store.answer_setpoint(record.setpoint, "execution", sealed):
+        self._carried_out(record, sealed)
+
+    def _ems_report(self, report: records.EmsReport, sealed: bytes) -> None:
+        """Rules 5 and 6."""
+        if report.state == records.FAILED:
+            self._store.add_finding(self._now_ms(), _ems_failed(report))
+        if (report.state, report.reason) != (records.FAILED, decision.EMS_UNREACHABLE):
+            self._carried_out(report, sealed)
+
+    def _carried_out(self, answer: records.Execution | records.EmsReport, sealed: bytes) -> None:
+        if self._store.answer_setpoint(answer.setpoint, answer.device, "execution", sealed):
             self._trees.append(records.TREE_SETPOINTS, sealed)
 
 

@@ -123,11 +123,11 @@ def test_a_receipt_that_does_not_come_is_an_alarm_in_its_diagnostics_and_a_findi
     late = {POD: {"receipt_late_s": 900}}
     with Bench(tmp_path, pods=[POD], start_ms=START_MS, node_settings=late) as bench:
 
-        def without_a_chain(utc_ms: int) -> dict[str, object]:
-            bench.backend.step(utc_ms)
+        def without_receipts(utc_ms: int) -> dict[str, object]:
+            bench.backend.collect.deliver(utc_ms)
             return {}
 
-        bench.step_backend = without_a_chain
+        bench.step_backend = without_receipts
         bench.warm_up()
         while bench.conductor.now_ms < QUARTER_MS + 1_800_000 + 8_000:
             bench.tick()

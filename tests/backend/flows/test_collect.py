@@ -126,7 +126,7 @@ def told(node: Node, boot_alarms: list[tuple[int, int]]) -> list[bytes]:
     return made
 
 
-def test_6_alarms_of_a_light_node_are_a_finding_when_they_are_more_over_a_restart_of_the_back_end(
+def test_7_alarms_of_a_light_node_are_a_finding_when_they_are_more_over_a_restart_of_the_back_end(
     tmp_path: Path,
 ) -> None:
     messages = told(Node(), [(1, 0), (1, 2), (1, 2), (1, 3), (2, 0), (2, 1)])
