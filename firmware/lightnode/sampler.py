@@ -51,6 +51,7 @@ class Sampler:
         self.missed = 0
         self.meter_errors = 0
         self.answer: object = None  # of the last slot: the meter's quantities, or why there are none
+        self.in_doubt = True  # whether the last reading is SUSPECT
 
     async def slot(self, mark: int) -> None:
         """Does one slot; mark in monotonic ms."""
@@ -86,7 +87,8 @@ class Sampler:
             last, self._earlier = self._earlier, None
             since = min(last.time_ms - self._clock.utc_of(0), mark) if self._clock.trusted else mark - _DAY_MS
             self._watch.remember(plausible.Point(since, last.import_wh, last.export_wh))
-        flags = records.SUSPECT if self._watch.is_suspect(mark, found) else 0
+        self.in_doubt = self._watch.is_suspect(mark, found)
+        flags = records.SUSPECT if self.in_doubt else 0
         if self._watch.was_reset:
             flags |= records.REGISTER_RESET
         return flags | records.RETRIED if self._master.retried else flags

@@ -225,3 +225,16 @@ def test_3_a_reboot_after_an_outage_longer_than_the_ring_still_names_the_time_wi
     asyncio.run(made.slots(1))
     gaps = [g for g in made.kept(records.GAP) if g.cause == records.CAUSE_POWER]
     assert [(g.start_ms, g.end_ms) for g in gaps] == [(START + 3 * 4000, START + 900 * 4000)]
+
+
+def test_4_the_installer_sees_whether_the_meter_is_still_in_doubt() -> None:
+    made = Node()
+    made.trust(START)
+    made.meter.counts = True
+    asyncio.run(made.slots(1))
+    assert made.sampler.in_doubt
+    asyncio.run(made.slots(30))
+    assert not made.sampler.in_doubt
+    made.meter.power, made.meter.reactive = -made.meter.power, -made.meter.reactive
+    asyncio.run(made.slots(1))
+    assert made.sampler.in_doubt

@@ -153,6 +153,7 @@ def test_the_installer_sees_meter_key_and_network_while_the_node_works(console: 
     line = next(row for row in console.say("meter json", "}}").splitlines() if "command" in row)
     found = json.loads(line)
     assert 45_000 < found["answer"]["power_w"] < 55_000 and found["answer"]["voltage_l1_mv"] > 200_000
+    assert isinstance(found["answer"]["suspect"], bool)
     network = console.say("network", "utc_ms")
     assert "broker: 127.0.0.1:" in network and "connected: True" in network
     assert "no such command, try help" in console.say("x" * 30, "help")
