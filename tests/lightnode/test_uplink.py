@@ -127,9 +127,9 @@ def test_1_what_is_sent_are_the_sealed_records_in_order(node: Node) -> None:
     made, sent = uplink(node), []
 
     class Session:
-        in_flight: set[int] = set()
+        in_flight: dict[int, int] = {}
 
-        async def publish(self, topic: str, payload: bytes) -> None:
+        async def publish(self, topic: str, payload: bytes, *_again: int) -> None:
             sent.append((topic, payload))
 
     async def drain() -> None:
