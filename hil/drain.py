@@ -2,8 +2,9 @@
 
 1. The outage: the firmware's sampler, recorder and journal live through it on CPython, with the node's own key and as fast as
    they can. The journal that they leave is the node's.
-2. The drain: the node in the VM (started by hil.launcher), broker and back end are real, and a slot is 4 s of wall time (less with `speed`): the meter
-   is read, the reading kept and signed, and beside it the backlog is sent. PUBACKs are kept back on the way.
+2. The drain: the node in the VM (started by hil.launcher), broker and back end are real, and a slot is 4 s of wall time, less
+   with `speed`: the meter is read, the reading kept and signed, and beside it the backlog is sent. PUBACKs are kept back on
+   the way.
 3. What it was like is seen from the outside: the order of arrival at the back end, what is stored, how long each slot took,
    and the memory of the node's process.
 """

@@ -8,8 +8,9 @@ data, offset), ioctl(4) = number of blocks, ioctl(5) = their size (4096), ioctl(
    body over at most 16 slots. The CRC starts from the lap, so nothing of an earlier lap is ever taken for an entry.
 3. The sector with the highest lap is the head. A new one: the old header is retired, the sector erased, the header written.
 4. Mount: every cell is read once, and what was valid then is remembered, since a cell that a cut has half written may read
-   otherwise the next time. A head without a valid entry is given up and erased again. What a cut left half written in it
-   is struck out for good, and writing goes on behind everything that the cut may have touched.
+   otherwise the next time. A head without a valid entry is given up and erased again. The slot behind everything that a cut
+   may have touched is struck out, then what the cut left half written; writing goes on behind them. So no two mounts begin
+   to write at the same slot, even if what the first of them began is not to be seen.
 """
 
 import binascii
@@ -90,7 +91,7 @@ class Ring:
                 self.sectors.pop()
                 self._slot = SLOTS
         if walk is not None and walk.found:
-            for slot in walk.torn:
+            for slot in walk.struck():
                 self._flash.writeblocks(self.sectors[-1].number, b"\x00", slot * SLOT)
 
     def append(self, kind: int, body: bytes) -> tuple[Sector, int]:
@@ -224,7 +225,7 @@ class _Walk:
         self._lap = lap
         self._touched = begin
         self.found = 0
-        self.torn: list[int] = []
+        self._torn: list[int] = []
 
     def entries(self):  # type: ignore[no-untyped-def]
         """(slot, kind, body) of each valid entry."""
@@ -234,7 +235,7 @@ class _Walk:
             if found is None:
                 if data[slot * SLOT : (slot + 1) * SLOT] != _BLANK:
                     if data[slot * SLOT]:
-                        self.torn.append(slot)
+                        self._torn.append(slot)
                     self._touched = max(self._touched, slot + _claimed(data, slot))
                 slot += 1
             else:
@@ -242,6 +243,10 @@ class _Walk:
                 yield slot, found[0], found[1]
                 slot += found[2]
                 self._touched = max(self._touched, slot)
+
+    def struck(self) -> list[int]:
+        """The slots to be struck out, in this order: what they say of how far a cut reached goes with them."""
+        return [self._touched][: SLOTS - self._touched] + self._torn
 
     def free_slot(self) -> int:
         """The first slot that no cut can have touched: one behind the last written, or behind what a torn entry claims."""

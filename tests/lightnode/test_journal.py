@@ -5,10 +5,10 @@ import copy
 import pytest
 from lightnode.errors import JournalError
 from lightnode.journal import Journal
-from lightnode.ring import SHORT, SHORT_BYTES, SLOT, Ring
+from lightnode.ring import SHORT, SHORT_BYTES, SLOT, SLOTS, Ring
 from lightwire import envelope, records
 
-from hil.flash import SECTOR, CutRecorder, NorFlash
+from hil.flash import SECTOR, CutRecorder, NorFlash, PowerCut
 
 DEVICE = b"12345678"
 INCARNATION = b"i" * 8
@@ -291,6 +291,51 @@ def test_3_the_lap_of_a_header_that_was_cut_does_not_count(written: int) -> None
     journal = opened(flash)
     made += fill(journal, 300)
     assert list(opened(flash).after(0)) == made
+
+
+class Chance:
+    """How weak cells read: as they were meant (0) or otherwise (255)."""
+
+    def __init__(self) -> None:
+        self.bits = 0
+
+    def getrandbits(self, _count: int) -> int:
+        return self.bits
+
+    def random(self) -> float:
+        return 0.5
+
+
+def test_3_a_record_in_weak_cells_is_written_again_though_power_fails_behind_a_carried_set_point() -> None:
+    flash, chance = NorFlash(8), Chance()
+    flash._random = chance  # type: ignore[assignment]
+    journal = opened(flash)
+    journal.accept(7, START_MS + 10**9, set_point(7))
+    slot = 0
+    while journal._ring._slot != SLOTS or slot < 100:
+        journal.append(reading(journal, slot))
+        slot += 1
+    last, at = reading(journal, slot - 1)._replace(seq=journal.seq), journal._ring.sectors[-1].number
+    flash._weak[at * SECTOR + SLOTS * SLOT - 1] = 1
+    flash.left = 8 + 16 + 124 + 8 * SLOT + 5  # header and set-point of the next sector, then something
+    with pytest.raises(PowerCut):
+        opened(flash)
+    flash.left = None
+    assert opened(flash).find(last.seq) == last
+    chance.bits = 255
+    assert opened(flash).find(last.seq) == last
+
+
+def test_4_no_two_mounts_begin_to_write_at_the_same_slot() -> None:
+    """The first byte that one of them wrote may be half written, and read as blank by the next."""
+    flash = NorFlash(8)
+    fill(opened(flash), 40)
+    begun = []
+    for _ in range(4):
+        ring = Ring(flash, lambda: b"opening", lambda sector: None)
+        assert list(ring.mount())
+        begun.append(ring._slot)
+    assert begun == sorted(set(begun))
 
 
 @pytest.mark.parametrize("length", [b"\xff\xff", b"\x00\xff", b"\x7f\x00"])
