@@ -26,7 +26,8 @@ def collect() -> None:
 def pack_heap(on: bool, every_bytes: int = 1024) -> None:
     """While a node is made: collects often, so that what stays lies together and leaves no holes.
 
-    every_bytes: seldom enough where much is looked at and little stays, as when a full journal is mounted. Every number that is computed later looks for its place behind them: a signature costs a seventh less without holes.
+    Every number that is computed later looks for its place behind them: a signature costs a seventh less without holes.
+    every_bytes: more where much is looked at and little stays, as when a full journal is mounted.
     """
     if SCARCE:
         gc.collect()

@@ -15,6 +15,7 @@ from typing import Any
 from hil.faults.services import Crashed
 from hil.output import own
 from hil.runtime import micropython_command, mosquitto_command
+from hil.turns import short_turns
 from hil.week.account import Claim, Evidence, account
 from hil.week.run import POD, Plan, Week
 from hil.week.schedule import SLOT_MS, shortest_hours
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     plan = _plan(options)
     micropython_command(), mosquitto_command()
     own(options.out, "week", _LEFT)
+    short_turns()
     threading.excepthook = _only_unplanned(threading.excepthook)
     began = time.monotonic()
     found, claims = _live(plan)
