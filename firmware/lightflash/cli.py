@@ -17,6 +17,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "from the sources to an image with its release, bill of material and record",
     ),
     "write": ("lightflash.commands.write", "boards on cables get firmware, application and settings, all at once"),
+    "status": ("lightflash.commands.status", "says how a device on a cable is"),
+    "console": ("lightflash.commands.console", "the device's console at this terminal"),
     "key": ("lightflash.commands.key", "makes a signing key of releases or of a kit"),
     "config": ("lightflash.commands.config", "checks a device's settings file before it is written"),
 }

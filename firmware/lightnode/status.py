@@ -79,6 +79,7 @@ class Status:
         return {
             "device": self._key.device.hex(),
             "generation": self._key.generation,
+            "public_key": self._key.public.hex(),
             "key_sha256": hashlib.sha256(self._key.public).digest().hex(),
             "certificate_sha256": keys.fingerprint(self._value("broker.cert")).hex(),
         }
