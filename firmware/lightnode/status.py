@@ -80,6 +80,7 @@ class Status:
             "device": self._key.device.hex(),
             "generation": self._key.generation,
             "key_sha256": hashlib.sha256(self._key.public).digest().hex(),
+            "tls_key_sha256": keys.tls_fingerprint(self._value("broker.key")).hex(),
             "certificate_sha256": keys.fingerprint(self._value("broker.cert")).hex(),
         }
 
