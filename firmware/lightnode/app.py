@@ -18,7 +18,7 @@ import asyncio
 import json
 import sys
 
-from lightwire import envelope, records
+from lightwire import records
 
 from . import board as boards
 from . import keys, meter_line, reason, settings, slices, uplink
@@ -245,21 +245,6 @@ def _print_reading(reading: records.Reading) -> None:
     )
 
 
-def enrol(config: settings.Settings, board, nonce: bytes, to_rotate: bool = False) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """The device introduces its present key; makes the first if there is none, the next one if it is to rotate."""
-    folder = config.value("state_dir")
-    key = keys.rotate(folder, board.random) if to_rotate else keys.open_key(folder, board.random)
-    fingerprint = keys.fingerprint(config.value("broker.cert"))
-    enrolment, signer = keys.introduce(key, fingerprint, nonce, board.SystemClock().monotonic_ms())
-    sealed = envelope.seal(enrolment, config.value("deployment"), signer.sign, signer.algorithm)
-    return {
-        "device": key.device.hex(),
-        "generation": key.generation,
-        "public_key": key.public.hex(),
-        "enrolment": sealed.hex(),
-    }
-
-
 def _run(config: settings.Settings, board, console: bool) -> None:  # type: ignore[no-untyped-def]
     try:
         pack_heap(True)
@@ -279,6 +264,8 @@ def main(arguments: list[str]) -> int:
             return 0
         if len(arguments) == 3 and arguments[1] in ("enrol", "rotate") and _is_nonce(arguments[2]):
             nonce, to_rotate = bytes.fromhex(arguments[2]), arguments[1] == "rotate"
+            from .enrolment import enrol  # once in a device's life: a running node spares its memory
+
             print(json.dumps(enrol(settings.load(arguments[0]), boards.load(), nonce, to_rotate)))
             return 0
     except Reset as reset:

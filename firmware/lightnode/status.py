@@ -83,6 +83,7 @@ class Status:
             "generation": self._key.generation,
             "public_key": self._key.public.hex(),
             "key_sha256": hashlib.sha256(self._key.public).digest().hex(),
+            "tls_key_sha256": keys.tls_fingerprint(self._value("broker.key")).hex(),
             "certificate_sha256": keys.fingerprint(self._value("broker.cert")).hex(),
         }
 
