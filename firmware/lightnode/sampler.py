@@ -56,6 +56,7 @@ class Sampler:
     async def slot(self, mark: int) -> None:
         """Does one slot; mark in monotonic ms."""
         if mark < self.paused_ms:
+            self._clock.begin_slot(mark)
             return
         if self._first_mark is None:
             await self._recorder.ready()
