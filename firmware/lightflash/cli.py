@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "write": ("lightflash.commands.write", "boards on cables get firmware, application and settings, all at once"),
     "enrol": ("lightflash.commands.enrol", "a device on a cable makes its keys and gets settings and certificate"),
     "sync": ("lightflash.commands.sync", "what enrolled devices said goes into the operator's register"),
+    "status": ("lightflash.commands.status", "says how a device on a cable is"),
+    "console": ("lightflash.commands.console", "the device's console at this terminal"),
     "key": ("lightflash.commands.key", "makes a signing key of releases or of a kit"),
     "config": ("lightflash.commands.config", "checks a device's settings file before it is written"),
 }

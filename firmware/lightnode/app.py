@@ -43,6 +43,10 @@ _CONDUCTED_PATIENCE = 20  # a conducted slot waits for us: a busy computer must 
 WATCHDOG_MS = 3 * SLOT_MS
 SAMPLER_SILENT_MS = 6000  # the supervisor's reason says more than the watchdog's, so it comes first
 _TAIL_BYTES = 512
+_SERVICES = (  # name, what it does, what it wants; see service.py
+    ("rotate", "makes the next key and shows its statement", "NONCE"),
+    ("rollback", "lets the release before run again", "SEQUENCE"),
+)
 _LOGGED = ("trusted", "connected", "alarms", "times_refused", "refused")  # counts whose changes are events
 
 
@@ -57,6 +61,7 @@ class Node:
         if missing:
             raise NodeError(missing + " cannot be read")
         self._board = board
+        self._config = config
         self._folder = value("state_dir")
         self._real = board.SystemClock()
         self._reason = reason.decode(board.last_reason(self._folder), board.reset_cause())
@@ -85,7 +90,9 @@ class Node:
             self._recorder, self._clock, self._reason, self._facts, board.largest_block_bytes, self._reported
         )
         self._logged: dict[str, object] = {}
-        self._status = Status(config, board, self._key, self._sampler, self._clock, self._log, self._facts)
+        self._status = Status(
+            config, board, self._key, self._sampler, self._clock, self._log, self._facts, self._updates
+        )
         board.open_network(value)
         self._tasks: list[tuple[int, str, object, int]] = [
             (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS),
@@ -163,7 +170,18 @@ class Node:
             watchdog.release()
 
     async def _converse(self, _alive) -> None:  # type: ignore[no-untyped-def]
-        await Console(self._board.open_console(), self._status.commands()).run()
+        commands: dict[str, object] = {name: (what, self._service(name), word) for name, what, word in _SERVICES}
+        commands.update(self._status.commands())
+        await Console(self._board.open_console(), commands).run()
+
+    def _service(self, name: str):  # type: ignore[no-untyped-def]
+        async def run(word: str) -> dict[str, object]:
+            from .service import Service  # a node that no technician works on spares its memory
+
+            made = Service(self._config, self._board, self._key, self._journal, self._clock, self._updates)
+            return await getattr(made, name)(word)  # type: ignore[no-any-return]
+
+        return run
 
     def _log_changes(self, facts: dict[str, object]) -> None:
         answer = self._sampler.answer

@@ -12,24 +12,28 @@ from lightflash.build import RECORD
 from shelf import FILES, a_board, a_build, files_on, firmware_list, pins
 
 from tests.lightflash.building import signed
+from tests.lightflash.consoles import console
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "firmware/lightflash/README.md").read_text()
 BYTES_OF_A_DAY = 640 << 10  # the journal's: firmware/README.md
 
 
+TALKING = ("status", "console")
 COMMANDS = re.findall(r"^\./run flash (.*)$", README, re.MULTILINE)
 
 
 def ran(folder: Path, words: list[str]) -> None:
     command = [sys.executable, "-m", "lightflash", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, (words, done.stdout, done.stderr)
 
 
 def test_every_command_without_a_board_runs(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "firmware/device", tmp_path / "firmware/device")
-    commands = [words for words in map(shlex.split, COMMANDS) if words[0] != "write"]
+    commands = [words for words in map(shlex.split, COMMANDS) if words[0] not in ("write", *TALKING)]
     assert len(commands) >= 4
     for words in commands:
         ran(tmp_path, words)
@@ -50,6 +54,14 @@ def test_every_command_that_writes_runs_on_simulated_boards(tmp_path: Path, micr
         for words in commands:
             ran(tmp_path, [str(shelf[0].port) if word == "/dev/ttyACM0" else word for word in words])
     assert all(FILES.items() <= files_on(board).items() for board in shelf)
+
+
+def test_every_command_that_talks_to_a_device_runs(tmp_path: Path) -> None:
+    commands = [words for words in map(shlex.split, COMMANDS) if words[0] in TALKING]
+    assert {words[0] for words in commands} == set(TALKING)
+    with console(tmp_path) as port:
+        for words in commands:
+            ran(tmp_path, [port if word == "/dev/ttyACM0" else word for word in words])
 
 
 def test_the_table_of_boards_is_what_the_boards_have() -> None:
