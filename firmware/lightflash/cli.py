@@ -21,6 +21,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "sync": ("lightflash.commands.sync", "what enrolled devices said goes into the operator's register"),
     "status": ("lightflash.commands.status", "says how a device on a cable is"),
     "console": ("lightflash.commands.console", "the device's console at this terminal"),
+    "update": ("lightflash.commands.update", "brings a signed release to a device, over its broker or its cable"),
+    "rollback": ("lightflash.commands.rollback", "lets the release before run again"),
+    "rotate-key": ("lightflash.commands.rotate_key", "the device makes its next signing key"),
+    "factory-reset": ("lightflash.commands.factory_reset", "nothing of the site stays on the device, its keys do"),
     "key": ("lightflash.commands.key", "makes a signing key of releases or of a kit"),
     "config": ("lightflash.commands.config", "checks a device's settings file before it is written"),
 }
