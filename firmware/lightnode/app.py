@@ -85,7 +85,9 @@ class Node:
             self._recorder, self._clock, self._reason, self._facts, board.largest_block_bytes, self._reported
         )
         self._logged: dict[str, object] = {}
-        self._status = Status(config, board, self._key, self._sampler, self._clock, self._log, self._facts)
+        self._status = Status(
+            config, board, self._key, self._sampler, self._clock, self._log, self._facts, self._journal
+        )
         board.open_network(value)
         self._tasks: list[tuple[int, str, object, int]] = [
             (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS),
