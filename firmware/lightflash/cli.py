@@ -19,6 +19,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "write": ("lightflash.commands.write", "boards on cables get firmware, application and settings, all at once"),
     "status": ("lightflash.commands.status", "says how a device on a cable is"),
     "console": ("lightflash.commands.console", "the device's console at this terminal"),
+    "verify": ("lightflash.commands.verify", "checks a device in service against its limits: meter to set-point"),
+    "record": ("lightflash.commands.record", "the signed record of a commissioning, as file, page and PDF; checks one"),
+    "label": ("lightflash.commands.label", "the label of a device, with its QR code"),
     "key": ("lightflash.commands.key", "makes a signing key of releases or of a kit"),
     "config": ("lightflash.commands.config", "checks a device's settings file before it is written"),
 }
