@@ -32,9 +32,10 @@ class Register:
         self._log_key = log_key
         self._deployment, self._operator = identity
 
-    def approve(self, sealed: bytes, nonce: bytes, role: str, pod: str, tls_fingerprint: bytes, now_ms: int) -> Party:
+    def approve(self, sealed: bytes, nonce: bytes, role: str, pod: str, now_ms: int) -> Party:
         """Registers a key of a node or agent: the first one, introduced by itself, or the next one after a rotation,
-        introduced by the registered key before it. Rejected with the reason."""
+        introduced by the registered key before it. The fingerprint of its TLS key is registered with it, as the statement has
+        it: nobody can pair another. Rejected with the reason."""
         try:
             claimed = envelope.peek(sealed)
             if not isinstance(claimed, records.Enrolment):
@@ -51,7 +52,7 @@ class Register:
         action = records.APPROVE if before is None else records.ROTATE
         entry = records.RegistryEntry(
             self._operator, os.urandom(16), action, enrolment.device, enrolment.generation, enrolment.algorithm,
-            enrolment.public_key, tls_fingerprint, now_ms, now_ms + VALID_MS,
+            enrolment.public_key, enrolment.tls_fingerprint, now_ms, now_ms + VALID_MS,
             envelope.payload_digest(records.encode(enrolment)), now_ms,
         )  # fmt: skip
         party = Party(

@@ -18,7 +18,7 @@ import asyncio
 import json
 import sys
 
-from lightwire import envelope, records
+from lightwire import records
 
 from . import board as boards
 from . import keys, meter_line, reason, settings, slices, uplink
@@ -43,6 +43,10 @@ _CONDUCTED_PATIENCE = 20  # a conducted slot waits for us: a busy computer must 
 WATCHDOG_MS = 3 * SLOT_MS
 SAMPLER_SILENT_MS = 6000  # the supervisor's reason says more than the watchdog's, so it comes first
 _TAIL_BYTES = 512
+_SERVICES = (  # name, what it does, what it wants; see service.py
+    ("rotate", "makes the next key and shows its statement", "NONCE"),
+    ("rollback", "lets the release before run again", "SEQUENCE"),
+)
 _LOGGED = ("trusted", "connected", "alarms", "times_refused", "refused")  # counts whose changes are events
 
 
@@ -57,6 +61,7 @@ class Node:
         if missing:
             raise NodeError(missing + " cannot be read")
         self._board = board
+        self._config = config
         self._folder = value("state_dir")
         self._real = board.SystemClock()
         self._reason = reason.decode(board.last_reason(self._folder), board.reset_cause())
@@ -86,7 +91,7 @@ class Node:
         )
         self._logged: dict[str, object] = {}
         self._status = Status(
-            config, board, self._key, self._sampler, self._clock, self._log, self._facts, self._journal
+            config, board, self._key, self._sampler, self._clock, self._log, self._facts, self._updates
         )
         board.open_network(value)
         self._tasks: list[tuple[int, str, object, int]] = [
@@ -165,7 +170,18 @@ class Node:
             watchdog.release()
 
     async def _converse(self, _alive) -> None:  # type: ignore[no-untyped-def]
-        await Console(self._board.open_console(), self._status.commands()).run()
+        commands: dict[str, object] = {name: (what, self._service(name), word) for name, what, word in _SERVICES}
+        commands.update(self._status.commands())
+        await Console(self._board.open_console(), commands).run()
+
+    def _service(self, name: str):  # type: ignore[no-untyped-def]
+        async def run(word: str) -> dict[str, object]:
+            from .service import Service  # a node that no technician works on spares its memory
+
+            made = Service(self._config, self._board, self._key, self._journal, self._clock, self._updates)
+            return await getattr(made, name)(word)  # type: ignore[no-any-return]
+
+        return run
 
     def _log_changes(self, facts: dict[str, object]) -> None:
         answer = self._sampler.answer
@@ -196,6 +212,7 @@ class Node:
             "receipts": link.receipts,
             "awaiting": len(journal.unproven),
             "setpoint": setpoints.in_force.hex(),
+            "command": journal.command,
             "accepted": setpoints.accepted,
             "refused": sum(setpoints.refused),
             "alarms": link.alarms + setpoints.alarms + (self._ems.alarms if self._ems else 0),
@@ -229,21 +246,6 @@ def _print_reading(reading: records.Reading) -> None:
     )
 
 
-def enrol(config: settings.Settings, board, nonce: bytes, to_rotate: bool = False) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """The device introduces its present key; makes the first if there is none, the next one if it is to rotate."""
-    folder = config.value("state_dir")
-    key = keys.rotate(folder, board.random) if to_rotate else keys.open_key(folder, board.random)
-    fingerprint = keys.fingerprint(config.value("broker.cert"))
-    enrolment, signer = keys.introduce(key, fingerprint, nonce, board.SystemClock().monotonic_ms())
-    sealed = envelope.seal(enrolment, config.value("deployment"), signer.sign, signer.algorithm)
-    return {
-        "device": key.device.hex(),
-        "generation": key.generation,
-        "public_key": key.public.hex(),
-        "enrolment": sealed.hex(),
-    }
-
-
 def _run(config: settings.Settings, board, console: bool) -> None:  # type: ignore[no-untyped-def]
     try:
         pack_heap(True)
@@ -263,6 +265,8 @@ def main(arguments: list[str]) -> int:
             return 0
         if len(arguments) == 3 and arguments[1] in ("enrol", "rotate") and _is_nonce(arguments[2]):
             nonce, to_rotate = bytes.fromhex(arguments[2]), arguments[1] == "rotate"
+            from .enrolment import enrol  # once in a device's life: a running node spares its memory
+
             print(json.dumps(enrol(settings.load(arguments[0]), boards.load(), nonce, to_rotate)))
             return 0
     except Reset as reset:

@@ -30,7 +30,9 @@ _link: Link | None = None
 
 
 def random(count: int) -> bytes:
-    """Random bytes of the hardware generator; true ones while the radio is on, else seeded from noise at the start."""
+    """Random bytes of the hardware generator; true ones while the radio is on, so it is on when keys are made."""
+    if _link is None:
+        network.WLAN(network.WLAN.IF_STA).active(True)
     return os.urandom(count)
 
 

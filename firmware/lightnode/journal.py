@@ -9,7 +9,8 @@
    with its identity as a difference; what would not come back identical is kept whole.
 5. State (acknowledgement, command number, digest of the last statement, time floor) opens every sector and every boot.
    Set-points that may still rule are carried forward before their sector is erased.
-6. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
+6. `forget` leaves the state and no record on the flash: what was never acknowledged is then lost, no number comes twice.
+7. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
 """
 
 import hashlib
@@ -133,6 +134,14 @@ class Journal:
                 elif kind == _BOOT:
                     base = base.reborn(*struct.unpack(">IH", body[:6]))
 
+    def forget(self):  # type: ignore[no-untyped-def]
+        """Rule 6; yields between two erased sectors. A cut leaves more of the newest records, none of which is sent."""
+        self.acked = self.seq
+        self._setpoints, self._dropped, self.unproven, self.decided = [], [], {}, {}
+        self._last, self._lost_from_ms = None, 0
+        self._base = Base(self.boot, self._generation, 0, 0, 0, 0, self._base.vt_ratio)
+        yield from self._ring.start_over(_CURSOR, struct.pack(">I8s", self.acked, self.incarnation))
+
     def find(self, seq: int):  # type: ignore[no-untyped-def]
         """The record with this seq, or None. Cost: a scan of one sector."""
         for record in self.after(seq - 1):
@@ -203,7 +212,7 @@ class Journal:
             self._name_dropped()
 
     def _name_dropped(self) -> None:
-        """What is neither acknowledged nor held any more, from the first such seq on (rule 6)."""
+        """What is neither acknowledged nor held any more, from the first such seq on (rule 7)."""
         for sector in self._ring.sectors:
             if sector.first:
                 if sector.first > self.acked + 1:

@@ -29,7 +29,7 @@ _DOMAIN = b"lightnode-console/1\n"
 class Status:
     """Answers from the parts of a node; facts(): its counts. `tick()` is called at the end of each slot."""
 
-    def __init__(self, config, board, key, sampler, clock, log, facts, journal) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, config, board, key, sampler, clock, log, facts, updates) -> None:  # type: ignore[no-untyped-def]
         self._value = config.value
         self._board = board
         self._key = key
@@ -37,7 +37,7 @@ class Status:
         self._clock = clock
         self._log = log
         self._facts = facts
-        self._journal = journal
+        self._updates = updates
         self._slot = asyncio.Event()
 
     def tick(self) -> None:
@@ -55,6 +55,7 @@ class Status:
             "network": ("link, broker, clock", self.network),
             "log": ("the last events", self.log),
             "version": ("firmware and board", self.version),
+            "releases": ("what the directories hold", self.releases),
             "restart": ("starts the device again", self.restart),
         }
 
@@ -93,6 +94,7 @@ class Status:
             "generation": self._key.generation,
             "public_key": self._key.public.hex(),
             "key_sha256": hashlib.sha256(self._key.public).digest().hex(),
+            "tls_key_sha256": keys.tls_fingerprint(self._value("broker.key")).hex(),
             "certificate_sha256": keys.fingerprint(self._value("broker.cert")).hex(),
         }
 
@@ -110,9 +112,10 @@ class Status:
 
     async def setpoint(self) -> dict[str, object]:
         """Id in force, "" for none; the last command number that was accepted; W, magnitudes."""
+        facts = self._facts()
         return {
-            "setpoint": self._facts()["setpoint"],
-            "command": self._journal.command,
+            "setpoint": facts["setpoint"],
+            "command": facts["command"],
             "max_withdrawal_w": self._value("limits.max_withdrawal_w"),
             "max_injection_w": self._value("limits.max_injection_w"),
         }
@@ -142,6 +145,12 @@ class Status:
             "platform": sys.platform,
             "python": ".".join([str(part) for part in sys.version_info[:3]]),
         }
+
+    async def releases(self) -> dict[str, object]:
+        """Sequences in the two directories, floor, trial, last outcome."""
+        from .service import releases
+
+        return releases(self._updates)
 
     async def restart(self) -> dict[str, object]:
         """Reset, always."""

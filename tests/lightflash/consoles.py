@@ -17,7 +17,7 @@ ANSWERS: Mapping[str, Mapping[str, Any]] = {
     "version": {"firmware": "0.1.0", "platform": "esp32", "python": "1.26.1"},
     "key": {"device": ID, "generation": 1, "public_key": "02" * 33, "key_sha256": "ab" * 32, "certificate_sha256": "cd" * 32},
     "status": {
-        "device": ID, "fill_permille": 125, "pending": 3, "on_trial": False, "release": 12, "updates_refused": 0,
+        "device": ID, "fill_permille": 125, "pending": 3, "on_trial": False, "release": 12, "updates_refused": 0, "refused": 0,
         "uptime_s": 60, "reset_cause": "power", "fault": "none", "alarms": 0, "restarts": 1,
     },
     "network": {

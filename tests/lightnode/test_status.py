@@ -18,9 +18,9 @@ LIMITS = {"limits.max_withdrawal_w": 50_000, "limits.max_injection_w": 40_000}
 
 
 def status() -> Any:
-    config, journal = SimpleNamespace(value=LIMITS.__getitem__), SimpleNamespace(command=4)
-    facts: Any = lambda: {"setpoint": "ab"}  # noqa: E731
-    return Status(config, None, KEY, None, None, None, facts, journal)
+    config = SimpleNamespace(value=LIMITS.__getitem__)
+    facts: Any = lambda: {"setpoint": "ab", "command": 4}  # noqa: E731
+    return Status(config, None, KEY, None, None, None, facts, None)
 
 
 def signed(word: str) -> dict[str, Any]:

@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps(who), flush=True)
         if sys.stdin.isatty():
-            print(f"{link.device} on {options.port}; help lists what it knows, Ctrl-] leaves", file=sys.stderr)
             with _keys_one_by_one():
+                print(f"{link.device} on {options.port}; help lists what it knows, Ctrl-] leaves", file=sys.stderr)
                 _converse(link, end)
         else:
             _pipe(link, end)
@@ -137,7 +137,7 @@ def _keys_one_by_one() -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(sys.stdin)
-    tty.setcbreak(sys.stdin)
+    tty.setcbreak(sys.stdin, termios.TCSANOW)  # what was typed already counts
     try:
         yield
     finally:
