@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightwire import records
 
@@ -117,6 +118,14 @@ class SqliteStore:
     def _do(self, sql: str, *values: object) -> int:
         with self._lock:
             return self._db.execute(sql, values).rowcount
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """For the tables of other adapters: what a query gives."""
+        return self._rows(sql, *values)
+
+    def change(self, sql: str, *values: object) -> int:
+        """For the tables of other adapters: how many rows a statement changed."""
+        return self._do(sql, *values)
 
     @property
     def incarnation(self) -> bytes:

@@ -17,6 +17,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "from the sources to an image with its release, bill of material and record",
     ),
     "write": ("lightflash.commands.write", "boards on cables get firmware, application and settings, all at once"),
+    "enrol": ("lightflash.commands.enrol", "a device on a cable makes its keys and gets settings and certificate"),
+    "sync": ("lightflash.commands.sync", "what enrolled devices said goes into the operator's register"),
     "status": ("lightflash.commands.status", "says how a device on a cable is"),
     "console": ("lightflash.commands.console", "the device's console at this terminal"),
     "verify": ("lightflash.commands.verify", "checks a device in service against its limits: meter to set-point"),

@@ -26,7 +26,7 @@ class Service:
     def __init__(self, config, board, key, journal, clock, updates) -> None:  # type: ignore[no-untyped-def]
         value = config.value
         self._folder = value("state_dir")
-        self._certificate = value("broker.cert")
+        self._tls_key = value("broker.key")
         self._deployment = value("deployment")
         self._board = board
         self._key = key
@@ -43,7 +43,7 @@ class Service:
         if made:
             key = keys.rotate(self._folder, self._board.random)
         enrolment, signer = keys.introduce(
-            key, keys.fingerprint(self._certificate), bytes.fromhex(nonce), self._clock.monotonic_ms()
+            key, keys.tls_fingerprint(self._tls_key), bytes.fromhex(nonce), self._clock.monotonic_ms()
         )
         payload = records.encode(enrolment)
         signature = await sliced(signer.signing(envelope.digest(payload, self._deployment, signer.algorithm)))
