@@ -173,6 +173,14 @@ class SqliteStore:
         sql = "select device, seq, boot, kind, time_ms, sealed from message where device = ? and kind = ? order by seq"
         return [Kept(*row) for row in self._rows(sql, device, kind)]  # type: ignore[arg-type]
 
+    def last_of_kind(self, device: bytes, kind: int, count: int) -> list[Kept]:
+        """The last so many messages of a kind, newest first."""
+        sql = (
+            "select device, seq, boot, kind, time_ms, sealed from message where device = ? and kind = ?"
+            " order by time_ms desc limit ?"
+        )
+        return [Kept(*row) for row in self._rows(sql, device, kind, count)]  # type: ignore[arg-type]
+
     def place(self, device: bytes, boot: int, shift_ms: int) -> None:
         """Moves readings of a boot made on monotonic time (kept as -1 - ms) to their slot in UTC; shift: UTC - monotonic."""
         self._do(

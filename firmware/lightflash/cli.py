@@ -25,6 +25,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rollback": ("lightflash.commands.rollback", "lets the release before run again"),
     "rotate-key": ("lightflash.commands.rotate_key", "the device makes its next signing key"),
     "factory-reset": ("lightflash.commands.factory_reset", "nothing of the site stays on the device, its keys do"),
+    "verify": ("lightflash.commands.verify", "checks a device in service against its limits: meter to set-point"),
+    "record": ("lightflash.commands.record", "the signed record of a commissioning, as file, page and PDF; checks one"),
+    "label": ("lightflash.commands.label", "the label of a device, with its QR code"),
     "key": ("lightflash.commands.key", "makes a signing key of releases or of a kit"),
     "config": ("lightflash.commands.config", "checks a device's settings file before it is written"),
 }

@@ -69,7 +69,7 @@ def test_no_fact_can_be_changed(name: str) -> None:
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["name", "value", "unit", "low", "high", "detail", "passed"])
+@pytest.mark.parametrize("name", ["name", "value", "unit", "low", "high", "detail", "cure", "result"])
 def test_no_check_can_be_changed(name: str) -> None:
     document = json.loads(MADE.encode())
     for changed in changes(document["facts"]["checks"][2][name]):
@@ -87,7 +87,7 @@ def test_no_check_can_be_changed(name: str) -> None:
 def test_a_failed_record_cannot_be_called_passed() -> None:
     failed = record(facts(checks=(replace(CHECKS[2], value=99_999),)), KIT)
     document = json.loads(failed.encode())
-    document["facts"]["commissioned"] = document["facts"]["checks"][0]["passed"] = True
+    document["facts"]["commissioned"] = document["facts"]["checks"][0]["result"] = "passed"
     with pytest.raises(FlashError, match="as the limits give them"):
         parse(json.dumps(document).encode(), KIT.public)
 
