@@ -11,12 +11,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A device in the register. key: public, 33 bytes; certificate: SHA-256, 32 bytes; agents: public keys of its POD's agents."""
+    """A device in the register. key: public, 33 bytes; certificate: SHA-256 of its TLS key or certificate, 32 bytes; agents:
+    public keys of its POD's agents; by: who says so."""
 
     key: bytes
     generation: int
     certificate: bytes
     agents: tuple[bytes, ...] = ()
+    by: str = "the register"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,14 +40,12 @@ def _after(talk: ssl.SSLSocket, version: str) -> Answer:
     try:
         talk.sendall(_CONNECT)
         said = talk.recv(4)
-    except ssl.SSLError as error:
-        return _by_tls(error)
     except TimeoutError:
         return Answer(False, f"{version} without a certificate, no answer within {TIMEOUT_S:.0f} s")
-    except ConnectionError:
+    except (ssl.SSLError, ConnectionError):  # an alert, or a reset that came before it
         said = b""
     if not said:
-        return Answer(True, f"{version}, the connection was ended")
+        return Answer(True, f"{version}, refused without a certificate")
     with contextlib.suppress(OSError):
         talk.sendall(_BYE)
     return Answer(False, f"{version} without a certificate, and MQTT answered")

@@ -163,7 +163,9 @@ def _signature(site: Site, who: Mapping[str, Any]) -> list[Check]:
     is_same = text(who, "public_key") == known.key.hex()
     other = f"generation {number(who, 'generation')} on the device, {known.generation} in the register"
     return [
-        key.measured(int(is_same), "" if is_same else other, "enrol the device again, or approve its rotation"),
+        key.measured(
+            int(is_same), f"by {known.by}" if is_same else other, "enrol the device again, or approve its rotation"
+        ),
         certificate.measured(
             int(known.certificate.hex() in (who.get("certificate_sha256"), who.get("tls_key_sha256"))),
             "",

@@ -5,6 +5,7 @@ import json
 import shlex
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def ran(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 def verified(capsys: pytest.CaptureFixture[str], port: str, *words: str) -> tuple[int, str, str]:
-    return ran(capsys, "verify", "--port", port, "--expect-w", "5400..6600", *words)
+    return ran(capsys, "verify", port, "--expect-w", "5400..6600", *words)
 
 
 def test_a_wanted_check_that_passed_is_exit_code_0_and_the_others_are_not_done(
@@ -132,13 +133,13 @@ def test_json_has_every_check(port: str, capsys: pytest.CaptureFixture[str]) -> 
     ],
 )
 def test_a_wrong_word_is_one_line(port: str, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
-    code, out, err = ran(capsys, "verify", "--port", port, *words)
+    code, out, err = ran(capsys, "verify", port, *words)
     assert code in (1, 3) and said in err
     assert (out, err.count("\n")) == ("", 1)
 
 
 def test_a_port_that_is_not_there_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = ran(capsys, "verify", "--port", "/dev/none")
+    code, _, err = ran(capsys, "verify", "/dev/none")
     assert code == 3 and "/dev/none" in err
 
 
@@ -167,6 +168,15 @@ def test_the_commands_of_the_readme_make_a_record_and_a_label(
     secret = (tmp_path / "kit.key").read_bytes()
     for path in (tmp_path / "n01").iterdir():
         assert secret not in path.read_bytes() and secret.hex().encode() not in path.read_bytes()
+
+
+def test_the_verifications_of_the_readme_run(device: Device, port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    device.now_ms = lambda: time.time_ns() // 1_000_000
+    lines = [words for words in map(shlex.split, COMMANDS) if words[0] == "verify"]
+    assert len(lines) == 3  # the one with a back end runs in test_commissioning.py
+    for words in (words for words in lines if "--operator" not in words):
+        code, out, err = ran(capsys, *(port if word == "/dev/ttyACM0" else word for word in words))
+        assert code == 0, (out, err)
 
 
 def made_record(capsys: pytest.CaptureFixture[str], port: str) -> tuple[int, str, str]:
@@ -274,19 +284,30 @@ def test_a_database_is_only_read_and_its_register_counts_with_the_log_keys_signa
     assert not (tmp_path / "none.sqlite").exists()
 
 
-def test_an_enrolment_counts_with_its_own_signature(tmp_path: Path) -> None:
-    made = records.Enrolment(DEVICE_KEY.id, 1, records.ES256K, DEVICE_KEY.public, CERTIFICATE, bytes(16), NOW_MS)
-    good = envelope.seal(made, DEPLOYMENT, DEVICE_KEY.sign)
-    stolen = envelope.seal(made._replace(device=OTHER.id), DEPLOYMENT, DEVICE_KEY.sign)  # type: ignore[call-arg]
+def test_an_enrolment_counts_with_its_own_signature_and_an_entry_with_the_log_keys(tmp_path: Path) -> None:
+    fields = (records.ES256K, DEVICE_KEY.public, CERTIFICATE, bytes(16), NOW_MS, 1)
+    good = envelope.seal(records.Enrolment(DEVICE_KEY.id, 1, *fields), DEPLOYMENT, DEVICE_KEY.sign).hex()
+    stolen = envelope.seal(records.Enrolment(OTHER.id, 1, *fields), DEPLOYMENT, DEVICE_KEY.sign).hex()
     path = tmp_path / "e.json"
-    path.write_text(json.dumps({"enrolment": good.hex()}))
-    assert registered(path, DEPLOYMENT) == Registered(DEVICE_KEY.public, 1, CERTIFICATE)
-    with pytest.raises(FlashError):
-        registered(path, bytes(16))
-    for document in ({"enrolment": stolen.hex()}, {"enrolment": good.hex()[:-2] + "00"}, {"enrolment": 7}, {}, [], "x"):
+    path.write_text(json.dumps({"enrolment": good, "entry": ""}))
+    assert registered(path, DEPLOYMENT, LOG_KEY.public).by == "its enrolment, not registered yet"
+    path.write_text(json.dumps({"enrolment": good, "entry": entry_of(DEVICE_KEY.public).hex()}))
+    assert registered(path, DEPLOYMENT, LOG_KEY.public) == Registered(DEVICE_KEY.public, 1, CERTIFICATE)
+    for deployment, log_key in ((bytes(16), LOG_KEY.public), (DEPLOYMENT, OTHER.public)):
+        with pytest.raises(FlashError):
+            registered(path, deployment, log_key)
+    for document in (
+        {"enrolment": stolen},
+        {"enrolment": good[:-2] + "00"},
+        {"enrolment": 7},
+        {"entry": good},
+        {},
+        [],
+        "x",
+    ):
         path.write_text(json.dumps(document))
         with pytest.raises(FlashError, match="no enrolment of a first key"):
-            registered(path, DEPLOYMENT)
+            registered(path, DEPLOYMENT, LOG_KEY.public)
 
 
 OPERATOR = """deployment = "{deployment}"

@@ -37,6 +37,7 @@ class Device:
         self.asked: list[str] = []
         self.seq = 7
         self.acks_after_s: float | None = 3.0
+        self.now_ms: Callable[[], int] = lambda: NOW_MS
 
     def ask(self, command: str, *words: str, timeout_s: float = 10.0) -> Mapping[str, Any]:
         self.asked.append(" ".join((command, *words)))
@@ -61,7 +62,7 @@ class Device:
     def _network(self) -> Mapping[str, Any]:
         return {
             "link": "up", "broker": "127.0.0.1:1", "connected": True, "clock_trusted": True, "clock_error_ms": 12,
-            "utc_ms": NOW_MS,
+            "utc_ms": self.now_ms(),
         }  # fmt: skip
 
     def _status(self) -> Mapping[str, Any]:

@@ -25,15 +25,15 @@ from lightflash.record import FAILED, NOT_DONE, Check
 from lightflash.verified import Verified, verified
 
 EXAMPLE = """\
-example: ./run flash verify --port /dev/ttyACM0 --expect-w 1800..2200 --config n01.json --operator operator.toml \\
+example: ./run flash verify /dev/ttyACM0 --expect-w 1800..2200 --config n01.json --operator operator.toml \\
            --database scd.sqlite --out n01.verify.json
-         ./run flash verify --port /dev/ttyACM0 --expect-w import --only meter
+         ./run flash verify /dev/ttyACM0 --expect-w import --only meter
          ./run flash verify --limits"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The device, what is known of it, and how to reach its back end."""
-    parser.add_argument("--port", help="the device's port: a serial port, or socket://HOST:PORT")
+    parser.add_argument("port", nargs="?", metavar="PORT", help="serial port of the device, or socket://HOST:PORT")
     parser.add_argument(
         "--expect-w",
         type=str,
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--database", type=Path, help="database file of the back end; it is only read")
     parser.add_argument("--operator", type=Path, help="file of the operator's access to the broker (TOML)")
-    parser.add_argument("--enrolment", type=Path, help="enrolment of the device (JSON), if it is not registered yet")
+    parser.add_argument("--enrolment", type=Path, help="what it said when it was enrolled, a file of the outbox")
     parser.add_argument(
         "--only", default=",".join(GROUPS), metavar="GROUPS", help=f"with commas, of {', '.join(GROUPS)}; else all"
     )
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         return _print_limits(options.json)
     wanted = [group for group in GROUPS if group in options.only.split(",")]
     if not options.port or len(wanted) != len(set(options.only.split(","))):
-        raise FlashError("verify", "no port, or an unknown group", f"give --port and --only of {', '.join(GROUPS)}")
+        raise FlashError("verify", "no port, or an unknown group", f"name the PORT, --only of {', '.join(GROUPS)}")
     load = expected(options.expect_w) if options.expect_w else None
     with ExitStack() as stack:
         link = stack.enter_context(Link(options.port))
@@ -100,7 +100,11 @@ def _back_end(options: argparse.Namespace, link: Link, stack: ExitStack) -> tupl
     settings = config.checked(options.config)
     deployment, device = settings.value("deployment"), bytes.fromhex(verify.text(verify.whom(link), "device"))
     database = Database(options.database, deployment, settings.value("log_key")) if options.database else None
-    known = enrolment_file.registered(options.enrolment, deployment) if options.enrolment else None
+    known = (
+        enrolment_file.registered(options.enrolment, deployment, settings.value("log_key"))
+        if options.enrolment
+        else None
+    )
     if database is not None:
         known = database.registered(device) or known
     if not options.operator:
