@@ -111,7 +111,8 @@ class OperatorBroker:
         with self._lock:
             said = [message[: envelope.message_length(records.DECISION)] for message in self._heard["decision"]]
             acted = self._heard["execution"] + self._heard["record"]
-        return Answers(_about(said, setpoint), _about(acted, setpoint))
+        action = _about(acted, setpoint, (records.EXECUTION, records.EMS_REPORT))  # decisions pass as records, too
+        return Answers(_about(said, setpoint, (records.DECISION,)), action)
 
     def _connected(
         self, client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: object
@@ -137,11 +138,12 @@ def _is_reading(sealed: bytes, after_seq: int) -> bool:
     return bool(found.KIND == records.READING and found.seq > after_seq)
 
 
-def _about(messages: Sequence[bytes], setpoint: bytes) -> bytes:
+def _about(messages: Sequence[bytes], setpoint: bytes, kinds: tuple[int, ...]) -> bytes:
     for sealed in messages:
         try:
-            if getattr(envelope.peek(sealed), "setpoint", b"") == setpoint:
-                return sealed
+            found = envelope.peek(sealed)
         except WireError:
             continue
+        if found.KIND in kinds and found.setpoint == setpoint:
+            return sealed
     return b""
