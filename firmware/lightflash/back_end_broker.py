@@ -27,6 +27,7 @@ TEST_MS = 120_000
 _OPEN_S = 10.0
 _CHANNELS = ("record", "decision", "execution")
 _KEPT = 256
+_DECIDED, _ACTED = (records.DECISION,), (records.EXECUTION, records.EMS_REPORT)  # a record may be a decision, too
 
 
 class OperatorBroker:
@@ -111,8 +112,7 @@ class OperatorBroker:
         with self._lock:
             said = [message[: envelope.message_length(records.DECISION)] for message in self._heard["decision"]]
             acted = self._heard["execution"] + self._heard["record"]
-        action = _about(acted, setpoint, (records.EXECUTION, records.EMS_REPORT))  # decisions pass as records, too
-        return Answers(_about(said, setpoint, (records.DECISION,)), action)
+        return Answers(_about(said, setpoint, _DECIDED), _about(acted, setpoint, _ACTED))
 
     def _connected(
         self, client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: object
@@ -138,7 +138,7 @@ def _is_reading(sealed: bytes, after_seq: int) -> bool:
     return bool(found.KIND == records.READING and found.seq > after_seq)
 
 
-def _about(messages: Sequence[bytes], setpoint: bytes, kinds: tuple[int, ...]) -> bytes:
+def _about(messages: Sequence[bytes], setpoint: bytes, kinds: Sequence[int]) -> bytes:
     for sealed in messages:
         try:
             found = envelope.peek(sealed)

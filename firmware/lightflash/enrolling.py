@@ -86,7 +86,7 @@ class _Enrolling:
         self._outbox = outbox
         self._say = say
         self._step = IDENTIFY
-        self._entry = Entry("", order.name, order.board.name, order.where, order.pod)
+        self._entry = Entry("", order.name, order.board.name, order.where)
 
     def run(self) -> Statement:
         """Rule 3."""
@@ -102,6 +102,7 @@ class _Enrolling:
         self._begin(KEYS)
         statement = self._stated()
         self._outbox.save(statement)
+        self._entry = replace(self._entry, pod=order.pod)
         self._begin(CERTIFICATE)
         if not statement.certificate:
             station = topics.station(bytes.fromhex(statement.device))
@@ -147,7 +148,7 @@ class _Enrolling:
         if known is not None and known.pod not in ("", order.pod):
             raise FlashError(IDENTIFY, f"{order.name} is for POD {known.pod} in the log", "name that POD")
         entry = known or Entry(device, order.name, order.board.name)
-        return replace(entry, port=order.where, pod=order.pod)
+        return replace(entry, port=order.where)
 
     def _write(self, files: Mapping[str, bytes]) -> None:
         """Those that differ, read back."""

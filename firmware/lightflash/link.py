@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import serial
 
-from lightflash.errors import FlashError, PartMissing
+from lightflash.errors import FlashError, PartMissing, Pending
 from lightflash.transport import NoAnswer, cut_off
 
 try:
@@ -33,7 +33,8 @@ METER_S = 20.0  # the next slot's own reading is the answer
 START_S = 60.0
 BAUD = 115_200
 _POLL_S = 0.1
-_AGAIN_S = 1.0
+_AGAIN_S = 0.5
+_POLLED_S = 2.0
 _ERASE = b"\x7f" * 66  # one more than the device's longest line
 _PROMPT = b">>> "
 _REFUSALS = (b"no such command", b"only json may", b"only printable", b"the line is too long", b"belongs behind")
@@ -99,18 +100,25 @@ class Link:
             self.device = line_of(answer["device"])[:16]
         return answer
 
-    def wait(self, timeout_s: float = START_S) -> Mapping[str, Any]:
-        """What it says to `key`, as soon as it answers again after a start; the port may have gone meanwhile."""
+    def until(
+        self, command: str, true: Callable[[Mapping[str, Any]], bool], timeout_s: float = START_S
+    ) -> Mapping[str, Any]:
+        """What it says to a command as soon as that is true of it, also after a start, while the port may be gone. FlashError
+        of the last try otherwise."""
         end = time.monotonic() + timeout_s
         while True:
+            error: FlashError = Pending(command, f"not yet after {timeout_s:g} s", "run the same command again later")
             try:
-                return self.ask("key", timeout_s=2.0)
+                answer = self.ask(command, timeout_s=_POLLED_S)
+                if true(answer):
+                    return answer
             except Refused:
                 raise
-            except FlashError as error:
+            except FlashError as silent:
                 self.close()
-                if time.monotonic() > end:
-                    raise error.at(port=self.port, device=self.device) from None
+                error = silent
+            if time.monotonic() > end:
+                raise error.at(port=self.port, device=self.device) from None
             time.sleep(_AGAIN_S)
 
     def read(self) -> bytes:

@@ -303,7 +303,10 @@ def _action(back_end: BackEnd, known: Registered, device: bytes, sent: bytes) ->
     sealed = back_end.answers(device, sent).action
     for key in (*known.agents, known.key):
         found = opened(sealed, back_end.deployment, key) if sealed else None
-        if isinstance(found, records.Execution | records.EmsReport) and (found.setpoint, found.device) == (sent, device):
+        if isinstance(found, records.Execution | records.EmsReport) and (found.setpoint, found.device) == (
+            sent,
+            device,
+        ):
             return found
     return None
 

@@ -44,8 +44,9 @@ WATCHDOG_MS = 3 * SLOT_MS
 SAMPLER_SILENT_MS = 6000  # the supervisor's reason says more than the watchdog's, so it comes first
 _TAIL_BYTES = 512
 _SERVICES = (  # name, what it does, what it wants; see service.py
-    ("rotate", "makes the next key and shows its statement", "NONCE"),
-    ("rollback", "lets the release before run again", "SEQUENCE"),
+    ("rotate", "makes the next key and shows its statement", ("NONCE",)),
+    ("rollback", "lets the release before run again", ("SEQUENCE",)),
+    ("pause", "measures nothing for ten minutes", ()),
 )
 _LOGGED = ("trusted", "connected", "alarms", "times_refused", "refused")  # counts whose changes are events
 
@@ -170,16 +171,18 @@ class Node:
             watchdog.release()
 
     async def _converse(self, _alive) -> None:  # type: ignore[no-untyped-def]
-        commands: dict[str, object] = {name: (what, self._service(name), word) for name, what, word in _SERVICES}
+        commands: dict[str, object] = {name: (what, self._service(name)) + words for name, what, words in _SERVICES}
         commands.update(self._status.commands())
         await Console(self._board.open_console(), commands).run()
 
     def _service(self, name: str):  # type: ignore[no-untyped-def]
-        async def run(word: str) -> dict[str, object]:
+        async def run(*words: str) -> dict[str, object]:
             from .service import Service  # a node that no technician works on spares its memory
 
-            made = Service(self._config, self._board, self._key, self._journal, self._clock, self._updates)
-            return await getattr(made, name)(word)  # type: ignore[no-any-return]
+            made = Service(
+                self._config, self._board, self._key, self._journal, self._clock, self._updates, self._sampler
+            )
+            return await getattr(made, name)(*words)  # type: ignore[no-any-return]
 
         return run
 

@@ -7,6 +7,8 @@
 3. `rollback SEQUENCE` lets the release of this sequence run that lies in the other directory, if every file of it is as it
    was released and the floor allows it; a release on trial is given up so, too. The device starts again by itself; what
    ran until then is not taken as an update again, and a signed report says so.
+4. `pause` measures nothing for ten minutes, so that everything can reach the back end and be signed for. What was not
+   measured is a named gap.
 """
 
 from lightboot import chooser, files
@@ -18,12 +20,13 @@ from .errors import NodeError
 from .slices import sliced
 
 _NONCE_DIGITS = 32
+_PAUSE_MS = 600_000
 
 
 class Service:
     """Answers of the console that change something; `commands` as the console takes them."""
 
-    def __init__(self, config, board, key, journal, clock, updates) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, config, board, key, journal, clock, updates, sampler) -> None:  # type: ignore[no-untyped-def]
         value = config.value
         self._folder = value("state_dir")
         self._tls_key = value("broker.key")
@@ -33,6 +36,7 @@ class Service:
         self._journal = journal
         self._clock = clock
         self._updates = updates
+        self._sampler = sampler
 
     async def rotate(self, nonce: str) -> dict[str, object]:
         """Rule 2. `made`: whether this call made the key; `running`: the generation that signs until the next start."""
@@ -49,6 +53,7 @@ class Service:
         signature = await sliced(signer.signing(envelope.digest(payload, self._deployment, signer.algorithm)))
         return {
             "device": key.device.hex(),
+            "deployment": self._deployment.hex(),
             "generation": key.generation,
             "running": self._key.generation,
             "made": made,
@@ -61,6 +66,11 @@ class Service:
         """Whether the back end has signed for what was made under this generation."""
         record = self._journal.find(self._journal.acked)
         return record is not None and record.generation == generation
+
+    async def pause(self) -> dict[str, object]:
+        """Rule 4."""
+        self._sampler.paused_ms = self._clock.monotonic_ms() + _PAUSE_MS
+        return {"pending": self._journal.seq - self._journal.acked, "paused_s": _PAUSE_MS // 1000}
 
     async def rollback(self, sequence: str) -> dict[str, object]:
         """Rule 3. `restarts`: False if it runs already."""

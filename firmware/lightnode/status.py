@@ -144,7 +144,7 @@ class Status:
         return {
             "firmware": FIRMWARE_VERSION,
             "platform": sys.platform,
-            "python": ".".join([str(part) for part in sys.version_info[:3]]),
+            "python": ".".join([str(part) for part in sys.implementation.version[:3]]),
         }
 
     async def releases(self) -> dict[str, object]:

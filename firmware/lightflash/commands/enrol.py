@@ -1,6 +1,7 @@
 """lightnode-flash enrol: a device on a cable makes its keys, gets its settings and its certificate, and starts.
 
-It needs the operator's kit and no network; `sync` brings what the device said to the back end's register.
+It needs the operator's kit and no network; `sync` brings what the device said to the back end's register. The settings as
+they are on the device are kept in the outbox, settings/NAME.json, for `verify` and `record`.
 """
 
 import argparse
@@ -55,7 +56,10 @@ def run(options: argparse.Namespace) -> int:
     password = _password(options.wifi_password, checked.value("network.password_file"))
     order = Order(options.name, options.pod, options.port, of_board, kit, content, checked, password)
     outbox, log = Outbox(options.outbox), DeviceLog(options.log)
+    settings = outbox.folder / "settings" / f"{options.name}.json"
     statement = enrol(order, MicroPython(lambda: options.port), log, outbox, _say(options.name))
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_bytes(content)
     print(json.dumps(told(statement), indent=1) if options.json else _text(statement))
     return 0
 
