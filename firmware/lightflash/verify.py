@@ -241,7 +241,7 @@ def _acked(said: Mapping[str, Any]) -> int:
 def _setpoint(site: Site, who: Mapping[str, Any]) -> list[Check]:
     accepted, taken = (limits()[name] for name in _names("set-point"))
     before = site.device.ask("setpoint")
-    reason, cure = _no_test(site, before)
+    reason, cure = _no_test(site, before, site.device.ask("network"))
     known = site.registered or (site.back_end.registered(_id(who)) if site.back_end else None)
     if reason or site.back_end is None or known is None:
         missing = (reason, cure) if reason else ("the register does not have this device", "enrol it")
@@ -253,12 +253,17 @@ def _setpoint(site: Site, who: Mapping[str, Any]) -> list[Check]:
     return _followed(site, site.back_end, known, _id(who), sent)
 
 
-def _no_test(site: Site, before: Mapping[str, Any]) -> tuple[str, str]:
+def _no_test(site: Site, before: Mapping[str, Any], network: Mapping[str, Any]) -> tuple[str, str]:
     """Why no set-point may be sent, and the cure; empty if one may."""
     if site.back_end is None:
         return _OFFLINE
     if in_force := text(before, "setpoint"):
         return f"set-point {in_force[:16]} is in force", "run verify again when its window has ended"
+    if network.get("clock_trusted") is not True:
+        return (
+            "the clock is not trusted",
+            "run verify again when the back end has answered the device's question for the time",
+        )
     return "", ""
 
 
@@ -298,7 +303,10 @@ def _action(back_end: BackEnd, known: Registered, device: bytes, sent: bytes) ->
     sealed = back_end.answers(device, sent).action
     for key in (*known.agents, known.key):
         found = opened(sealed, back_end.deployment, key) if sealed else None
-        if found is not None and found.setpoint == sent and found.device == device:
+        if isinstance(found, records.Execution | records.EmsReport) and (found.setpoint, found.device) == (
+            sent,
+            device,
+        ):
             return found
     return None
 

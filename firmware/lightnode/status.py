@@ -69,13 +69,14 @@ class Status:
 
     async def meter(self) -> dict[str, object]:
         """Quantities with their unit in the name, or `error`."""
+        told: dict[str, object] = {"map": self._value("meter.map"), "unit": self._value("meter.unit")}
         self._slot.clear()
         try:
             await asyncio.wait_for(self._slot.wait(), _METER_WAIT_S)
         except asyncio.TimeoutError:
-            return {"error": f"no slot within {_METER_WAIT_S} s"}
+            told["error"] = f"no slot within {_METER_WAIT_S} s"
+            return told
         found = self._sampler.answer
-        told: dict[str, object] = {"map": self._value("meter.map"), "unit": self._value("meter.unit")}
         if found is None or isinstance(found, str):
             told["error"] = found or "no slot yet"
             return told

