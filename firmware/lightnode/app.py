@@ -215,6 +215,7 @@ class Node:
             "receipts": link.receipts,
             "awaiting": len(journal.unproven),
             "setpoint": setpoints.in_force.hex(),
+            "command": journal.command,
             "accepted": setpoints.accepted,
             "refused": sum(setpoints.refused),
             "alarms": link.alarms + setpoints.alarms + (self._ems.alarms if self._ems else 0),

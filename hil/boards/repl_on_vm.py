@@ -160,6 +160,8 @@ def main(path, size, firmware, identity, mode=""):
     sys.modules["uctypes"] = Memory(open(firmware, "rb"))
     sys.modules["sys"] = System(identity)
     mounted(flash)
+    if identity["platform"] == "linux":
+        vfs.mount(vfs.VfsPosix("/dev"), "/dev")  # a computer as a board: its meter is a terminal
     sys.path[:] = ["", ".frozen", "/lib"]
     if mode == "main":
         try:
