@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from backend import kit_command
 from backend.adapters.readings import Selection, exported
-from backend.errors import Unavailable
+from backend.errors import Rejected, Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_rpc
 from backend.evidence.verifier.bundle import MAX_BYTES, Report, verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid
@@ -23,7 +24,7 @@ DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings.",
+        description="The back end: evidence, readings, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--operator", type=_octets(8), help="the operator you trust: 16 hexadecimal digits of its id")
     check.add_argument("--json", action="store_true", help="print one JSON object")
     _add_export(groups)
+    kit_command.add_arguments(groups)
     return parser
 
 
@@ -86,7 +88,22 @@ def _device(text: str) -> bytes:
 def main(arguments: list[str] | None = None) -> int:
     """Parses, calls, prints."""
     options = _parser().parse_args(arguments)
+    if options.group == "kit":
+        return _kit(options)
     return _export(options) if options.group == "readings" else _check(options)
+
+
+def _kit(options: argparse.Namespace) -> int:
+    try:
+        said = kit_command.run(options)
+    except Rejected as refusal:
+        return _say(options, REFUSED, {"reason": refusal.reason}, refusal.reason)
+    except (Unavailable, OSError) as error:
+        return _say(options, UNAVAILABLE, {"reason": str(error)}, str(error))
+    rows = said.get("kits", [said])
+    assert isinstance(rows, list)
+    lines = [", ".join(f"{name} {value}" for name, value in row.items()) for row in rows]
+    return _say(options, DONE, said, "\n".join(lines) or "no kits")
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -5,11 +5,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from lightwire import envelope, records, topics
 
 from backend.adapters.keys import SigningKey, open_key
-from backend.adapters.mqtt import BrokerAccess, MqttLink
+from backend.adapters.kits import KitStore
+from backend.adapters.mqtt import BrokerAccess, Incoming, MqttLink
 from backend.adapters.sqlite import Party, SqliteStore
 from backend.errors import Unavailable
 from backend.evidence.anchoring import ANCHORED, FINAL
@@ -17,6 +19,7 @@ from backend.flows.activate import Activate
 from backend.flows.anchor import Anchoring
 from backend.flows.bundle import Bundles
 from backend.flows.collect import Collect
+from backend.flows.kits import ENROL_FILTER, KIT_TOPICS, Enrolments
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
 from backend.ports import Ledger
@@ -59,13 +62,15 @@ class Backend:
         self.identity = identity
         self.ledger = ledger
         self.store = SqliteStore(folder / "scd.sqlite")
-        filters = [topics.every_filter(channel) for channel in topics.UPLINK]
+        filters = [*(topics.every_filter(channel) for channel in topics.UPLINK), ENROL_FILTER]
         self._link = MqttLink(broker, "backend", filters)
         who = (identity.deployment, identity.operator)
         self.trees = EvidenceTrees(self.store, identity.log_key.sign, *who)
         self.collect = Collect(self.store, self._link, self.trees, identity.log_key, who, now_ms)
         self.activate = Activate(self.store, self._link, identity.issuer_key, identity.issuer, identity.deployment)
         self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
+        self.enrolments = Enrolments(self.store, KitStore(self.store), self.register)
+        self._introductions: SimpleQueue[Incoming] = SimpleQueue()
         self.anchoring = Anchoring(self.store, ledger, confirmations, self._alarm)
         self._chain_trouble = ""
         self._now_ms = now_ms
@@ -91,6 +96,7 @@ class Backend:
         """What is due at this instant: deliveries, the end of an epoch, anchoring, receipts."""
         if self._failure is not None:
             raise self._failure
+        self._introduce(utc_ms)
         self.collect.deliver(utc_ms)
         epoch = utc_ms // 900_000
         if self._epoch and epoch > self._epoch:
@@ -99,6 +105,13 @@ class Backend:
         elif not self.anchoring.settled:
             self.anchor()
         self._epoch = epoch
+
+    def _introduce(self, utc_ms: int) -> None:
+        """Takes what kits brought into the register: here, since nobody else registers meanwhile."""
+        while not self._introductions.empty():
+            message = self._introductions.get()
+            self._link.publish(*self.enrolments.answer(message.topic, message.payload, utc_ms))
+            self._link.done([message])
 
     def close_epoch(self, epoch: int) -> None:
         """Commits to everything so far and brings it to the chain's attention."""
@@ -185,6 +198,9 @@ class Backend:
         try:
             while not self._stop.is_set():
                 batch = self._link.incoming(BATCH, 0.05)
+                for message in [one for one in batch if one.topic.startswith(KIT_TOPICS)]:
+                    batch.remove(message)
+                    self._introductions.put(message)
                 if batch:
                     self.collect.process(batch)
                     self._link.done(batch)

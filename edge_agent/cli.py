@@ -9,13 +9,14 @@ import json
 import logging
 import re
 import signal
-import ssl
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lightwire import decision, envelope, records
 
 from edge_agent.agent import NAMES, Agent, trust_of
@@ -101,17 +102,19 @@ def enrol(settings: Settings, nonce: bytes) -> dict[str, object]:
         tls_fingerprint=_fingerprint(settings.broker.cert),
         nonce=nonce,
         time_ms=time.time_ns() // 1_000_000,
+        level=records.LEVEL_FILE,
     )
     sealed = envelope.seal(enrolment, settings.deployment, key.sign)
     return {"device": key.agent.hex(), "public_key": key.public.hex(), "enrolment": sealed.hex()}
 
 
 def _fingerprint(cert: Path) -> bytes:
-    """SHA-256 of the DER client certificate; zeros while there is none."""
+    """SHA-256 of the public key in the client certificate (DER SubjectPublicKeyInfo); zeros while there is none."""
     try:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(cert.read_text())).digest()
+        key = x509.load_pem_x509_certificate(cert.read_bytes()).public_key()
     except (OSError, ValueError):
         return bytes(32)
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
 def check(settings: Settings) -> dict[str, object]:

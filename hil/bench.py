@@ -151,7 +151,10 @@ class Bench:
             "operator": identity.operator.hex(),
             "log_key": identity.log_key.public.hex(),
             "issuers": [{"id": identity.issuer.hex(), "role": 1, "key": identity.issuer_key.public.hex()}],
-            "broker": {"host": self.broker.host, "port": self.broker.port, "ca": str(self.pki.ca_der), "cert": "-", "key": "-"},
+            "broker": {
+                "host": self.broker.host, "port": self.broker.port, "ca": str(self.pki.ca_der),
+                "cert": str(folder / "cert.der"), "key": str(folder / "key.der"),
+            },
             "meter": {
                 "port": self.ready[pod]["meter"], "unit": customer["unit"], "map": customer.get("meter", "sdm630"),
                 "ct_ratio": customer["ct_ratio"], "vt_ratio": customer["vt_ratio"],
@@ -164,9 +167,8 @@ class Bench:
         node = VirtualNode(folder, settings | dict(self._node_settings.get(pod, {})))
         node.save()
         nonce, enrolment = node.enrol()
-        tls = self.pki.client(topics.station(node.device))
-        self.backend.register.approve(enrolment, nonce, "node", pod, tls.fingerprint, self.conductor.now_ms)
-        node.trust(tls)
+        self.backend.register.approve(enrolment, nonce, "node", pod, self.conductor.now_ms)
+        node.certify(self.pki)
         self.nodes[pod] = node
 
     def _start_agents(self) -> None:
@@ -193,7 +195,7 @@ class Bench:
         with ThreadPoolExecutor(4) as pool:
             enrolled = list(pool.map(lambda agent: agent.enrol(), self.agents.values()))
         for agent, (nonce, enrolment) in zip(self.agents.values(), enrolled, strict=True):
-            self.backend.register.approve(enrolment, nonce, "agent", agent.pod, bytes(32), self.conductor.now_ms)
+            self.backend.register.approve(enrolment, nonce, "agent", agent.pod, self.conductor.now_ms)
             self._children.append(agent.start())
         names = [f"agent/{a.device.hex()}" for a in self.agents.values()]
         if missing := self.conductor.wait_for(names, WAIT_S):

@@ -3,6 +3,9 @@
 The user name is the certificate's common name. A light node `<partition>/<id>` may write its own record, ask, decision,
 fetch and status and read its own time, delivery, receipt, setpoint, update and chunk; its agent `agent/<partition>/<id>` may read the
 decision and write the execution; `backend` may do the rest. Nobody is anonymous.
+
+Authorities of kits (`lightnode kit make`) are trusted on a port of their own, where only the rules of light nodes and of
+kits `kit/<id>` hold: who has a stolen kit is no back end there, whatever name its certificate says.
 """
 
 import os
@@ -31,8 +34,8 @@ class BrokerUnavailable(PartMissing):
 class Broker:
     """One mosquitto; a context manager. `port` stays the same over restarts."""
 
-    def __init__(self, folder: Path, pki: Pki, port: int = 0) -> None:
-        """port: 0 takes a free one."""
+    def __init__(self, folder: Path, pki: Pki, port: int = 0, kits: Path | None = None) -> None:
+        """port: 0 takes a free one; kits: PEM file with the authorities of kits, for `device_port`."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._pki = pki
@@ -40,6 +43,8 @@ class Broker:
         self._rights: list[str] = []
         self.host = "127.0.0.1"
         self.port = port or _free_port()
+        self._kits = kits
+        self.device_port = _free_port() if kits is not None else 0
         self._child: Child | None = None
 
     def __enter__(self) -> "Broker":
@@ -97,14 +102,9 @@ class Broker:
     def _config(self) -> str:
         lines = [
             *(["user root"] if os.geteuid() == 0 else []),
-            f"listener {self.port} {self.host}",
-            f"cafile {self._pki.ca_pem}",
-            f"certfile {self._server.cert_pem}",
-            f"keyfile {self._server.key_pem}",
-            "require_certificate true",
-            "use_identity_as_username true",
-            "allow_anonymous false",
-            f"acl_file {self._folder / 'acl'}",
+            *(["per_listener_settings true"] if self._kits else []),
+            *self._listener(self.port, self._pki.ca_pem, "acl"),
+            *(self._listener(self.device_port, self._kits, "acl-devices") if self._kits else []),
             "persistence true",
             f"persistence_location {self._folder}/",
             "autosave_interval 5",
@@ -117,11 +117,25 @@ class Broker:
         ]
         return "\n".join(lines) + "\n"
 
+    def _listener(self, port: int, authorities: Path, acl: str) -> list[str]:
+        return [
+            f"listener {port} {self.host}",
+            f"cafile {authorities}",
+            f"certfile {self._server.cert_pem}",
+            f"keyfile {self._server.key_pem}",
+            "require_certificate true",
+            "use_identity_as_username true",
+            "allow_anonymous false",
+            f"acl_file {self._folder / acl}",
+        ]
+
     def _write_acl(self) -> None:
         lines = [f"pattern write ln/1/%u/{c}" for c in NODE_WRITES] + [f"pattern read ln/1/%u/{c}" for c in NODE_READS]
-        lines += ["user backend", "topic readwrite ln/1/#"]
-        lines += self._rights
-        path = self._folder / "acl"
+        self._write("acl-devices", [*lines, "pattern write ln/1/%u/enrol", "pattern read ln/1/%u/enrolled"])
+        self._write("acl", [*lines, "user backend", "topic readwrite ln/1/#", *self._rights])
+
+    def _write(self, name: str, lines: Sequence[str]) -> None:
+        path = self._folder / name
         path.write_text("\n".join(lines) + "\n")
         path.chmod(0o600)
 

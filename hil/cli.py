@@ -12,6 +12,7 @@ from hil.errors import PartMissing, RigError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("hil.commands.demo", "a market day, from the meters to the payments"),
+    "commission": ("hil.commands.commission", "a first device, from the sources to its record, on this computer"),
     "run": ("hil.commands.run", "the standard scenarios on every target, with one report"),
     "week": ("hil.commands.week", "a week of one light node through every fault, every slot accounted for"),
     "soak": ("hil.commands.soak", "hours of virtual time through faults that a seed chooses"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from hil.errors import RigError
 from hil.launcher import environment, launcher
-from hil.pki import Identity
+from hil.pki import Pki
 from hil.process import Child
 from hil.runtime import micropython_command
 
@@ -32,6 +32,7 @@ class VirtualNode:
     settings: dict[str, Any]
     child: Child | None = None
     device: bytes = b""
+    request: bytes = b""  # for its TLS certificate, once it is enrolled
     boot: Path | None = None  # with main.py and the chooser: then it runs from the directories of its update root
     is_launched: bool = False
     launch: dict[str, int] = field(default_factory=dict)
@@ -75,12 +76,12 @@ class VirtualNode:
             raise NodeFailed((done.stderr or done.stdout).strip().splitlines()[-1])
         answer = json.loads(done.stdout)
         self.device = bytes.fromhex(answer["device"])
+        self.request = bytes.fromhex(answer["request"])
         return nonce, bytes.fromhex(answer["enrolment"])
 
-    def trust(self, identity: Identity) -> None:
-        """Gives it its TLS identity."""
-        self.settings["broker"] |= {"cert": str(identity.cert_der), "key": str(identity.key_der)}
-        self.save()
+    def certify(self, pki: Pki) -> None:
+        """Gives it the certificate for its TLS key."""
+        pki.certify(self.request, Path(self.settings["broker"]["cert"]))
 
     def start(self) -> Child:
         """Power on."""

@@ -14,13 +14,19 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Where one party's certificate and key lie, and the SHA-256 of the DER certificate."""
+    """Where one party's certificate and key lie, and SHA-256 of the public key in it (DER SubjectPublicKeyInfo)."""
 
     cert_pem: Path
     key_pem: Path
@@ -62,7 +68,7 @@ class Pki:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lightnode rig authority")])
         self.ca_pem, self.ca_der = self._folder / "ca.pem", self._folder / "ca.der"
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        builder = self._builder(self._name, self._key).add_extension(usage, True)
+        builder = self._builder(self._name, self._key.public_key()).add_extension(usage, True)
         certificate = builder.add_extension(x509.BasicConstraints(True, 0), True).sign(self._key, hashes.SHA256())
         _write(self.ca_pem, certificate.public_bytes(Encoding.PEM))
         _write(self.ca_der, certificate.public_bytes(Encoding.DER))
@@ -78,13 +84,23 @@ class Pki:
         """A client's identity; the common name is its user name at the broker."""
         return self._issue(common_name, common_name.replace("/", "-"), ExtendedKeyUsageOID.CLIENT_AUTH, None)
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def certify(self, request: bytes, path: Path) -> None:
+        """A client's certificate (DER) into a file, for a key that its owner keeps: what its request (PKCS#10, DER) asks for.
+
+        ValueError if the request is none, or its key has not signed it."""
+        wanted = x509.load_der_x509_csr(request)
+        key = wanted.public_key()
+        if not wanted.is_signature_valid or not isinstance(key, ec.EllipticCurvePublicKey):
+            raise ValueError("the request is not signed by its key")
+        path.write_bytes(self._certificate(wanted.subject, key, ExtendedKeyUsageOID.CLIENT_AUTH, None))
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
             .not_valid_after(now + datetime.timedelta(days=self._days))
@@ -94,19 +110,28 @@ class Pki:
         self, common_name: str, stem: str, usage: x509.ObjectIdentifier, names: x509.SubjectAlternativeName | None
     ) -> Identity:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]), key)
-        builder = builder.add_extension(x509.BasicConstraints(False, None), True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
-        if names is not None:
-            builder = builder.add_extension(names, False)
-        certificate = builder.sign(self._key, hashes.SHA256())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        der = self._certificate(subject, key.public_key(), usage, names)
         files = [self._folder / f"{stem}.{suffix}" for suffix in ("pem", "key.pem", "der", "key.der")]
-        der = certificate.public_bytes(Encoding.DER)
-        _write(files[0], certificate.public_bytes(Encoding.PEM))
+        _write(files[0], x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM))
         _write(files[1], key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         _write(files[2], der)
         _write(files[3], key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
-        return Identity(files[0], files[1], files[2], files[3], hashlib.sha256(der).digest())
+        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return Identity(files[0], files[1], files[2], files[3], hashlib.sha256(public).digest())
+
+    def _certificate(
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey,
+        usage: x509.ObjectIdentifier,
+        names: x509.SubjectAlternativeName | None,
+    ) -> bytes:
+        builder = self._builder(subject, key).add_extension(x509.BasicConstraints(False, None), True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
+        if names is not None:
+            builder = builder.add_extension(names, False)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def _write(path: Path, content: bytes) -> None:

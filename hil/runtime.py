@@ -138,7 +138,7 @@ def _runtime(part: str) -> Path:
         raise RuntimePartMissing(part, reason(error)) from error
     target = folder / f"runtime-{source.suite}"
     if target.exists():
-        return target
+        return target  # it is renamed whole; who builds something else in this folder need not be waited for
     with locked(folder):
         if not target.exists():
             print(f"fetching micropython and mosquitto from the distribution into {target} (once)", file=sys.stderr)

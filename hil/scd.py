@@ -46,7 +46,7 @@ def _approve(backend: Backend, enrolments: Path, now_ms: int) -> None:
             if one["device"] not in known:
                 backend.register.approve(
                     bytes.fromhex(one["enrolment"]), bytes.fromhex(one["nonce"]), "node", one["pod"],
-                    bytes.fromhex(one["fingerprint"]), now_ms,
+                    now_ms,
                 )  # fmt: skip
 
 

@@ -104,6 +104,7 @@ def put_on(board: Board, files: Mapping[str, bytes]) -> None:
     system.format()
     system.mount()
     for path, content in files.items():
+        system.makedirs(path.rpartition("/")[0], exist_ok=True)
         with system.open(path, "wb") as file:
             file.write(content)
     system.unmount()

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightwire import records
 
@@ -119,6 +120,14 @@ class SqliteStore:
         with self._lock:
             return self._db.execute(sql, values).rowcount
 
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """For the tables of other adapters: what a query gives."""
+        return self._rows(sql, *values)
+
+    def change(self, sql: str, *values: object) -> int:
+        """For the tables of other adapters: how many rows a statement changed."""
+        return self._do(sql, *values)
+
     @property
     def incarnation(self) -> bytes:
         """8 bytes, new with each new database."""
@@ -164,6 +173,14 @@ class SqliteStore:
         """All messages of a kind, in order of seq."""
         sql = "select device, seq, boot, kind, time_ms, sealed from message where device = ? and kind = ? order by seq"
         return [Kept(*row) for row in self._rows(sql, device, kind)]  # type: ignore[arg-type]
+
+    def last_of_kind(self, device: bytes, kind: int, count: int) -> list[Kept]:
+        """The last so many messages of a kind, newest first."""
+        sql = (
+            "select device, seq, boot, kind, time_ms, sealed from message where device = ? and kind = ?"
+            " order by time_ms desc limit ?"
+        )
+        return [Kept(*row) for row in self._rows(sql, device, kind, count)]  # type: ignore[arg-type]
 
     def place(self, device: bytes, boot: int, shift_ms: int) -> None:
         """Moves readings of a boot made on monotonic time (kept as -1 - ms) to their slot in UTC; shift: UTC - monotonic."""

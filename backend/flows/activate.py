@@ -1,8 +1,11 @@
 """Plan to sealed set-points to link to acknowledgements.
 
 1. One set-point per POD and quarter-hour, signed with the issuer's key, sent ahead of its window, never retained.
-2. The command number rises by one per device.
+2. The command number rises by one per device, from the highest that the device has signed for: another issuer may have
+   sent it one, or this store may be older than its last set-point.
 3. A set-point is outstanding until its node has decided; the store keeps what node and agent answered.
+4. A test of a device that is put into service asks for nothing that does not hold anyway: at most the withdrawal that its
+   own limit allows, for two minutes, then released.
 """
 
 import hashlib
@@ -16,6 +19,8 @@ from backend.adapters.sqlite import SqliteStore
 from backend.ports import Link
 
 FRAME_MS = 900_000
+TEST_MS = 120_000
+_DECISIONS = 40  # a device refuses at most 32 in a quarter-hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,22 @@ class Activate:
         """Seals, stores and sends; the ids (16 bytes) in the order of the targets."""
         sent = []
         for target in targets:
-            point = self._point(target)
-            sealed = envelope.seal(point, self._deployment, self._key.sign)
-            self._store.add_setpoint(point.id, target.device, target.pod, sealed)
-            self._link.publish(topics.topic(target.device, "setpoint"), sealed)
+            point = self._target(target)
+            self._send(point, target.pod)
             sent.append(point.id)
         return sent
+
+    def send_test(self, device: bytes, pod: str, limit_w: int, now_ms: int) -> bytes:
+        """Sends the set-point of rule 4 and gives its id (16 bytes); limit_w: the device's own maximum withdrawal."""
+        window = (now_ms, now_ms + TEST_MS)
+        point = self._point(os.urandom(16), device, window, (records.MAX_WITHDRAWAL, limit_w), bytes(16))
+        self._send(point, pod)
+        return bytes(point.id)
+
+    def _send(self, point: records.SetPoint, pod: str) -> None:
+        sealed = envelope.seal(point, self._deployment, self._key.sign)
+        self._store.add_setpoint(point.id, point.device, pod, sealed)
+        self._link.publish(topics.topic(point.device, "setpoint"), sealed)
 
     def send_again(self, ids: set[bytes]) -> None:
         """Publishes set-points once more; a node that has decided answers with the same decision."""
@@ -63,21 +78,29 @@ class Activate:
         """Ids of set-points without a decision."""
         return {row.id for row in self._store.setpoints() if not row.decision}
 
-    def _point(self, target: Target) -> records.SetPoint:
-        command = self._commands.get(target.device, 0) + 1
-        self._commands[target.device] = command
+    def _target(self, target: Target) -> records.SetPoint:
         order = hashlib.sha256(target.order.encode()).digest()[:16]
+        id = hashlib.sha256(f"{target.order}/{target.pod}/{target.frame}".encode()).digest()[:16]
+        window = (target.frame * FRAME_MS, (target.frame + 1) * FRAME_MS)
+        return self._point(id, target.device, window, (records.TARGET, target.target_w), order)
+
+    def _point(
+        self, id: bytes, device: bytes, window_ms: tuple[int, int], asked: tuple[int, int], order: bytes
+    ) -> records.SetPoint:
+        """asked: (control, value in W)."""
+        command = max(self._commands.get(device, 0), self._accepted(device)) + 1
+        self._commands[device] = command
         return records.SetPoint(
-            id=hashlib.sha256(f"{target.order}/{target.pod}/{target.frame}".encode()).digest()[:16],
-            device=target.device,
+            id=id,
+            device=device,
             issuer=self._issuer,
             role=records.ROLE_DSO,
             command=command,
-            not_before_ms=target.frame * FRAME_MS,
-            not_after_ms=(target.frame + 1) * FRAME_MS,
+            not_before_ms=window_ms[0],
+            not_after_ms=window_ms[1],
             resource=records.POD_NET,
-            control=records.TARGET,
-            value=target.target_w,
+            control=asked[0],
+            value=asked[1],
             ramp_w_per_s=0,
             fallback=records.FALLBACK_RELEASE,
             fallback_value=0,
@@ -86,3 +109,8 @@ class Activate:
             nonce=bytes(16),
             salt=os.urandom(16),
         )
+
+    def _accepted(self, device: bytes) -> int:
+        """The highest command number among the device's last decisions that accept (rule 2)."""
+        last = [envelope.peek(kept.sealed) for kept in self._store.last_of_kind(device, records.DECISION, _DECISIONS)]
+        return max((int(record.command) for record in last if record.outcome == records.ACCEPTED), default=0)

@@ -32,26 +32,25 @@ class Register:
         self._log_key = log_key
         self._deployment, self._operator = identity
 
-    def approve(self, sealed: bytes, nonce: bytes, role: str, pod: str, tls_fingerprint: bytes, now_ms: int) -> Party:
+    def approve(self, sealed: bytes, nonce: bytes, role: str, pod: str, now_ms: int) -> Party:
         """Registers a key of a node or agent: the first one, introduced by itself, or the next one after a rotation,
-        introduced by the registered key before it. Rejected with the reason."""
+        introduced by the registered key before it. The fingerprint of its TLS key is registered with it, as the statement has
+        it: nobody can pair another. Rejected with the reason."""
         try:
             claimed = envelope.peek(sealed)
             if not isinstance(claimed, records.Enrolment):
                 raise Rejected("not an enrolment")
             before = self._before(claimed, role, pod)
-            signer = (claimed.public_key, claimed.algorithm) if before is None else (before.public, before.algorithm)
-            enrolment = envelope.open_sealed(sealed, self._deployment, verifier(signer[0]), signer[1])
         except (WireError, ValueError) as error:
             raise Rejected(f"enrolment: {error}") from error
-        if enrolment.nonce != nonce:
-            raise Rejected("enrolment: answers another nonce: ask the device again")
+        signer = (claimed.public_key, claimed.algorithm) if before is None else (before.public, before.algorithm)
+        enrolment = self._opened(sealed, nonce, *signer)
         if before is None and enrolment.device != hashlib.sha256(enrolment.public_key).digest()[:8]:
             raise Rejected("enrolment: the device id is not that of its key")
         action = records.APPROVE if before is None else records.ROTATE
         entry = records.RegistryEntry(
             self._operator, os.urandom(16), action, enrolment.device, enrolment.generation, enrolment.algorithm,
-            enrolment.public_key, tls_fingerprint, now_ms, now_ms + VALID_MS,
+            enrolment.public_key, enrolment.tls_fingerprint, now_ms, now_ms + VALID_MS,
             envelope.payload_digest(records.encode(enrolment)), now_ms,
         )  # fmt: skip
         party = Party(
@@ -60,6 +59,23 @@ class Register:
         )  # fmt: skip
         self.admit(party)
         return party
+
+    def check(self, sealed: bytes, nonce: bytes, party: Party) -> None:
+        """Whether a registered key answers a nonce with a statement of its own. Rejected if not."""
+        before = [p for p in self._store.parties() if (p.id, p.generation) == (party.id, party.generation - 1)]
+        signer = next((p for p in (*before, party) if _is_of(sealed, self._deployment, p)), party)
+        enrolment = self._opened(sealed, nonce, signer.public, signer.algorithm)
+        if (enrolment.device, enrolment.generation, enrolment.public_key) != (party.id, party.generation, party.public):
+            raise Rejected("enrolment: it is of another key than the registered one")
+
+    def _opened(self, sealed: bytes, nonce: bytes, public: bytes, algorithm: int) -> records.Enrolment:
+        try:
+            enrolment: records.Enrolment = envelope.open_sealed(sealed, self._deployment, verifier(public), algorithm)
+        except (WireError, ValueError) as error:
+            raise Rejected(f"enrolment: {error}") from error
+        if enrolment.nonce != nonce:
+            raise Rejected("enrolment: answers another nonce: ask the device again")
+        return enrolment
 
     def _before(self, enrolment: records.Enrolment, role: str, pod: str) -> Party | None:
         """The registered key that introduces this one; None for a first key. Rejected if it has no place."""
@@ -94,3 +110,11 @@ class Register:
         party = Party(device, 1, role, "", records.ES256K, public, now_ms, now_ms + VALID_MS, sealed, b"")
         self.admit(party)
         return party
+
+
+def _is_of(sealed: bytes, deployment: bytes, party: Party) -> bool:
+    try:
+        envelope.open_sealed(sealed, deployment, verifier(party.public), party.algorithm)
+    except (WireError, ValueError):
+        return False
+    return True

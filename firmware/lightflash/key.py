@@ -3,6 +3,7 @@
 1. A key is made once and never over another; what is opened is refused if others can read it or it is no key.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -14,11 +15,12 @@ _SECRET_BYTES = 32
 
 
 class Key:
-    """Signs digests, deterministically. `public`: 33 bytes."""
+    """Signs digests, deterministically. `public`: 33 bytes; `id`: first 8 of its SHA-256, as an issuer's."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = coincurve.PrivateKey(secret)
         self.public: bytes = self._key.public_key.format()
+        self.id: bytes = hashlib.sha256(self.public).digest()[:8]
 
     def sign(self, digest: bytes) -> bytes:
         """r || s (64 bytes) of a digest (32 bytes)."""

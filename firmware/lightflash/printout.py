@@ -7,6 +7,7 @@
 
 import io
 import unicodedata
+from collections.abc import Iterator
 from html import escape
 from typing import Any
 
@@ -19,7 +20,7 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, Tabl
 
 from lightflash.instant import day
 from lightflash.label import Box, Label, grouped, qr_boxes
-from lightflash.record import YES_NO, Check, Facts, Record
+from lightflash.record import FAILED, NOT_DONE, YES_NO, Check, Facts, Record
 
 _QR_MM = 26.0
 _LETTERS = dict(zip("ŁłĐđĦħŦŧı", "LlDdHhTti", strict=True))
@@ -33,12 +34,16 @@ h1 { font-size: 18pt; margin: 0 0 1mm; } h2 { font-size: 11.5pt; margin: 6mm 0 1
 .result { font-weight: 600; font-size: 12.5pt; } .passed { color: #11683a; } .failed { color: #a3161b; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: 1.1mm 2mm; vertical-align: top;
   border-bottom: 1px solid #d5dbe1; } th { font-weight: 600; } .facts th { width: 46mm; font-weight: 400; color: #4b5966; }
-.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; } td.failed { font-weight: 600; }
+.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.failed, td.passed { font-weight: 600; white-space: nowrap; }
+tr.open td { background: #eceff1; } tr.open td[colspan] { padding-top: 0; } small { color: #4b5966; }
 code { font: 9pt/1.35 'Liberation Mono', Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .sign { display: flex; gap: 10mm; margin-top: 14mm; } .sign div { flex: 1; border-top: 1px solid #16202a; padding-top: 1mm;
   color: #4b5966; } footer { margin-top: 6mm; color: #4b5966; font-size: 9pt; }
-@media print { body { margin: 0 auto; font-size: 8.5pt; } th, td { padding: .7mm 2mm; } h2 { margin-top: 4mm; font-size: 10pt; }
-  code { font-size: 6.8pt; } .sign { margin-top: 11mm; } @page { size: A4; margin: 12mm; } }
+@media print { body { margin: 0 auto; font-size: 8.2pt; line-height: 1.25; } th, td { padding: .3mm 2mm; }
+  header { padding-bottom: 1mm; }
+  h2 { margin: 2.5mm 0 1mm; font-size: 10pt; }
+  code { font-size: 6.8pt; line-height: 1.15; } .sign { margin-top: 9mm; } footer { margin-top: 3mm; } @page { size: A4; margin: 12mm; } }
 """
 
 
@@ -49,8 +54,8 @@ def html(of: Record) -> bytes:
         f'<h2>{escape(title)}</h2>\n<table class="facts">{"".join(_html_fact(*row) for row in rows)}</table>\n'
         for title, rows in _groups(facts)
     )
-    checks = "".join(_html_check(check) for check in facts.checks)
-    result, kind = _result(facts)
+    checks = "".join(_html_check(check, said) for check, said in _told(facts))
+    words, kind = result(facts)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -62,11 +67,11 @@ def html(of: Record) -> bytes:
 <body>
 <header><div><h1>Commissioning record</h1>
 <div>Light node <code>{grouped(facts.device)}</code></div>
-<div class="result {kind}">{result}</div></div>{_svg(facts)}</header>
+<div class="result {kind}">{words}</div></div>{_svg(facts)}</header>
 {groups}<h2>Checks</h2>
 <table><thead><tr><th>check</th><th class="number">measured</th><th class="number">limits</th><th>result</th></tr></thead>
 <tbody>{checks}</tbody></table>
-<h2>Signature of the kit</h2>
+<h2>Signatures</h2>
 <table class="facts">{"".join(_html_fact(*row) for row in _seal(of))}</table>
 <div class="sign"><div>{escape(facts.technician)}, technician</div><div>customer</div></div>
 <footer>{_FOOT}</footer>
@@ -83,25 +88,25 @@ def pdf(of: Record) -> bytes:
     facts = of.facts
     out = io.BytesIO()
     page = SimpleDocTemplate(
-        out, pagesize=A4, leftMargin=16 * mm, rightMargin=16 * mm, topMargin=13 * mm, bottomMargin=12 * mm, invariant=1,
+        out, pagesize=A4, leftMargin=16 * mm, rightMargin=16 * mm, topMargin=12 * mm, bottomMargin=10 * mm, invariant=1,
         title=f"Commissioning record of {facts.device.hex()}", author="lightnode-flash",
     )  # fmt: skip
-    result, kind = _result(facts)
+    words, kind = result(facts)
     head = [
         _paragraph("Commissioning record", _TITLE),
         _paragraph(f"Light node {grouped(facts.device)}", _PLAIN),
-        _paragraph(result, _RESULT[kind]),
+        _paragraph(words, _RESULT[kind]),
     ]
     story: list[Any] = [Table([[head, _qr(facts)]], colWidths=[143 * mm, 30 * mm], style=_HEAD_STYLE, hAlign="LEFT")]
     for title, rows in _groups(facts):
         story += [_paragraph(title, _HEADING), _pdf_facts(rows)]
     story += [_paragraph("Checks", _HEADING), _pdf_checks(facts)]
-    story += [_paragraph("Signature of the kit", _HEADING), _pdf_facts(_seal(of)), Spacer(0, 13 * mm)]
+    story += [_paragraph("Signatures", _HEADING), _pdf_facts(_seal(of)), Spacer(0, 11 * mm)]
     lines = [[_paragraph(f"{facts.technician}, technician", _GREY), "", _paragraph("customer", _GREY)]]
     story.append(Table(lines, colWidths=[79 * mm, 15 * mm, 79 * mm], style=_SIGN_STYLE, hAlign="LEFT"))
     is_spelled = _latin(facts.technician + facts.pod + facts.place) == facts.technician + facts.pod + facts.place
     note = "" if is_spelled else " Letters that this page cannot show are replaced; record.json has them."
-    story += [Spacer(0, 4 * mm), _paragraph(_FOOT + note, _GREY)]
+    story += [Spacer(0, 2 * mm), _paragraph(_FOOT + note, _GREY)]
     page.build(story)
     return out.getvalue()
 
@@ -112,6 +117,7 @@ def _groups(facts: Facts) -> list[tuple[str, list[tuple[str, str, bool]]]]:
         (
             "Place and meter",
             [
+                ("put into service by", f"{facts.technician}, {day(facts.time_ms)}", False),
                 ("POD", facts.pod, False),
                 ("place", facts.place, False),
                 ("meter", f"{facts.meter_model}, serial number {facts.meter_serial}, unit {facts.meter_unit}", False),
@@ -132,7 +138,6 @@ def _groups(facts: Facts) -> list[tuple[str, list[tuple[str, str, bool]]]]:
                 ("supported until", facts.support_end.isoformat(), False),
             ],
         ),
-        ("Put into service", [("by", f"{facts.technician}, {day(facts.time_ms)}", False)]),
     ]
 
 
@@ -140,26 +145,37 @@ def _seal(of: Record) -> list[tuple[str, str, bool]]:
     return [
         ("public key of the kit", of.kit_key.hex(), True),
         ("digest of the facts", grouped(of.digest), True),
-        ("signature", of.signature.hex(), True),
+        ("signature of the kit", of.signature.hex(), True),
+        (
+            "signature of the device",
+            of.device_signature.hex() or "none: it was not on the cable",
+            bool(of.device_signature),
+        ),
     ]
 
 
-def _result(facts: Facts) -> tuple[str, str]:
+def result(facts: Facts) -> tuple[str, str]:
+    """(the result in words, "passed" or "failed")."""
     if facts.is_commissioned:
         return f"commissioned: all {len(facts.checks)} checks passed", "passed"
-    failed = sum(not check.passed for check in facts.checks)
-    return f"not commissioned: {failed} of {len(facts.checks)} checks failed", "failed"
+    counts = [(sum(check.result == one for check in facts.checks), one) for one in (FAILED, NOT_DONE)]
+    words = ", ".join(f"{count} {one}" for count, one in counts if count)
+    return f"not commissioned: {words or 'none done'}, of {len(facts.checks)} checks", "failed"
 
 
-def _measured(check: Check) -> str:
+def measured(check: Check) -> str:
+    """With its unit; - if it was not done."""
     if check.value is None:
-        return "not done"
+        return "-"
     return _yes_no(check.value) if check.unit == YES_NO else f"{check.value} {check.unit}".strip()
 
 
-def _limits(check: Check) -> str:
+def limits_of(check: Check) -> str:
+    """In words."""
     if check.unit == YES_NO and check.low is not None:
         return _yes_no(check.low)
+    if check.low is None and check.high is None:
+        return "the installer's"
     if check.low is None or check.high is None:
         word, number = ("at least", check.low) if check.high is None else ("at most", check.high)
         return f"{word} {number} {check.unit}".strip()
@@ -176,11 +192,23 @@ def _html_fact(what: str, value: str, is_exact: bool) -> str:
     return f"<tr><th>{escape(what)}</th><td>{shown}</td></tr>\n"
 
 
-def _html_check(check: Check) -> str:
-    kind = "passed" if check.passed else "failed"
-    name = escape(check.name) + (f"<br><small>{escape(check.detail)}</small>" if check.detail else "")
-    cells = f'<td class="number">{escape(_measured(check))}</td><td class="number">{escape(_limits(check))}</td>'
-    return f'<tr><td>{name}</td>{cells}<td class="{kind}">{kind}</td></tr>\n'
+def _html_check(check: Check, said: str) -> str:
+    words = escape(said)
+    name = escape(check.name) + (f" <small>{words}</small>" if words and check.passed else "")
+    cells = f'<td class="number">{escape(measured(check))}</td><td class="number">{escape(limits_of(check))}</td>'
+    if check.passed:
+        return f'<tr><td>{name}</td>{cells}<td class="passed">{check.result}</td></tr>\n'
+    below = f'<tr class="open"><td colspan="4"><small>{words}</small></td></tr>\n' if words else ""
+    return f'<tr class="open"><td>{name}</td>{cells}<td class="failed">{check.result}</td></tr>\n{below}'
+
+
+def _told(facts: Facts) -> Iterator[tuple[Check, str]]:
+    """Each check with what is said of it: cause and cure, or what was found; not again where it repeats."""
+    before = ""
+    for check in facts.checks:
+        said = "; ".join(text for text in (check.detail, check.cure) if text)
+        yield check, "" if said == before and not check.passed else said
+        before = said
 
 
 def _boxes(facts: Facts) -> list[Box]:
@@ -208,12 +236,12 @@ def _qr(facts: Facts) -> Drawing:
     return found
 
 
-_PLAIN = ParagraphStyle("plain", fontName="Helvetica", fontSize=9, leading=12)
+_PLAIN = ParagraphStyle("plain", fontName="Helvetica", fontSize=8.5, leading=10.5)
 _GREY = ParagraphStyle("grey", parent=_PLAIN, textColor=colors.HexColor("#4b5966"))
-_EXACT = ParagraphStyle("exact", parent=_PLAIN, fontName="Courier", fontSize=7.2, leading=12, wordWrap="CJK")
+_EXACT = ParagraphStyle("exact", parent=_PLAIN, fontName="Courier", fontSize=7.2, leading=10.5, wordWrap="CJK")
 _TITLE = ParagraphStyle("title", parent=_PLAIN, fontName="Helvetica-Bold", fontSize=17, leading=21)
 _HEADING = ParagraphStyle(
-    "heading", parent=_PLAIN, fontName="Helvetica-Bold", fontSize=10.5, spaceBefore=7, spaceAfter=1
+    "heading", parent=_PLAIN, fontName="Helvetica-Bold", fontSize=10.5, leading=12, spaceBefore=6, spaceAfter=1
 )
 _RESULT = {
     kind: ParagraphStyle(
@@ -221,9 +249,13 @@ _RESULT = {
     )
     for kind, c in (("passed", "#11683a"), ("failed", "#a3161b"))
 }
-_CELL = {kind: ParagraphStyle(f"cell {kind}", parent=style, fontSize=9, leading=12) for kind, style in _RESULT.items()}
+_CELL = {
+    kind: ParagraphStyle(f"cell {kind}", parent=style, fontSize=8.5, leading=10.5) for kind, style in _RESULT.items()
+}
 _GREY_RIGHT = ParagraphStyle("grey right", parent=_GREY, alignment=2)
 _RIGHT = ParagraphStyle("right", parent=_PLAIN, alignment=2)
+_SMALL = ParagraphStyle("small", parent=_GREY, fontSize=7, leading=8.5)
+_GROUND = colors.HexColor("#eceff1")
 _LINE = colors.HexColor("#d5dbe1")
 _HEAD_STYLE = TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)])
 _SIGN_STYLE = TableStyle(
@@ -237,8 +269,8 @@ _ROWS_STYLE = TableStyle(
     [
         ("LINEBELOW", (0, 0), (-1, -1), 0.5, _LINE),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("TOPPADDING", (0, 0), (-1, -1), 1),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
+        ("TOPPADDING", (0, 0), (-1, -1), 0.6),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 1.6),
         ("LEFTPADDING", (0, 0), (0, -1), 0),
         ("RIGHTPADDING", (1, 0), (1, -1), 2),
     ]
@@ -270,21 +302,22 @@ def _pdf_facts(rows: list[tuple[str, str, bool]]) -> Table:
 
 
 def _pdf_checks(facts: Facts) -> Table:
+    """One row for each check; one that did not pass is grey, with cause and cure below, once where they repeat."""
     styles = (_GREY, _GREY_RIGHT, _GREY_RIGHT, _GREY)
     rows = [[_paragraph(word, s) for word, s in zip(("check", "measured", "limits", "result"), styles, strict=True)]]
-    for check in facts.checks:
+    extra: list[tuple[Any, ...]] = []
+    for check, told in _told(facts):
+        said, at = escape(_latin(told)), len(rows)
         kind = "passed" if check.passed else "failed"
-        name = Paragraph(
-            escape(_latin(check.name))
-            + (f"<br/><font size=7.5>{escape(_latin(check.detail))}</font>" if check.detail else ""),
-            _PLAIN,
-        )
-        rows.append(
-            [
-                name,
-                _paragraph(_measured(check), _RIGHT),
-                _paragraph(_limits(check), _RIGHT),
-                _paragraph(kind, _CELL[kind]),
-            ]
-        )
-    return Table(rows, colWidths=[77 * mm, 34 * mm, 42 * mm, 20 * mm], style=_ROWS_STYLE, hAlign="LEFT", repeatRows=1)
+        small = f"<font size=7 color='#4b5966'>{said}</font>"
+        name = Paragraph(escape(_latin(check.name)) + (f" {small}" if said and check.passed else ""), _PLAIN)
+        figures = [_paragraph(measured(check), _RIGHT), _paragraph(limits_of(check), _RIGHT)]
+        rows.append([name, *figures, _paragraph(check.result, _CELL[kind])])
+        if said and not check.passed:
+            rows.append([Paragraph(small, _SMALL), "", "", ""])
+            row = ((0, at + 1), (-1, at + 1))
+            extra += [("SPAN", *row), ("LEADING", *row, 7), ("LINEBELOW", (0, at), (-1, at), 0, _GROUND)]
+        if not check.passed:
+            extra.append(("BACKGROUND", (0, at), (-1, len(rows) - 1), _GROUND))
+    style = TableStyle([*_ROWS_STYLE.getCommands(), *extra])
+    return Table(rows, colWidths=[77 * mm, 34 * mm, 42 * mm, 20 * mm], style=style, hAlign="LEFT", repeatRows=1)

@@ -1,15 +1,18 @@
-"""The record of a commissioning: facts and checks, signed with the kit's key.
+"""The record of a commissioning: facts and checks, signed with the kit's key and, where it was on the cable, by the device.
 
-1. A record is commissioned if every check that it has passed, and it has at least one; a check that was not done has failed.
+1. A record is commissioned if every check that it has passed, and it has at least one; a check that was not done is no
+   passed one.
 2. What is signed is SHA-256 of `lightnode-commissioning/1`, a line feed and the facts as JSON with sorted keys and no spaces.
 3. Any bytes give a record that this kit signed, or one error line; size and depth are bounded before anything is parsed.
 4. No secret is in it: identifiers, fingerprints, limits and results only.
+5. The device's signature is of SHA-256 of `lightnode-console/1`, a line feed and the digest: its key says with it that it was
+   on the cable when the record was made, and nothing else. A record without it is one of the kit alone.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,7 +22,9 @@ from lightflash.key import Key, is_public, is_signed
 from lightflash.nesting import shallow
 
 DOMAIN = b"lightnode-commissioning/1\n"
+CONSOLE_DOMAIN = b"lightnode-console/1\n"  # as in lightnode/status.py
 YES_NO = "yes/no"
+PASSED, FAILED, NOT_DONE = "passed", "failed", "not done"
 _MOST_BYTES = 65_536
 _MOST_CHECKS = 64
 _NUMBER_MOST = 1 << 53  # what every reader of JSON has exactly
@@ -28,6 +33,7 @@ _OCTETS = {"device": 8, "signing_key": 33, "tls_fingerprint": 32, "image_sha256"
 _TEXTS = ("pod", "meter_model", "meter_serial", "board", "hardware", "firmware", "micropython", "technician", "place")
 _NUMBERS = {"generation": (1, 65535), "meter_unit": (0, 247), "ct_ratio": (1, 10_000), "vt_ratio": (1, 10_000)}
 _TEXT_MOST = 80
+_SENTENCE_MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Check:
     """One check with its limits, both included. value: measured, in `unit`, None if it was not done.
 
     unit: "W", "ms" and the like, or YES_NO, where 1 is yes and the limits are 1 and 1. None as a limit: no limit there.
+    detail: what was found, or why it failed or was not done; cure: what to do then.
     """
 
     name: str
@@ -43,13 +50,20 @@ class Check:
     low: int | None
     high: int | None
     detail: str = ""
+    cure: str = ""
+
+    @property
+    def result(self) -> str:
+        """PASSED, FAILED or NOT_DONE."""
+        if self.value is None:
+            return NOT_DONE
+        is_within = (self.low is None or self.low <= self.value) and (self.high is None or self.value <= self.high)
+        return PASSED if is_within else FAILED
 
     @property
     def passed(self) -> bool:
         """Whether it was done and lies within its limits."""
-        if self.value is None:
-            return False
-        return (self.low is None or self.low <= self.value) and (self.high is None or self.value <= self.high)
+        return self.result == PASSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +125,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Facts that a kit has signed. kit_key: 33 bytes; signature: r || s, 64 bytes."""
+    """Facts that a kit has signed. kit_key: 33 bytes; signature: r || s, 64 bytes; device_signature: likewise, or b""."""
 
     facts: Facts
     kit_key: bytes
     signature: bytes
+    device_signature: bytes = b""
 
     @property
     def digest(self) -> bytes:
@@ -124,7 +139,12 @@ class Record:
 
     def encode(self) -> bytes:
         """The file."""
-        document = {"facts": _document(self.facts), "kit_key": self.kit_key.hex(), "signature": self.signature.hex()}
+        document = {
+            "facts": _document(self.facts),
+            "kit_key": self.kit_key.hex(),
+            "signature": self.signature.hex(),
+            "device_signature": self.device_signature.hex(),
+        }
         return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode()
 
 
@@ -133,25 +153,42 @@ def digest(facts: Facts) -> bytes:
     return hashlib.sha256(DOMAIN + _canonical(_document(facts))).digest()
 
 
-def record(facts: Facts, kit: Key) -> Record:
-    """The facts, signed."""
-    return Record(facts, kit.public, kit.sign(digest(facts)))
+def console_digest(nonce: bytes) -> bytes:
+    """What a device signs when it is asked on its console to sign a nonce (32 bytes)."""
+    return hashlib.sha256(CONSOLE_DOMAIN + nonce).digest()
 
 
-def parse(data: bytes, kit_key: bytes) -> Record:
-    """The record in a file, signed by this kit (33 bytes). FlashError for any other bytes (rule 3)."""
+def record(facts: Facts, kit: Key, device_sign: Callable[[bytes], bytes] | None = None) -> Record:
+    """The facts, signed. device_sign: the device's answer to a nonce; FlashError if its key did not make it (rule 5)."""
+    found = digest(facts)
+    answer = device_sign(found) if device_sign is not None else b""
+    if device_sign is not None and not is_signed(facts.signing_key, console_digest(found), answer):
+        cure = "is it the device that was verified? run verify again on this port"
+        raise FlashError("record", "the device on the cable does not sign with the record's key", cure)
+    return Record(facts, kit.public, kit.sign(found), answer)
+
+
+def parse(data: bytes, kit_key: bytes | None = None) -> Record:
+    """The record in a file, signed by this kit (33 bytes; None: by the one that it names, which proves that nothing was
+    changed, not who signed). FlashError for any other bytes (rule 3)."""
     document = _loaded(data)
-    if set(document) != {"facts", "kit_key", "signature"}:
-        raise _wrong("record", sorted(document), "exactly facts, kit_key and signature")
+    if set(document) != {"facts", "kit_key", "signature", "device_signature"}:
+        raise _wrong("record", sorted(document), "exactly facts, kit_key, signature and device_signature")
+    by_device = document["device_signature"]
     made = Record(
-        _facts(document["facts"]), _octets("kit_key", document["kit_key"]), _octets("signature", document["signature"])
+        _facts(document["facts"]),
+        _octets("kit_key", document["kit_key"]),
+        _octets("signature", document["signature"]),
+        b"" if by_device == "" else _octets("device_signature", by_device),
     )
-    if made.kit_key != kit_key:
+    if kit_key is not None and made.kit_key != kit_key:
         raise FlashError("record", f"it is of the kit {made.kit_key.hex()}", "check it with that kit's public key")
-    if not is_signed(kit_key, made.digest, made.signature):
-        raise FlashError(
-            "record", "its signature does not hold", "it was changed after it was signed: commission again"
-        )
+    changed = "it was changed after it was signed: commission again"
+    if not is_public(made.kit_key) or not is_signed(made.kit_key, made.digest, made.signature):
+        raise FlashError("record", "its signature does not hold", changed)
+    signed = console_digest(made.digest)
+    if made.device_signature and not is_signed(made.facts.signing_key, signed, made.device_signature):
+        raise FlashError("record", "the device's signature does not hold", changed)
     return made
 
 
@@ -164,19 +201,16 @@ def _document(facts: Facts) -> dict[str, Any]:
     found.update({name: getattr(facts, name) for name in (*_TEXTS, *_NUMBERS, "time_ms")})
     found["support_end"] = facts.support_end.isoformat()
     found["commissioned"] = facts.is_commissioned
-    found["checks"] = [
-        {
-            "name": c.name,
-            "value": c.value,
-            "unit": c.unit,
-            "low": c.low,
-            "high": c.high,
-            "detail": c.detail,
-            "passed": c.passed,
-        }
-        for c in facts.checks
-    ]
+    found["checks"] = [check_document(check) for check in facts.checks]
     return found
+
+
+def check_document(check: Check) -> dict[str, Any]:
+    """A check as it stands in a record's file."""
+    return {
+        "name": check.name, "value": check.value, "unit": check.unit, "low": check.low, "high": check.high,
+        "detail": check.detail, "cure": check.cure, "result": check.result,
+    }  # fmt: skip
 
 
 def _facts(document: Any) -> Facts:
@@ -189,16 +223,18 @@ def _facts(document: Any) -> Facts:
     values: dict[str, Any] = {name: _octets(name, document[name]) for name in _OCTETS}
     plain = {name: document[name] for name in (*_TEXTS, *_NUMBERS, "time_ms")}
     end = _day(document["support_end"])
-    found = Facts(**values, **plain, support_end=end, checks=tuple(_check(entry) for entry in listed))
+    found = Facts(**values, **plain, support_end=end, checks=tuple(check_of(entry) for entry in listed))
     if _canonical(_document(found)) != _canonical(document):  # as bytes: in Python 1, 1.0 and True are equal
         raise _wrong("facts", document["commissioned"], "results as the limits give them, in their canonical form")
     return found
 
 
-def _check(entry: Any) -> Check:
-    if not isinstance(entry, dict) or set(entry) != {"name", "value", "unit", "low", "high", "detail", "passed"}:
-        raise _wrong("checks", type(entry).__name__, "name, value, unit, low, high, detail and passed")
-    return Check(entry["name"], entry["value"], entry["unit"], entry["low"], entry["high"], entry["detail"])
+def check_of(entry: Any) -> Check:
+    """A check from its document; what it holds is checked with the facts. FlashError for another shape."""
+    names = ("name", "value", "unit", "low", "high", "detail", "cure")
+    if not isinstance(entry, dict) or set(entry) != {*names, "result"}:
+        raise _wrong("checks", type(entry).__name__, f"{', '.join(names)} and result")
+    return Check(*(entry[name] for name in names))
 
 
 def _loaded(data: bytes) -> Mapping[str, Any]:
@@ -233,9 +269,9 @@ def _day(value: object) -> date:
         raise _wrong("support_end", value, "a day") from None
 
 
-def _check_text(name: str, value: object, least: int = 1) -> None:
-    if not isinstance(value, str) or not least <= len(value) <= _TEXT_MOST or not value.isprintable():
-        raise _wrong(name, value, f"{least} to {_TEXT_MOST} printable characters")
+def _check_text(name: str, value: object, least: int = 1, most: int = _TEXT_MOST) -> None:
+    if not isinstance(value, str) or not least <= len(value) <= most or not value.isprintable():
+        raise _wrong(name, value, f"{least} to {most} printable characters")
 
 
 def _check_number(name: str, value: object, low: int, high: int) -> None:
@@ -246,12 +282,13 @@ def _check_number(name: str, value: object, low: int, high: int) -> None:
 def _check_check(check: Check) -> None:
     _check_text("checks.name", check.name)
     _check_text("checks.unit", check.unit, 0)
-    _check_text("checks.detail", check.detail, 0)
+    for name in ("detail", "cure"):
+        _check_text(f"checks.{name}", getattr(check, name), 0, _SENTENCE_MOST)
     for name in ("value", "low", "high"):
         number = getattr(check, name)
         if number is not None:
             _check_number(f"checks.{name}", number, -_NUMBER_MOST, _NUMBER_MOST)
-    if check.low is None and check.high is None:
+    if check.value is not None and check.low is None and check.high is None:
         raise _wrong(f"checks.{check.name}", None, "at least one limit")
 
 

@@ -18,7 +18,7 @@ import asyncio
 import json
 import sys
 
-from lightwire import envelope, records
+from lightwire import records
 
 from . import board as boards
 from . import keys, meter_line, reason, settings, slices, uplink
@@ -44,6 +44,11 @@ WATCHDOG_MS = 3 * SLOT_MS
 SAMPLER_SILENT_MS = 6000  # the supervisor's reason says more than the watchdog's, so it comes first
 _TAIL_BYTES = 512
 _MOUNT_BYTES = 16_384  # garbage between two collections: a day of readings makes megabytes of it
+_SERVICES = (  # name, what it does, what it wants; see service.py
+    ("rotate", "makes the next key and shows its statement", ("NONCE",)),
+    ("rollback", "lets the release before run again", ("SEQUENCE",)),
+    ("pause", "measures nothing for ten minutes", ()),
+)
 # counts whose changes are events
 _LOGGED = ("trusted", "connected", "alarms", "receipts_late", "times_refused", "refused")
 
@@ -59,6 +64,7 @@ class Node:
         if missing:
             raise NodeError(missing + " cannot be read")
         self._board = board
+        self._config = config
         self._folder = value("state_dir")
         self._real = board.SystemClock()
         self._reason = reason.decode(board.last_reason(self._folder), board.reset_cause())
@@ -89,7 +95,9 @@ class Node:
             self._recorder, self._clock, self._reason, self._facts, board.largest_block_bytes, self._reported
         )
         self._logged: dict[str, object] = {}
-        self._status = Status(config, board, self._key, self._sampler, self._clock, self._log, self._facts)
+        self._status = Status(
+            config, board, self._key, self._sampler, self._clock, self._log, self._facts, self._updates
+        )
         board.open_network(value)
         self._tasks: list[tuple[int, str, object, int]] = [
             (records.TASK_UPLINK, "uplink", self._uplink.run, uplink.SILENT_MS),
@@ -167,7 +175,20 @@ class Node:
             watchdog.release()
 
     async def _converse(self, _alive) -> None:  # type: ignore[no-untyped-def]
-        await Console(self._board.open_console(), self._status.commands()).run()
+        commands: dict[str, object] = {name: (what, self._service(name)) + words for name, what, words in _SERVICES}
+        commands.update(self._status.commands())
+        await Console(self._board.open_console(), commands).run()
+
+    def _service(self, name: str):  # type: ignore[no-untyped-def]
+        async def run(*words: str) -> dict[str, object]:
+            from .service import Service  # a node that no technician works on spares its memory
+
+            made = Service(
+                self._config, self._board, self._key, self._journal, self._clock, self._updates, self._sampler
+            )
+            return await getattr(made, name)(*words)  # type: ignore[no-any-return]
+
+        return run
 
     def _log_changes(self, facts: dict[str, object]) -> None:
         answer = self._sampler.answer
@@ -199,6 +220,7 @@ class Node:
             "awaiting": len(journal.unproven),
             "receipts_late": link.receipts_late,
             "setpoint": setpoints.in_force.hex(),
+            "command": journal.command,
             "accepted": setpoints.accepted,
             "refused": sum(setpoints.refused),
             "alarms": link.alarms + setpoints.alarms + (self._ems.alarms if self._ems else 0),
@@ -232,21 +254,6 @@ def _print_reading(reading: records.Reading) -> None:
     )
 
 
-def enrol(config: settings.Settings, board, nonce: bytes, to_rotate: bool = False) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """The device introduces its present key; makes the first if there is none, the next one if it is to rotate."""
-    folder = config.value("state_dir")
-    key = keys.rotate(folder, board.random) if to_rotate else keys.open_key(folder, board.random)
-    fingerprint = keys.fingerprint(config.value("broker.cert"))
-    enrolment, signer = keys.introduce(key, fingerprint, nonce, board.SystemClock().monotonic_ms())
-    sealed = envelope.seal(enrolment, config.value("deployment"), signer.sign, signer.algorithm)
-    return {
-        "device": key.device.hex(),
-        "generation": key.generation,
-        "public_key": key.public.hex(),
-        "enrolment": sealed.hex(),
-    }
-
-
 def _run(config: settings.Settings, board, console: bool) -> None:  # type: ignore[no-untyped-def]
     try:
         pack_heap(True)
@@ -266,6 +273,8 @@ def main(arguments: list[str]) -> int:
             return 0
         if len(arguments) == 3 and arguments[1] in ("enrol", "rotate") and _is_nonce(arguments[2]):
             nonce, to_rotate = bytes.fromhex(arguments[2]), arguments[1] == "rotate"
+            from .enrolment import enrol  # once in a device's life: a running node spares its memory
+
             print(json.dumps(enrol(settings.load(arguments[0]), boards.load(), nonce, to_rotate)))
             return 0
     except Reset as reset:

@@ -1,13 +1,15 @@
 """The installer's console: a line in, an answer out, while the node works.
 
-1. A line has at most 64 characters, a command one word, `json` behind it makes the answer one line of JSON for programs. A
-   line that is too long or unknown is answered in one line that does not repeat it.
+1. A line has at most 64 characters: a command, the one word that it may want, and `json`, which makes the answer one line
+   of JSON for programs. A line that is too long, unknown or incomplete is answered in one line that does not repeat it.
 2. Reading and writing wait in the event loop, never in the port: who stops reading loses the rest of an answer after 2 s.
-3. It shows what the commands answer and changes nothing.
+3. It shows what the commands answer and changes nothing itself. A command that refuses says why: `refused` and one line.
 """
 
 import asyncio
 import json
+
+from .errors import NodeError
 
 LINE_MAX = 64
 _WRITE_S = 2
@@ -18,7 +20,8 @@ _ERASES = b"\x08\x7f"
 
 class Console:
     """stream: read() gives one byte, b"" at the end; write(data) waits until it is taken; `echoes`: what is typed is to
-    be shown. commands: name -> (what it does, coroutine function that gives a dict)."""
+    be shown. commands: name -> (what it does, coroutine function that gives a dict), and as third what the one word is
+    called that it wants."""
 
     def __init__(self, stream, commands) -> None:  # type: ignore[no-untyped-def]
         self._stream = stream
@@ -52,14 +55,25 @@ class Console:
         words = line.decode().split()
         if not words:
             return b""
-        as_json = words[1:] == ["json"]
-        if len(words) > 1 and not as_json:
-            return b"only json may stand behind a command\r\n"
-        if words[0] == "help":
-            return self._shown("help", {name: what for name, (what, _) in self._commands.items()}, as_json)
-        if words[0] not in self._commands:
+        as_json = len(words) > 1 and words[-1] == "json"
+        name, given = words[0], words[1 : len(words) - as_json]
+        if name == "help" and not given:
+            return self._shown(name, self._help(), as_json)
+        if name not in self._commands:
             return b"no such command, try help\r\n"
-        return self._shown(words[0], await self._commands[words[0]][1](), as_json)
+        wanted = self._commands[name][2:]
+        if len(given) != len(wanted):
+            return (
+                f"{wanted[0]} belongs behind {name}" if wanted else "only json may stand behind a command"
+            ).encode() + b"\r\n"
+        try:
+            answer = await self._commands[name][1](*given)
+        except NodeError as error:
+            return self._shown(name, {"refused": str(error)}, as_json)
+        return self._shown(name, answer, as_json)
+
+    def _help(self) -> dict[str, object]:
+        return {" ".join((name,) + entry[2:]): entry[0] for name, entry in self._commands.items()}
 
     @staticmethod
     def _shown(command: str, answer: dict[str, object], as_json: bool) -> bytes:

@@ -10,8 +10,9 @@
 5. Every sector opens with what must outlive all others: acknowledgement, command number, digest of the last statement, time
    floor, and the set-point in force; so does every boot, but for the set-point. Nothing else is written before. Other
    set-points that may still rule are carried forward before their sector is erased.
-6. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
-7. A signature is kept only for who asks: of a key with random ones it is the record's for good (signatures.py).
+6. `forget` leaves the state and no record on the flash: what was never acknowledged is then lost, no number comes twice.
+7. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
+8. A signature is kept only for who asks: of a key with random ones it is the record's for good (signatures.py).
 """
 
 import hashlib
@@ -20,19 +21,7 @@ import struct
 from lightwire import records
 
 from .errors import JournalError
-from .packing import (
-    SLOT_MS,
-    Base,
-    decode_base,
-    expand,
-    flags_of,
-    pack,
-    seq_of,
-    squeeze,
-    squeezed_seq,
-    time_of,
-    unpack,
-)
+from .packing import SLOT_MS, Base, decode_base, expand, flags_of, pack, seq_of, squeeze, squeezed_seq, time_of, unpack
 from .ring import SHORT, Ring
 from .signatures import KIND as _SIGNATURE
 from .signatures import Signatures
@@ -152,6 +141,14 @@ class Journal:
                 elif kind == _BOOT:
                     base = base.reborn(*struct.unpack(">IH", body[:6]))
 
+    def forget(self):  # type: ignore[no-untyped-def]
+        """Rule 6; yields between two erased sectors. A cut leaves more of the newest records, none of which is sent."""
+        self.acked = self.seq
+        self._setpoints, self._dropped, self.unproven, self.decided = [], [], {}, {}
+        self._last, self._lost_from_ms = None, 0
+        self._base = Base(self.boot, self._generation, 0, 0, 0, 0, self._base.vt_ratio)
+        yield from self._ring.start_over(_CURSOR, struct.pack(">I8s", self.acked, self.incarnation))
+
     def find(self, seq: int):  # type: ignore[no-untyped-def]
         """The record with this seq, or None. Cost: a scan of one sector."""
         for record in self.after(seq - 1):
@@ -219,7 +216,7 @@ class Journal:
             self._name_dropped()
 
     def _name_dropped(self) -> None:
-        """What is neither acknowledged nor held any more, from the first such seq on (rule 6)."""
+        """What is neither acknowledged nor held any more, from the first such seq on (rule 7)."""
         for sector in self._ring.sectors:
             if sector.first:
                 if sector.first > self.acked + 1:
@@ -276,15 +273,13 @@ class Journal:
         base, tail = self._base, []
         for sector, slot, kind, body in self._ring.mount():
             if kind == 0:
-                base = decode_base(body)
-                self.boot = max(self.boot, base.boot)
+                base = self._born(decode_base(body))
                 self._replay_state(body[-struct.calcsize(_STATE) :])
             elif kind in _RECORDS:
                 self._replay_record(sector, slot, kind, body, base, recent)
                 tail = [(sector, slot, kind, body, base)]
             elif kind == _BOOT:
-                base = base.reborn(*struct.unpack(">IH", body[:6]))
-                self.boot = max(self.boot, base.boot)
+                base = self._born(base.reborn(*struct.unpack(">IH", body[:6])))
                 self._replay_state(body[6:])
             else:
                 self._replay_other(sector, kind, body)
@@ -297,6 +292,13 @@ class Journal:
         self._name_dropped()
         if self._dropped and self.named[0] <= self._dropped[0][0] and self._dropped[0][1] <= self.named[1]:
             self._dropped = []
+
+    def _born(self, base: Base) -> Base:
+        """The base of a start that is replayed; JournalError, and nothing is written, if it had a newer key."""
+        if base.generation > self._generation:
+            raise JournalError(f"made under key generation {base.generation}, the key is of {self._generation}")
+        self.boot = max(self.boot, base.boot)
+        return base
 
     def _replay_record(self, sector, slot: int, kind: int, body: bytes, base: Base, recent) -> None:  # type: ignore[no-untyped-def]
         if kind == SHORT:
@@ -334,8 +336,6 @@ class Journal:
     def _begin(self, tail) -> None:  # type: ignore[no-untyped-def]
         """The new boot number first, then the last entry again (rule 3); one that carried a set-point hides no record. A
         signature goes before its record: it is found again whichever of the two a further cut hits."""
-        if self._base.generation > self._generation:
-            raise JournalError(f"made under key generation {self._base.generation}, the key is of {self._generation}")
         self.boot += 1
         self._base = self._base.reborn(self.boot, self._generation)
         self._write(_BOOT, struct.pack(">IH", self.boot, self._generation) + self._state())

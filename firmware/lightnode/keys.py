@@ -2,9 +2,9 @@
 
 What the application asks of any key, also of one in a secure element: `signing(digest)`, a generator that yields while it
 works and returns r || s (64 bytes, low s); `is_deterministic`: whether the same digest has the same signature each time;
-`public` (33 bytes), `algorithm` (records.ES256K or ES256), `generation` and `device`; and, once there was a rotation,
-`of(generation)`: the key that signs what was recorded under an older one. The signatures of a key that is not deterministic
-are kept in the journal, so that what is sent again is the same to the byte.
+`public` (33 bytes), `algorithm` (records.ES256K or ES256), `level` (how it is kept: records.LEVEL_*), `generation` and
+`device`; and, once there was a rotation, `of(generation)`: the key that signs what was recorded under an older one. The
+signatures of a key that is not deterministic are kept in the journal, so that what is sent again is the same to the byte.
 
 1. The key file is the old one or the new one after a cut at any step, and a torn one is seen: it is written whole under
    another name and then takes its own.
@@ -27,6 +27,7 @@ KEPT = 4
 _FILE = "/device.key"
 _CHECK = 8
 _ROW = 34
+SPKI = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00"  # of P-256
 
 
 class DeviceKey:
@@ -38,6 +39,7 @@ class DeviceKey:
         self._random = random
         self.algorithm = records.ES256K
         self.is_deterministic = True
+        self.level = records.LEVEL_FILE
         self.generation = generation
         self.public = ecdsa.public_key(ecdsa.SECP256K1, secret)
         self.device = device or hashlib.sha256(self.public).digest()[:8]
@@ -96,11 +98,11 @@ def retire(folder: str, key: DeviceKey, oldest: int) -> None:
         _keep(folder + _FILE, key)
 
 
-def introduce(key: DeviceKey, certificate: bytes, nonce: bytes, time_ms: int):  # type: ignore[no-untyped-def]
+def introduce(key: DeviceKey, tls: bytes, nonce: bytes, time_ms: int):  # type: ignore[no-untyped-def]
     """(the enrolment of the present key, the key that signs it): the key before it while that is held, else itself.
 
-    certificate: its SHA-256; nonce: 16 bytes; time_ms: of the device."""
-    enrolment = records.Enrolment(key.device, key.generation, key.algorithm, key.public, certificate, nonce, time_ms)
+    tls: fingerprint of the TLS key; nonce: 16 bytes; time_ms: of the device."""
+    enrolment = records.Enrolment(key.device, key.generation, key.algorithm, key.public, tls, nonce, time_ms, key.level)
     return enrolment, key.older[0] if key.older else key
 
 
@@ -147,8 +149,24 @@ def _keep(path: str, key: DeviceKey) -> None:
 
 def fingerprint(certificate: str) -> bytes:
     """SHA-256 of a certificate file (DER); zero if it is not there yet."""
+    data = _content(certificate)
+    return hashlib.sha256(data).digest() if data else bytes(32)
+
+
+def tls_fingerprint(path: str) -> bytes:
+    """SHA-256 of the public key (DER SubjectPublicKeyInfo) of a TLS key's file; zero if there is none or it is of another kind."""
+    data = _content(path)
+    return hashlib.sha256(SPKI + data[-65:]).digest() if is_tls_key(data) else bytes(32)
+
+
+def is_tls_key(data: bytes) -> bool:
+    """Whether it is a P-256 key with its public key as RFC 5915 has it."""
+    return len(data) == 121 and data[:7] == b"\x30\x77\x02\x01\x01\x04\x20" and data[-68:-64] == b"\x03\x42\x00\x04"
+
+
+def _content(path: str) -> bytes:
     try:
-        with open(certificate, "rb") as file:
-            return hashlib.sha256(file.read()).digest()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError:
-        return bytes(32)
+        return b""

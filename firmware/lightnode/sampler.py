@@ -47,6 +47,7 @@ class Sampler:
         self._linked = False
         self._open: tuple[int, int] | None = None  # (cause, monotonic mark) of the gap that is going on
         self._untimed: list[tuple[int, int, int]] = []  # (cause, from, to) of gaps that ended before trust
+        self.paused_ms = 0  # no slot before this monotonic instant; they are named as skipped ones afterwards
         self.produced = 0
         self.missed = 0
         self.meter_errors = 0
@@ -55,6 +56,9 @@ class Sampler:
 
     async def slot(self, mark: int) -> None:
         """Does one slot; mark in monotonic ms."""
+        if mark < self.paused_ms:
+            self._clock.begin_slot(mark)
+            return
         if self._first_mark is None:
             await self._recorder.ready()
             self._first_mark = mark

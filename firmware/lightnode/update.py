@@ -33,6 +33,7 @@ ASK_AGAIN_MS = 10_000
 _QUARTER_MS = 900_000
 _ANNOUNCEMENT_MAX = update.SEALED_BYTES + update.LISTING_MAX
 _SLOTS = {"a": 1, "b": 2}
+_OUTCOMES = ("", "committed", "rolled back", "refused")
 
 
 def running_slot(root: str, first_path: str) -> int:
@@ -41,12 +42,13 @@ def running_slot(root: str, first_path: str) -> int:
 
 
 class Updates:
-    """`restart`: the device is to be started again; `refused`: announcements refused or dropped since the start."""
+    """`restart`: the device is to be started again; `refused`: announcements refused or dropped since the start; `last`: the
+    outcome that was reported last, in words; `root`, `running` (slot) and `state` of the chooser."""
 
     def __init__(self, settings, recorder, clock, key, sampler, uplink, running: int) -> None:  # type: ignore[no-untyped-def]
         """running: the slot that this code runs from. Without an update key in the settings nothing is ever taken."""
         value = settings.value
-        self._root = value("update.root")
+        self.root = value("update.root")
         self._settings_key = value("update.key_generation"), value("update.key")
         self._hardware = (value("hardware").encode() + bytes(16))[:16]
         self._deployment = value("deployment")
@@ -55,9 +57,9 @@ class Updates:
         self._key = key
         self._sampler = sampler
         self._uplink = uplink
-        self._running = running
+        self.running = running
         self._work = asyncio.Event()
-        self._state = states.read(self._root)[0] or states.blank()
+        self.state = states.read(self.root)[0] or states.blank()
         self._announced = b""
         self._seen = b""
         self._download: download.Download = None  # type: ignore[assignment]
@@ -66,18 +68,25 @@ class Updates:
         self._quarter = self._refusals = 0
         self._has_signed = False
         self.restart = False
+        self.is_offline = False  # the broker is known to be away: a trial may do without it
         self.refused = 0
+        self.last = ""
         self._resume()
 
     @property
     def is_on_trial(self) -> bool:
         """Whether this code is on trial."""
-        return self._state.trial != 0 and self._state.trial == self._running
+        return self.state.trial != 0 and self.state.trial == self.running
 
     @property
     def sequence(self) -> int:
         """Of the release that was committed last."""
-        return self._state.sequence
+        return self.state.sequence
+
+    @property
+    def wanted(self):  # type: ignore[no-untyped-def]
+        """(path, offset, length) of the piece that is waited for, None for none."""
+        return None if self._download is None else self._download.wish
 
     def receive(self, channel: str, payload: bytes) -> None:
         """Takes an announcement (`update`) or a piece (`chunk`); what to do about it is decided in `run`."""
@@ -89,13 +98,13 @@ class Updates:
 
     def wish(self) -> bytes:
         """What is to be sent on `fetch` now, b"" for nothing: each wish once in a session, and again if it stays open."""
-        if self._download is None or self._download.wish is None:
+        if self.wanted is None:
             return b""
         now = self._clock.monotonic_ms()
         if self._asked and self._asked[0] == self._uplink.sessions and now - self._asked[1] < ASK_AGAIN_MS:
             return b""
         self._asked = self._uplink.sessions, now
-        return update.encode_wish(self._download.manifest.sequence, *self._download.wish)
+        return update.encode_wish(self._download.manifest.sequence, *self.wanted)
 
     def tick(self) -> None:
         """Once a slot."""
@@ -112,9 +121,9 @@ class Updates:
 
     async def step(self) -> None:
         """Does all that may be done now."""
-        if self._state.outcome and (self._sampler.produced or self._clock.monotonic_ms() > TRIAL_MS):
+        if self.state.outcome and (self._sampler.produced or self._clock.monotonic_ms() > TRIAL_MS):
             await self._report_outcome()
-        if self._state.trial:
+        if self.state.trial:
             if self.is_on_trial:
                 await self._watch_trial()
             return
@@ -126,10 +135,10 @@ class Updates:
 
     def _resume(self) -> None:
         """A download that had begun goes on if its offer is still good; what was decided about is forgotten."""
-        offer = download.kept_offer(self._root)
-        if offer and self._settings_key[1] is not None and not self._state.trial:
-            if update.manifest_of(offer[: update.SEALED_BYTES]).sequence <= self._state.failed:
-                download.forget(self._root)
+        offer = download.kept_offer(self.root)
+        if offer and self._settings_key[1] is not None and not self.state.trial:
+            if update.manifest_of(offer[: update.SEALED_BYTES]).sequence <= self.state.failed:
+                download.forget(self.root)
             else:
                 self._announced = offer
 
@@ -145,8 +154,8 @@ class Updates:
             else:
                 await self._refuse(update.SUPERSEDED, self._download.manifest)
         if reason != update.NONE:
-            if announcement == download.kept_offer(self._root):
-                download.forget(self._root)
+            if announcement == download.kept_offer(self.root):
+                download.forget(self.root)
             await self._refuse(reason, manifest, announcement)
             if self._download is None:
                 self._resume()
@@ -155,13 +164,13 @@ class Updates:
 
     async def _begin(self, announcement: bytes, manifest) -> None:  # type: ignore[no-untyped-def]
         self._download = None  # type: ignore[assignment]
-        target = 3 - (self._running or self._state.active or 2)
+        target = 3 - (self.running or self.state.active or 2)
         try:
-            if announcement != download.kept_offer(self._root):
-                await _done(download.begin(self._root, target, self._state, announcement))
-            self._download = download.Download(self._root, target, self._running)
+            if announcement != download.kept_offer(self.root):
+                await _done(download.begin(self.root, target, self.state, announcement))
+            self._download = download.Download(self.root, target, self.running)
         except OSError:
-            download.forget(self._root)
+            download.forget(self.root)
             await self._refuse(update.SPACE, manifest)
 
     async def _judged(self, announcement: bytes):  # type: ignore[no-untyped-def]
@@ -176,7 +185,7 @@ class Updates:
             if manifest.key_generation != generation or key is None:
                 return manifest, update.KEY_GENERATION
             await self._check_seal(sealed, key)
-            state = self._state
+            state = self.state
             may_repeat = bool(state.flags & states.REPAIR)
             trust = update.Trust(self._hardware, generation, state.sequence, may_repeat, state.floor, state.failed)
             reason = update.judge(manifest, listing, trust, self._clock.utc_ms())
@@ -195,9 +204,9 @@ class Updates:
     def _ruling_key(self):  # type: ignore[no-untyped-def]
         """(generation, key or None) of who may sign (rule 1)."""
         generation, key = self._settings_key
-        if self._state.generation <= generation:
+        if self.state.generation <= generation:
             return generation, key
-        return self._state.generation, self._state.key if any(self._state.key) else None
+        return self.state.generation, self.state.key if any(self.state.key) else None
 
     async def _bring(self) -> None:
         """As far as it goes with what is there."""
@@ -217,7 +226,7 @@ class Updates:
             reason = update.time_reason(bringing.manifest, self._clock.utc_ms())
             if reason:
                 raise download.Refused(reason)
-            bringing.switch(self._state, False)
+            bringing.switch(self.state, self.is_offline)
         except WireError:
             return
         except download.Refused as error:
@@ -231,13 +240,13 @@ class Updates:
     async def _give_up(self, reason: int) -> None:
         manifest = self._download.manifest
         self._download = None  # type: ignore[assignment]
-        download.forget(self._root)
+        download.forget(self.root)
         await self._refuse(reason, manifest)
 
     async def _watch_trial(self) -> None:
         """Rule 4."""
         if not self._has_signed:
-            digest = self._state.report_digest
+            digest = self.state.report_digest
             if not await holds(self._key.public, digest, await sliced(self._key.signing(digest))):
                 self._roll_back(update.OWN_SIGNATURE)
                 return
@@ -249,14 +258,14 @@ class Updates:
         elif self._uplink.sessions:
             await self._commit()
         elif now > BROKER_MS:
-            if self._state.flags & states.OFFLINE:
+            if self.state.flags & states.OFFLINE:
                 await self._commit()
             else:
                 self._roll_back(update.BROKER)
 
     async def _commit(self) -> None:
         """Rule 5."""
-        state = self._state
+        state = self.state
         manifest = update.manifest_of(self._release(state.trial)[: update.SEALED_BYTES])
         state.active, state.trial, state.attempts, state.flags = state.trial, 0, 0, 0
         state.sequence, state.version = manifest.sequence, manifest.version
@@ -267,29 +276,29 @@ class Updates:
         if other and update.manifest_of(other[: update.SEALED_BYTES]).sequence < state.floor:
             state.set_release(3 - state.active, bytes(32))
         state.outcome, state.reason = records.UPDATE_COMMITTED, update.NONE
-        states.write(self._root, state)
-        download.forget(self._root)
+        states.write(self.root, state)
+        download.forget(self.root)
         await self._report_outcome()
 
     def _roll_back(self, reason: int) -> None:
-        states.roll_back(self._state, reason)
-        states.write(self._root, self._state)
+        states.roll_back(self.state, reason)
+        states.write(self.root, self.state)
         self.restart = True
 
     def _release(self, slot: int) -> bytes:
         """The release file of a slot that may be started, b"" if there is none."""
-        if not any(self._state.release(slot)):
+        if not any(self.state.release(slot)):
             return b""
-        return files.read(chooser.release_path(self._root, slot), chooser.RELEASE_MAX)
+        return files.read(chooser.release_path(self.root, slot), chooser.RELEASE_MAX)
 
     async def _report_outcome(self) -> None:
         """Rule 6."""
-        state = self._state
+        state = self.state
         await self._report(
             state.outcome, state.reason, state.report_sequence, state.report_version, state.report_digest
         )
         state.outcome = 0
-        states.write(self._root, state)
+        states.write(self.root, state)
 
     def _too_many(self) -> bool:
         """Rule 3."""
@@ -310,6 +319,7 @@ class Updates:
         await self._report(records.UPDATE_REFUSED, reason, manifest.sequence, manifest.version, digest)
 
     async def _report(self, outcome: int, reason: int, sequence: int, version: int, digest: bytes) -> None:
+        self.last = f"{_OUTCOMES[outcome]} {sequence}: {update.REASONS[reason]}"
         trusted = self._clock.trusted
         time_ms = self._clock.utc_ms() if trusted else self._clock.monotonic_ms()
         flags = 0 if trusted else records.UNTRUSTED_CLOCK

@@ -44,6 +44,11 @@ TREE_MARKET = 3
 TREE_SETTLEMENT = 4
 TREE_KEYS = 5
 
+# where a device keeps its keys, as it says itself when it introduces one
+LEVEL_FILE = 1  # files, which whoever has the device in his hands can copy
+LEVEL_ENCRYPTED = 2  # encrypted flash behind a verified start
+LEVEL_ELEMENT = 3  # a secure element that signs and gives no key away
+
 # role of the issuer of a set-point
 ROLE_DSO = 1
 ROLE_TSO = 2

@@ -115,6 +115,7 @@ _FIELDS = {
         ("tls_fingerprint", 32),
         ("nonce", 16),
         ("time_ms", "Q"),
+        ("level", "B"),
     ),
     choice.REGISTRY_ENTRY: (
         ("operator", 8),
@@ -208,7 +209,7 @@ CLOSED = {  # fields that are a choice, by kind: (field, lowest, highest)
     choice.DECISION: (("outcome", 1, 2),),
     choice.EXECUTION: (("state", 1, 4),),
     choice.CHECKPOINT: (("tree", 1, 5),),
-    choice.ENROLMENT: (("algorithm", 1, 2),),
+    choice.ENROLMENT: (("algorithm", 1, 2), ("level", 1, 3)),
     choice.REGISTRY_ENTRY: (("action", 1, 3), ("algorithm", 1, 2)),
     choice.EVIDENCE: (("tree", 1, 5),),
     choice.TOMBSTONE: (("tree", 1, 5),),

@@ -225,6 +225,7 @@ class Enrolment(Frozen, namedtuple("Enrolment", names(ENROLMENT))):  # type: ign
     tls_fingerprint: bytes
     nonce: bytes
     time_ms: int
+    level: int
 
 
 class RegistryEntry(Frozen, namedtuple("RegistryEntry", names(REGISTRY_ENTRY))):  # type: ignore[misc]

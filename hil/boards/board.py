@@ -7,6 +7,8 @@
 3. A transfer is one piece read from the tool or written to it; after the last one that the cable allows both ends are dead,
    and the board has lost its power: what is in flash stays, all else is gone.
 4. The port's path is the same each time it is plugged in. Nothing outlives `unplug`.
+5. With `starts_main` it is a device in service: /main.py runs at each start, its console is the port, a reset starts it again,
+   an interrupt stops it for MicroPython's prompt. A board of the model "unix" runs the whole application so.
 """
 
 import json
@@ -17,6 +19,7 @@ import subprocess
 import threading
 import tty
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +49,7 @@ class Model:
     drive: str = ""
     family: int = 0
     flash_bytes: int = 4 << 20
+    files_bytes: int = _FILES_BYTES
 
 
 MODELS = {
@@ -54,6 +58,7 @@ MODELS = {
     "esp32": Model("esp32", "Generic ESP32 module with ESP32", "esp32", 0x1000),
     "rp2040-w": Model("rp2", "Raspberry Pi Pico W with RP2040", drive="RPI-RP2", family=0xE48BFF56),
     "rp2350-w": Model("rp2", "Raspberry Pi Pico 2 W with RP2350", drive="RP2350", family=0xE48BFF59),
+    "unix": Model("linux", "a computer with MicroPython", files_bytes=4 << 20),
 }
 
 
@@ -86,6 +91,7 @@ class Board:
     folder: Path
     model: str
     unique_id: bytes
+    starts_main: bool = False
     transfers: int = field(default=0, init=False)
     received: int = field(default=0, init=False)
 
@@ -96,7 +102,7 @@ class Board:
         self.flash = bytearray(b"\xff" * _FLASH_BYTES)
         self.files = self.folder / "files"
         if not self.files.exists():
-            self.files.write_bytes(b"\xff" * _FILES_BYTES)
+            self.files.write_bytes(b"\xff" * self.kind.files_bytes)
         self._running: _Running | None = None
 
     @property
@@ -142,6 +148,7 @@ class _Running(threading.Thread):
         self._left = transfers
         self._vm: subprocess.Popen[bytes] | None = None
         self._loader: Loader | None = None
+        self._in_main = False
         self._drive: uf2_drive.Drive | None = None
         self._master = self._slave = -1
         self._wake, self._halt = os.pipe()
@@ -202,6 +209,9 @@ class _Running(threading.Thread):
             self._end_vm()
             chip = CHIPS[self._board.kind.chip]
             self._loader = Loader(chip, self._board.unique_id, self._board.flash, self._board.kind.flash_bytes)
+        if self._in_main and _INTERRUPT in piece:
+            self._end_vm()
+            self._boot(False)
         if self._loader is not None:
             if piece.startswith((b"\r" + _INTERRUPT, _INTERRUPT)):
                 self._loader = None
@@ -209,8 +219,9 @@ class _Running(threading.Thread):
             else:
                 self._to_tool(self._loader.feed(piece))
         if self._vm is not None and self._vm.stdin is not None:
-            self._vm.stdin.write(piece)
-            self._vm.stdin.flush()
+            with suppress(BrokenPipeError):  # to a board that is just starting anew: nobody hears it
+                self._vm.stdin.write(piece)
+                self._vm.stdin.flush()
 
     def _to_tool(self, piece: bytes) -> None:
         if piece:
@@ -253,7 +264,7 @@ class _Running(threading.Thread):
         self._open_port()
         self._boot()
 
-    def _boot(self) -> None:
+    def _boot(self, main: bool = True) -> None:
         start = self._board.kind.offset
         said = _bootable(bytes(self._board.flash[start:]))
         if said is None:
@@ -261,9 +272,11 @@ class _Running(threading.Thread):
         memory = self._board.folder / "memory"
         memory.write_bytes(self._board.flash)
         identity = json.dumps({**said, "unique_id": self._board.unique_id.hex()})
-        command = [*micropython_command(), "-X", "heapsize=1M", str(_SCRIPT), str(self._board.files)]
+        self._in_main = main and self._board.starts_main
+        heap = "heapsize=4M" if self._in_main else "heapsize=1M"
+        command = [*micropython_command(), "-X", heap, str(_SCRIPT), str(self._board.files)]
         self._vm = subprocess.Popen(
-            [*command, str(_FILES_BYTES), str(memory), identity],
+            [*command, str(self._board.files.stat().st_size), str(memory), identity, *(["main"] * self._in_main)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,7 +1,7 @@
 """Runs in MicroPython's unix port and is a board: raw REPL on the standard streams, LittleFS in a file, hardware names.
 
 Arguments: file of the flash, its size, file with what lies in firmware flash, identity as JSON {platform, machine, version,
-unique_id}. Exit code 3: the board was reset; 4: it wants its boot loader.
+unique_id}, and "main" to run /main.py first. Exit code 3: the board was reset; 4: it wants its boot loader.
 Protocol: MicroPython's reference manual, "Raw mode and raw-paste mode".
 """
 
@@ -63,6 +63,7 @@ class System:
         version = tuple(identity["version"]) + ("",)
         self.implementation = made("micropython", version, identity["machine"], sys.implementation._mpy)
         self.platform = identity["platform"]
+        self.argv = ["main.py"]
 
     def __getattr__(self, name):
         return getattr(sys, name)
@@ -141,7 +142,17 @@ def raw(read):
             source += byte
 
 
-def main(path, size, firmware, identity):
+def start(source):
+    """As at every start of a board: what fails is printed, then comes the prompt."""
+    try:
+        exec(source, {"__name__": "__main__"})
+    except SystemExit:
+        raise
+    except BaseException as error:
+        sys.print_exception(error, sys.stdout)
+
+
+def main(path, size, firmware, identity, mode=""):
     read = sys.stdin.buffer.read
     identity = json.loads(identity)
     flash = Flash(path, int(size))
@@ -149,6 +160,15 @@ def main(path, size, firmware, identity):
     sys.modules["uctypes"] = Memory(open(firmware, "rb"))
     sys.modules["sys"] = System(identity)
     mounted(flash)
+    if identity["platform"] == "linux":
+        vfs.mount(vfs.VfsPosix("/dev"), "/dev")  # a computer as a board: its meter is a terminal
+    sys.path[:] = ["", ".frozen", "/lib"]
+    if mode == "main":
+        try:
+            source = open("/main.py").read()
+        except OSError:
+            source = ""
+        start(source)
     say(b"MicroPython\r\n>>> ")
     while True:
         byte = read(1)

@@ -112,12 +112,19 @@ class Fleet:
                 key, nonce = FleetKey(self._options.seed, number), os.urandom(16)
                 tls = self._pki.client(topics.station(key.device))
                 enrolment = records.Enrolment(
-                    key.device, 1, records.ES256K, key.public, tls.fingerprint, nonce, self._start_ms
+                    key.device,
+                    1,
+                    records.ES256K,
+                    key.public,
+                    tls.fingerprint,
+                    nonce,
+                    self._start_ms,
+                    records.LEVEL_FILE,
                 )
                 sealed = envelope.seal(enrolment, self._identity.deployment, key.sign)
                 line = {
                     "device": key.device.hex(), "pod": f"FLEET{number:05}", "nonce": nonce.hex(),
-                    "enrolment": sealed.hex(), "fingerprint": tls.fingerprint.hex(),
+                    "enrolment": sealed.hex(),
                 }  # fmt: skip
                 file.write(json.dumps(line) + "\n")
                 clients.append((number, str(tls.cert_pem), str(tls.key_pem)))

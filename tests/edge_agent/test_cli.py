@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
-import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lightwire import envelope, records
 
 from edge_agent import cli
@@ -43,8 +44,9 @@ def test_enrol_makes_the_key_once_and_prints_one_json_line(settings: Path, capsy
     assert isinstance(enrolment, records.Enrolment)
     assert enrolment.device.hex() == first["device"] == hashlib.sha256(public).digest()[:8].hex()
     assert (enrolment.public_key, enrolment.nonce, enrolment.generation) == (public, bytes.fromhex(NONCE), 1)
-    der = ssl.PEM_cert_to_DER_cert(cli.load(settings).broker.cert.read_text())
-    assert enrolment.tls_fingerprint == hashlib.sha256(der).digest()
+    certificate = x509.load_pem_x509_certificate(cli.load(settings).broker.cert.read_bytes())
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert enrolment.tls_fingerprint == hashlib.sha256(key).digest()
 
 
 def test_enrol_before_there_is_a_certificate_says_zeros(settings: Path) -> None:

@@ -80,12 +80,27 @@ def test_both_forms_show_every_check_with_measure_limits_and_result() -> None:
 
 
 def test_what_failed_is_said_first_and_at_its_check() -> None:
-    made = record(facts(checks=(replace(CHECKS[0], value=7), replace(CHECKS[4], value=None), *CHECKS[5:])), KIT)
+    made = record(
+        facts(
+            checks=(
+                replace(CHECKS[0], value=7),
+                replace(CHECKS[4], value=None, cure="look at the network"),
+                *CHECKS[5:],
+            )
+        ),
+        KIT,
+    )
     for text in texts(made):
         flat = " ".join(text.split())
-        assert "not commissioned: 2 of 6 checks failed" in flat
+        assert "not commissioned: 1 failed, 1 not done, of 6 checks" in flat
         assert "7 of 10 readings exactly 10 of 10 readings failed" in flat
-        assert "clock error not done at most 100 ms failed" in flat
+        assert "clock error - at most 100 ms not done look at the network" in flat
+
+
+def test_cause_and_cure_are_said_once_where_they_repeat() -> None:
+    checks = tuple(replace(check, value=None, detail="offline", cure="go online") for check in CHECKS)
+    for text in texts(record(facts(checks=checks), KIT)):
+        assert " ".join(text.split()).count("offline; go online") == 1
 
 
 @pytest.mark.parametrize(

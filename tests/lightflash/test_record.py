@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from lightflash.errors import FlashError
 from lightflash.key import Key, is_signed
-from lightflash.record import YES_NO, Check, parse, record
+from lightflash.record import YES_NO, Check, console_digest, parse, record
 
-from tests.lightflash.commissioned import CHECKS, KIT, facts
+from tests.lightflash.commissioned import CHECKS, DEVICE_KEY, KIT, facts
 
 MADE = record(facts(), KIT)
 
@@ -69,7 +69,7 @@ def test_no_fact_can_be_changed(name: str) -> None:
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["name", "value", "unit", "low", "high", "detail", "passed"])
+@pytest.mark.parametrize("name", ["name", "value", "unit", "low", "high", "detail", "cure", "result"])
 def test_no_check_can_be_changed(name: str) -> None:
     document = json.loads(MADE.encode())
     for changed in changes(document["facts"]["checks"][2][name]):
@@ -87,7 +87,7 @@ def test_no_check_can_be_changed(name: str) -> None:
 def test_a_failed_record_cannot_be_called_passed() -> None:
     failed = record(facts(checks=(replace(CHECKS[2], value=99_999),)), KIT)
     document = json.loads(failed.encode())
-    document["facts"]["commissioned"] = document["facts"]["checks"][0]["passed"] = True
+    document["facts"]["commissioned"] = document["facts"]["checks"][0]["result"] = "passed"
     with pytest.raises(FlashError, match="as the limits give them"):
         parse(json.dumps(document).encode(), KIT.public)
 
@@ -150,3 +150,48 @@ def test_names_in_every_script_are_signed_as_they_are() -> None:
     made = record(facts(technician="Łukasz Ζωή 李", place="naïve ✓"), KIT)
     assert parse(made.encode(), KIT.public).facts.technician == "Łukasz Ζωή 李"
     assert YES_NO in made.encode().decode("ascii")
+
+
+def signed_by_device(nonce: bytes) -> bytes:
+    return DEVICE_KEY.sign(console_digest(nonce))
+
+
+def test_rule_5_the_device_signs_the_digest_as_it_signs_a_nonce() -> None:
+    made = record(facts(), KIT, signed_by_device)
+    assert parse(made.encode(), KIT.public) == made
+    digest = hashlib.sha256(b"lightnode-console/1\n" + made.digest).digest()
+    assert is_signed(DEVICE_KEY.public, digest, made.device_signature)
+
+
+def test_rule_5_another_device_or_a_bare_signature_makes_no_record() -> None:
+    for answer in (lambda n: KIT.sign(console_digest(n)), DEVICE_KEY.sign, lambda _n: b"", lambda _n: bytes(64)):
+        with pytest.raises(FlashError, match="does not sign with the record's key"):
+            record(facts(), KIT, answer)
+
+
+def test_the_devices_signature_of_another_record_does_not_hold() -> None:
+    other = record(facts(pod="IT001E99999999"), KIT, signed_by_device)
+    document = json.loads(record(facts(), KIT, signed_by_device).encode())
+    document["device_signature"] = other.device_signature.hex()
+    with pytest.raises(FlashError, match="the device's signature does not hold"):
+        parse(json.dumps(document).encode(), KIT.public)
+
+
+def test_without_a_kit_to_check_against_the_record_names_its_own() -> None:
+    assert parse(MADE.encode()) == MADE
+    document = json.loads(MADE.encode())
+    document["kit_key"] = Key(hashlib.sha256(b"another kit").digest()).public.hex()
+    with pytest.raises(FlashError, match="signature does not hold"):
+        parse(json.dumps(document).encode())
+    document["kit_key"] = "02" + "ff" * 32
+    with pytest.raises(FlashError, match="signature does not hold"):
+        parse(json.dumps(document).encode())
+
+
+def test_a_check_that_was_not_done_keeps_its_reason_and_needs_no_limit() -> None:
+    open_ = Check("active power", None, "W", None, None, "nothing was said", "say it")
+    made = record(facts(checks=(open_,)), KIT)
+    assert parse(made.encode()).facts.checks == (open_,)
+    assert not made.facts.is_commissioned
+    with pytest.raises(FlashError, match="at least one limit"):
+        facts(checks=(replace(open_, value=3),))

@@ -6,6 +6,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 from lightnode.console import LINE_MAX, Console
+from lightnode.errors import NodeError
 
 
 class Stream:
@@ -34,16 +35,23 @@ async def log() -> dict[str, object]:
     return {"log": ["1.000 a", "2.000 b"]}
 
 
+async def rotate(nonce: str) -> dict[str, object]:
+    if nonce == "no":
+        raise NodeError("not now")
+    return {"nonce": nonce}
+
+
 def shown(typed: bytes, **options: bool) -> str:
     stream = Stream(typed, **options)
-    asyncio.run(Console(stream, {"status": ("how it is", status), "log": ("events", log)}).run())
+    commands = {"status": ("how it is", status), "log": ("events", log), "rotate": ("a new key", rotate, "NONCE")}
+    asyncio.run(Console(stream, commands).run())
     return stream.shown.decode()
 
 
 def test_a_command_is_answered_with_names_and_values() -> None:
     assert shown(b"status\n") == "connected: False\r\nseq: 7\r\n"
     assert shown(b"log\r\n") == "1.000 a\r\n2.000 b\r\n"
-    assert shown(b"help\r") == "log: events\r\nstatus: how it is\r\n"
+    assert shown(b"help\r") == "log: events\r\nrotate NONCE: a new key\r\nstatus: how it is\r\n"
 
 
 def test_rule_1_json_is_one_line_for_programs() -> None:
@@ -58,6 +66,18 @@ def test_rule_1_what_it_does_not_know_is_one_line_that_repeats_nothing() -> None
     assert shown(b"\xff\x00\n") == "only printable ASCII is understood\r\n"
     assert shown(b"x" * 10_000 + b"\n") == "the line is too long\r\n"
     assert shown(b"\n\r\n") == ""
+
+
+def test_rule_1_a_command_has_the_one_word_that_it_wants() -> None:
+    assert shown(b"rotate 0f\n") == "nonce: 0f\r\n"
+    assert json.loads(shown(b"rotate 0f json\n"))["answer"] == {"nonce": "0f"}
+    for line in (b"rotate\n", b"rotate json\n", b"rotate 0f 0f\n", b"rotate 0f json json\n"):
+        assert shown(line) == "NONCE belongs behind rotate\r\n"
+
+
+def test_rule_3_a_command_that_refuses_says_why() -> None:
+    assert shown(b"rotate no\n") == "refused: not now\r\n"
+    assert json.loads(shown(b"rotate no json\n"))["answer"] == {"refused": "not now"}
 
 
 def test_rule_1_the_next_command_after_a_long_line_is_heard() -> None:

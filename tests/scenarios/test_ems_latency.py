@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lightwire import records, topics
+from lightwire import records
 
 from backend.adapters.ethereum import EmbeddedChain
 from backend.adapters.mqtt import BrokerAccess
@@ -39,7 +39,10 @@ class RealTime:
             "state_dir": str(folder), "deployment": identity.deployment.hex(), "operator": identity.operator.hex(),
             "log_key": identity.log_key.public.hex(),
             "issuers": [{"id": identity.issuer.hex(), "role": 1, "key": identity.issuer_key.public.hex()}],
-            "broker": {"host": broker.host, "port": broker.port, "ca": str(pki.ca_der), "cert": "-", "key": "-"},
+            "broker": {
+                "host": broker.host, "port": broker.port, "ca": str(pki.ca_der),
+                "cert": str(folder / "cert.der"), "key": str(folder / "key.der"),
+            },
             "meter": {"port": meter, "unit": 1, "map": "sdm630", "ct_ratio": 20, "vt_ratio": 1},
             "limits": {"max_withdrawal_w": 100_000, "max_injection_w": 100_000},
             "journal": {"path": str(folder / "journal.bin"), "bytes": 655_360},
@@ -48,9 +51,8 @@ class RealTime:
         self.node = VirtualNode(folder, settings)
         self.node.save()
         nonce, enrolment = self.node.enrol()
-        tls = pki.client(topics.station(self.node.device))
-        backend.register.approve(enrolment, nonce, "node", POD, tls.fingerprint, now_ms())
-        self.node.trust(tls)
+        backend.register.approve(enrolment, nonce, "node", POD, now_ms())
+        self.node.certify(pki)
         self.child = self.node.start()
 
     def order(self, k: int) -> int:

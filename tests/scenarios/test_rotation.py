@@ -42,7 +42,7 @@ def test_a_rotation_in_an_outage_loses_nothing_and_every_record_has_the_seal_of_
             bench.tick()  # the node that runs goes on with its old key
         bench.kill_node(POD)
         enrolment = bytes.fromhex(answer["enrolment"])
-        bench.backend.register.approve(enrolment, nonce, "node", POD, bytes(32), bench.conductor.now_ms)
+        bench.backend.register.approve(enrolment, nonce, "node", POD, bench.conductor.now_ms)
         bench.broker.start()
         bench.start_node(POD)
         bench.warm_up()

@@ -22,7 +22,7 @@ CONFIG = {
     "operator": bytes(8).hex(),
     "log_key": KEY,
     "issuers": [{"id": bytes(8).hex(), "role": 1, "key": KEY}],
-    "broker": {"host": "broker", "port": 8883, "ca": "ca", "cert": "cert", "key": "key"},
+    "broker": {"host": "broker", "port": 8883, "ca": "ca", "cert": "cert", "key": "/key"},
     "meter": {"port": "1", "unit": 7, "map": "sdm630", "ct_ratio": 20, "vt_ratio": 1},
     "limits": {"max_withdrawal_w": 100_000, "max_injection_w": 100_000},
     "journal": {"path": "journal", "bytes": 65_536},
@@ -32,7 +32,7 @@ CONFIG = {
 
 RUN = """
 import asyncio, json, machine
-from lightnode import app, board, settings
+from lightnode import app, board, enrolment, settings
 from lightnode.journal import Journal
 
 config = settings.load("config.json")
@@ -48,7 +48,7 @@ async def main():
 asyncio.run(main())
 kept = Journal(board.load().open_flash("journal", 65536))
 print(json.dumps([(r.boot, r.seq, getattr(r, 'power_w', None)) for r in kept.after(0)]))
-print(json.dumps(app.enrol(config, board.load(), bytes(16))))
+print(json.dumps(enrolment.enrol(config, board.load(), bytes(16))))
 """
 
 

@@ -59,6 +59,8 @@ def tables() -> dict[int, tuple[str, list[tuple[int, str, str]]]]:
         if title := re.match(r"### (\d+) (\w+)$", line):
             kind = int(title[1])
             found[kind] = (title[2], [])
+        elif line.startswith("## "):
+            kind = 0  # the tables of other sections are not of a kind
         elif kind and (row := re.match(r"\| (\d+) \| (\w+) \| ([^|]+) \|", line)):
             found[kind][1].append((int(row[1]), row[2], row[3].strip()))
     return found
@@ -205,7 +207,7 @@ def device_story() -> None:
     """One device: a batch, a reboot without trusted time, a dropped range, a new key, a statement that arrives late."""
     q = QUARTER
     good("first key introduces itself", 11, FIRST, device=DEVICE, generation=1, algorithm=1, public_key=FIRST.public,
-         tls_fingerprint=bytes(32), nonce=bytes(range(16)), time_ms=q - 60_000)  # fmt: skip
+         tls_fingerprint=bytes(32), nonce=bytes(range(16)), time_ms=q - 60_000, level=1)  # fmt: skip
     batch = [reading(f"reading {n}", FIRST, 1, n, q + 4000 * (n - 1), 4 if n == 1 else 0, -5000 * n) for n in (1, 2, 3)]
     statement("first statement", FIRST, 1, 4, batch, 1, bytes(32), q, q + 900_000, 222, 1)
     previous = last_payload_digest()
@@ -237,7 +239,7 @@ def device_story() -> None:
     previous = last_payload_digest()
     good("late arrival: the statement before it comes after it", **{k: v for k, v in again(late).items()})
     good("second key, introduced by the first", 11, FIRST, device=DEVICE, generation=2, algorithm=1, public_key=SECOND.public,
-         tls_fingerprint=bytes(range(32)), nonce=bytes(16), time_ms=q + 1_400_000)  # fmt: skip
+         tls_fingerprint=bytes(range(32)), nonce=bytes(16), time_ms=q + 1_400_000, level=3)  # fmt: skip
     batch = [reading("after rotation", SECOND, 2, 111, q + 1_404_000, 0, 0, generation=2)]
     statement(
         "after rotation, chained to the old key's statement",

@@ -35,7 +35,7 @@ _KINDS = {
     8: "agent:8 generation:H boot:I seq:I device:8 setpoint:16 digest:32 state:B reason:B time_ms:Q commanded_w:i "
     "readback_w:i",
     10: "operator:8 tree:B epoch:I size:Q root:32",
-    11: "device:8 generation:H algorithm:B public_key:33 tls_fingerprint:32 nonce:16 time_ms:Q",
+    11: "device:8 generation:H algorithm:B public_key:33 tls_fingerprint:32 nonce:16 time_ms:Q level:B",
     12: "operator:8 salt:16 action:B device:8 generation:H algorithm:B public_key:33 tls_fingerprint:32 "
     "valid_from_ms:Q valid_to_ms:Q enrolment:32 time_ms:Q",
     13: "operator:8 salt:16 tree:B subject:16 version:H digest:32 time_ms:Q",

@@ -155,9 +155,9 @@ class Made:
         self.close(self.epoch)
 
     def _enrol(self, key: SigningKey, role: str, pod: str) -> None:
-        enrolment = records.Enrolment(id_of(key), 1, records.ES256K, key.public, bytes(32), bytes(16), self.now_ms)
+        enrolment = records.Enrolment(id_of(key), 1, records.ES256K, key.public, bytes(32), bytes(16), self.now_ms, 1)
         sealed = envelope.seal(enrolment, DEPLOYMENT, key.sign)
-        self.register.approve(sealed, bytes(16), role, pod, bytes(32), self.now_ms)
+        self.register.approve(sealed, bytes(16), role, pod, self.now_ms)
 
     def _file_orders(self) -> None:
         aggregator_of = {one.offer: "Aggregator A" for one in self.orders}

@@ -23,9 +23,9 @@ class Rotated(Made):
     def rotate(self) -> None:
         device = self.devices[POD]
         new = key_of("second key")
-        enrolment = records.Enrolment(device.id, 2, records.ES256K, new.public, bytes(32), bytes(16), self.now_ms)
+        enrolment = records.Enrolment(device.id, 2, records.ES256K, new.public, bytes(32), bytes(16), self.now_ms, 1)
         sealed = envelope.seal(enrolment, DEPLOYMENT, device.key.sign)
-        self.register.approve(sealed, bytes(16), "node", POD, bytes(32), self.now_ms)
+        self.register.approve(sealed, bytes(16), "node", POD, self.now_ms)
         device.close()
         device.key, device.generation = new, 2
         device.boot += 1

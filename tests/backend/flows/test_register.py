@@ -34,7 +34,7 @@ class BackEnd:
     register: Register
 
     def approve(self, enrolment: bytes, role: str = "node", pod: str = POD) -> Party:
-        return self.register.approve(enrolment, NONCE, role, pod, bytes(32), T0)
+        return self.register.approve(enrolment, NONCE, role, pod, T0)
 
     def take(self, messages: list[bytes]) -> None:
         topic = topics.topic(envelope.peek(messages[0]).device, "record")
