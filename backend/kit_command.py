@@ -19,7 +19,7 @@ from backend.flows.kits import KitTerms, make_kit
 from backend.wiring import make_identity
 
 _DAY_MS = 86_400_000
-_POD = re.compile(r"[!-~]{1,40}")
+_POD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")  # as lists of devices have it
 _MOST_PODS = 10_000
 
 

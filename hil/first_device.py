@@ -246,7 +246,7 @@ def _prove(hand: Technician, port: str, database: Path, technician: str) -> None
     config = f"outbox/settings/{NAME}.json"
     hand.run("flash", "status", "--port", port)
     hand.run(
-        "flash", "verify", "--port", port, "--expect-w", f"{LOAD_W * 9 // 10}..{LOAD_W * 11 // 10}", "--config", config,
+        "flash", "verify", port, "--expect-w", f"{LOAD_W * 9 // 10}..{LOAD_W * 11 // 10}", "--config", config,
         "--operator", "operator.toml", "--database", str(database), "--out", f"{NAME}.verify.json",
     )  # fmt: skip
     hand.run("flash", "key", "--make", "technician.key")

@@ -88,7 +88,7 @@ def write_all(
 
 def transport(row: Row, kind: Board, bench: Bench) -> Transport:
     """The driver of a device's board."""
-    port = _port(row, bench.ports())
+    port = port_of(row, bench.ports())
     firmware = kind.firmware
     if firmware.kind == "esptool":
         return EspBoard(port, firmware.chip, firmware.offset)
@@ -104,7 +104,7 @@ def transport(row: Row, kind: Board, bench: Bench) -> Transport:
 
 def _job(row: Row, wanted: Wanted, ports: Sequence[Port], opened: dict[Pin, FirmwareFile | FlashError]) -> Job:
     kind = board(row.board)
-    _port(row, ports)
+    port_of(row, ports)
     pin = wanted.pins.get(row.firmware or kind.name)
     if row.firmware and pin is None:
         raise FlashError(
@@ -140,8 +140,8 @@ def _opened(pin: Pin, opened: dict[Pin, FirmwareFile | FlashError]) -> FirmwareF
     return found
 
 
-def _port(row: Row, ports: Sequence[Port]) -> str:
-    """The path of the row's port; "" if only its drive is named."""
+def port_of(row: Row, ports: Sequence[Port]) -> str:
+    """The path of the row's port; "" if only its drive is named. PartMissing if it is not there."""
     if row.serial:
         found = [port.path for port in ports if port.serial_number == row.serial]
         if not found:

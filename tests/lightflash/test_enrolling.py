@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from lightflash import cli
 from lightflash.device_log import DONE
 from lightflash.errors import FlashError
 from lightflash.kit import open_kit
+from lightflash.outbox import Outbox
 from lightwire import envelope, topics
 
 from hil.boards.board import Board
-from tests.lightflash.enrolments import OTHER_POD, POD, Registry, Technician, written_board
+from tests.lightflash.enrolments import OTHER_POD, POD, SITE, Registry, Technician, written_board
 from tests.shelf import files_on
 
 pytestmark = [pytest.mark.usefixtures("micropython"), pytest.mark.timeout(900)]
@@ -125,6 +127,39 @@ def test_another_device_for_the_pod_another_pod_for_the_device_and_a_foreign_ans
         other.enrol(second)
     assert [(one.name, one.pod) for one in technician.outbox.statements()] == [("N01", POD), ("N02", OTHER_POD)]
     assert {entry.state for entry in technician.log.entries()} == {DONE}
+
+
+def test_a_list_is_enrolled_at_once_and_again_until_all_of_it_is(
+    tmp_path: Path, registry: Registry, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pods = ("IT01", "IT02", "IT03", "IT04")
+    kit = registry.kit(pods)
+    monkeypatch.chdir(tmp_path)
+    Path("site.json").write_text(json.dumps(SITE))
+    boards = [written_board(tmp_path / f"b{n}", n) for n in range(1, 5)]
+    words = ["enrol", "--batch", "list.csv", "--kit", str(kit), "--config", "site.json", "--json"]
+
+    def listed(*pods: str) -> None:
+        rows = [
+            f"N0{n},unix,{board.port},{pod}" for n, (board, pod) in enumerate(zip(boards, pods, strict=True), start=1)
+        ]
+        Path("list.csv").write_text("\n".join(["name,board,port,pod", *rows]) + "\n")
+
+    listed("IT01", "IT9", "IT03", "IT04")
+    with boards[0], boards[1], boards[2], boards[3]:
+        boards[3].plug(80)
+        assert cli.main(words) == 1
+        said = json.loads(capfd.readouterr().out)
+        assert [one["name"] for one in said["devices"]] == ["N01", "N03"]
+        assert "N02" in said["refused"][0] and "is not for POD 'IT9'" in said["refused"][0]
+        assert "N04" in said["refused"][1] and "went away" in said["refused"][1]
+        boards[3].plug()
+        listed(*pods)
+        assert cli.main(words) == 0
+    devices = [one["device"] for one in json.loads(capfd.readouterr().out)["devices"]]
+    assert len(set(devices)) == 4 and devices[::2] == [one["device"] for one in said["devices"]]
+    assert [registry.take(one)["outcome"] for one in Outbox(Path("outbox")).statements()] == ["registered"] * 4
+    assert sorted(pod for _, pod in registry.nodes()) == list(pods)
 
 
 def test_a_board_without_the_application_says_so(tmp_path: Path, technician: Technician) -> None:
