@@ -19,6 +19,7 @@ from lightflash.work import LOG, Work, work
 
 EXAMPLE = "example: ./run flash factory-reset --port /dev/ttyACM0 --device 0123456789abcdef"
 _STEP = "factory-reset"
+_QUIET = 6  # looks in a row, half a second apart
 _CONNECTS_S = 30.0  # a device that has just started
 _STOPPED = "stopped"  # begun, while no board is known yet
 _LOSE = "let it reach its broker, or lose them with --lose-readings"
@@ -68,13 +69,16 @@ def _drain(job: Work, options: argparse.Namespace) -> None:
         if key is None:
             return
         job.begin(job.wanted or job.before or _STOPPED)
-        if options.lose_readings or not link.ask("status")["pending"]:
+        if options.lose_readings:
             return
         link.ask("pause")
-        begin = time.monotonic()
-        while pending := link.ask("status")["pending"]:
+        begin, quiet = time.monotonic(), 0
+        while quiet < _QUIET:
+            pending = link.ask("status")["pending"]
+            quiet = 0 if pending else quiet + 1  # a slot that had begun may still keep its reading
             waited_s = time.monotonic() - begin
-            if waited_s > options.wait or (waited_s > _CONNECTS_S and not link.ask("network")["connected"]):
+            is_hopeless = waited_s > _CONNECTS_S and not link.ask("network")["connected"]
+            if pending and (waited_s > options.wait or is_hopeless):
                 link.write(b"\rrestart\r")  # it measures again
                 job.give_up()
                 raise Refused(_STEP, f"{pending} records are not acknowledged by the back end", _LOSE)
