@@ -16,11 +16,10 @@ from lightflash.errors import FlashError, Pending
 from lightflash.link import Link, Refused
 from lightflash.micropython import MicroPython
 from lightflash.offer import Offer
-from lightflash.prompt import CONFIG, ROOT, prompt
+from lightflash.prompt import CONFIG, ROOT, Prompt, prompt
 from lightflash.work import Work
 
 _STEP = "update"
-_ASKED_S = 3.0
 _ANNOUNCEMENT = ROOT + "/cable"
 Say = Callable[[str, int, int], None]
 
@@ -44,7 +43,9 @@ def bring(port: str, wanted: Offer, job: Work, say: Say, wait_s: float) -> str:
 def _present(link: Link) -> Mapping[str, Any]:
     """What the application says of itself; nothing if it does not answer."""
     try:
-        key = link.ask("key", timeout_s=_ASKED_S)
+        key = link.found()
+        if key is None:
+            return {}
         return {**link.ask("releases"), "device": key["device"], "connected": link.ask("network")["connected"]}
     except FlashError:
         return {}
@@ -59,16 +60,14 @@ def _is_there(present: Mapping[str, Any], wanted: Offer) -> bool:
 
 def _bring(port: str, wanted: Offer, job: Work, say: Say, is_offline: bool) -> None:
     transport = MicroPython(lambda: port)
+    if job.device:
+        job.begin(wanted.digest.hex())  # from here on it does not measure
     with prompt(transport, _STEP) as at:
         if not job.device:
             job.meets(transport.identify().unique_id or f"at-{port}")
-        job.begin(wanted.digest.hex())
-        if transport.hashes([_ANNOUNCEMENT]).get(_ANNOUNCEMENT) != hashlib.sha256(wanted.announcement).hexdigest():
-            transport.write_file(_ANNOUNCEMENT, wanted.announcement, lambda n, of: say("offer", n, of))
-        now_ms = time.time_ns() // 1_000_000
+            job.begin(wanted.digest.hex())
         try:
-            at.call(f"(_c := cable.Bringing({CONFIG!r}, _first, {now_ms}, {is_offline!r}, _feed)).state()")
-            state = at.call(f"_c.offer({_ANNOUNCEMENT!r})")
+            state = _offered(at, transport, wanted, say, is_offline)
             brought, total = 0, wanted.manifest.total_bytes
             while state["wish"]:
                 path, offset, length = state["wish"]
@@ -82,8 +81,19 @@ def _bring(port: str, wanted: Offer, job: Work, say: Say, is_offline: bool) -> N
         finally:
             with suppress(FlashError):
                 transport.run(f"import os\ntry:\n os.remove({_ANNOUNCEMENT!r})\nexcept OSError:\n pass", 10.0)
-        if not state["switched"]:
+        if not state["switched"] and state["trial"] != wanted.manifest.sequence:
             raise FlashError(_STEP, "the device neither wishes for more nor switches", "run the same command again")
+
+
+def _offered(at: Prompt, transport: MicroPython, wanted: Offer, say: Say, is_offline: bool) -> Mapping[str, Any]:
+    """The device's first wish. A release that is on trial already is not offered again."""
+    now_ms = time.time_ns() // 1_000_000
+    state = at.call(f"(_c := cable.Bringing({CONFIG!r}, _first, {now_ms}, {is_offline!r}, _feed)).state()")
+    if state["trial"] == wanted.manifest.sequence:
+        return state
+    if transport.hashes([_ANNOUNCEMENT]).get(_ANNOUNCEMENT) != hashlib.sha256(wanted.announcement).hexdigest():
+        transport.write_file(_ANNOUNCEMENT, wanted.announcement, lambda n, of: say("offer", n, of))
+    return at.call(f"_c.offer({_ANNOUNCEMENT!r})")
 
 
 def _outcome(link: Link, wanted: Offer, job: Work, wait_s: float) -> str:

@@ -31,10 +31,13 @@ LARGEST = 65_536
 ANSWER_S = 10.0
 METER_S = 20.0  # the next slot's own reading is the answer
 START_S = 60.0
+FOUND_S = 12.0  # an application that has just started
+PROMPT = "MicroPython's prompt answers, the application does not run"
 BAUD = 115_200
 _POLL_S = 0.1
 _AGAIN_S = 0.5
 _POLLED_S = 2.0
+_GONE_S = 5.0  # a port that a reset takes away is back by then
 _ERASE = b"\x7f" * 66  # one more than the device's longest line
 _PROMPT = b">>> "
 _REFUSALS = (b"no such command", b"only json may", b"only printable", b"the line is too long", b"belongs behind")
@@ -105,7 +108,7 @@ class Link:
     ) -> Mapping[str, Any]:
         """What it says to a command as soon as that is true of it, also after a start, while the port may be gone. FlashError
         of the last try otherwise."""
-        end = time.monotonic() + timeout_s
+        end, gone = time.monotonic() + timeout_s, time.monotonic() + _GONE_S
         while True:
             error: FlashError = Pending(command, f"not yet after {timeout_s:g} s", "run the same command again later")
             try:
@@ -117,9 +120,19 @@ class Link:
             except FlashError as silent:
                 self.close()
                 error = silent
+                if PROMPT in silent.cause or (isinstance(silent, PartMissing) and time.monotonic() > gone):
+                    end = 0.0
             if time.monotonic() > end:
                 raise error.at(port=self.port, device=self.device) from None
             time.sleep(_AGAIN_S)
+
+    def found(self, timeout_s: float = FOUND_S) -> Mapping[str, Any] | None:
+        """What it says to `key`; None if its application does not answer: not running, no console, no such port."""
+        try:
+            return self.until("key", lambda _: True, timeout_s)
+        except FlashError:
+            self.close()
+            return None
 
     def read(self) -> bytes:
         """What came since; b"" if nothing did within a tenth of a second."""
@@ -167,8 +180,7 @@ class Link:
             said = line_of(refusal.decode(errors="replace"))
             return FlashError(command, f"the device says: {said}", "its firmware is older than this tool: update it")
         if heard.endswith(_PROMPT):
-            cause = "MicroPython's prompt answers, the application does not run"
-            return NoAnswer(command, cause, "press the board's reset; if that does not help, write or update it")
+            return NoAnswer(command, PROMPT, "press the board's reset; if that does not help, write or update it")
         if took >= LARGEST:
             return NoAnswer(command, f"{took} bytes came and no answer", _CURE)
         return NoAnswer(

@@ -25,6 +25,7 @@ class Work:
         self._step = step
         self._port = port
         self._entry: Entry | None = None
+        self._before = ""
 
     @property
     def device(self) -> str:
@@ -38,13 +39,14 @@ class Work:
 
     @property
     def before(self) -> str:
-        """What this command has brought the device to; "" for nothing."""
-        return self._entry.digest(self._step) if self._entry else ""
+        """What this command had brought the device to before it was given now; "" for nothing."""
+        return self._before
 
     def meets(self, device: str) -> None:
         """The device has said who it is."""
         known = self._log.entry(device) or Entry(device, device, "")
         self._entry = replace(known, port=self._port)
+        self._before = known.digest(self._step)
 
     def begin(self, wanted: str) -> None:
         """It may change the device from now on."""

@@ -68,8 +68,6 @@ class Bringing:
         self._feed = feed
         if checked.value("update.key") is None:
             raise NodeError("no update.key in the settings: no release is ever taken")
-        if self._updates.state.trial:
-            raise NodeError("a release is on trial: wait for its outcome, or roll it back")
         installed = releases(self._updates)["running"]
         if installed:
             release = files.read(chooser.release_path(root, running), chooser.RELEASE_MAX)
@@ -77,6 +75,8 @@ class Bringing:
 
     def offer(self, path: str) -> dict[str, object]:
         """Judges the announcement in a file, and begins or goes on."""
+        if self._updates.state.trial:
+            raise NodeError("a release is on trial: wait for its outcome, or roll it back")
         self._updates.receive("update", files.read(path, chooser.RELEASE_MAX))
         return self._step()
 
@@ -102,10 +102,17 @@ class Bringing:
             feeding.cancel()
 
     def state(self) -> dict[str, object]:
-        """`wish`: [path, offset, bytes] or None; `switched`: it is on trial from the next start on; `refused`: the reason."""
+        """`wish`: [path, offset, bytes] or None; `switched`: it is on trial from the next start on; `refused`: the reason;
+        `trial`: the sequence that is on trial, 0 for none."""
         wish = self._updates.wanted
         refused = self._updates.last if self._updates.refused else ""
-        return {"wish": list(wish) if wish else None, "switched": self._updates.restart, "refused": refused}
+        state = self._updates.state
+        return {
+            "wish": list(wish) if wish else None,
+            "switched": self._updates.restart,
+            "refused": refused,
+            "trial": state.report_sequence if state.trial else 0,
+        }
 
 
 def forget(config: str, device: str, to_lose: bool, feed) -> dict[str, object]:  # type: ignore[no-untyped-def]

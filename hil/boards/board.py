@@ -19,6 +19,7 @@ import subprocess
 import threading
 import tty
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -218,8 +219,9 @@ class _Running(threading.Thread):
             else:
                 self._to_tool(self._loader.feed(piece))
         if self._vm is not None and self._vm.stdin is not None:
-            self._vm.stdin.write(piece)
-            self._vm.stdin.flush()
+            with suppress(BrokenPipeError):  # to a board that is just starting anew: nobody hears it
+                self._vm.stdin.write(piece)
+                self._vm.stdin.flush()
 
     def _to_tool(self, piece: bytes) -> None:
         if piece:

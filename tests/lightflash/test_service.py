@@ -53,6 +53,7 @@ def over_the_air(of: Serviced) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_release_over_the_cable_then_one_over_the_air_then_back(tmp_path: Path) -> None:
     with in_service(tmp_path) as serviced:
         deployment = serviced.site.identity.deployment

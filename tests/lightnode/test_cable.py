@@ -79,7 +79,7 @@ def board(tmp_path: Path) -> Board:
 def test_rule_1_a_release_is_brought_and_on_trial_from_the_next_start_on(board: Board) -> None:
     FED.clear()
     state = board.bring(made())
-    assert state == {"wish": None, "switched": True, "refused": ""}
+    assert state == {"wish": None, "switched": True, "refused": "", "trial": 11}
     assert board.state.trial == 2 and board.state.report_sequence == 11 and FED
     assert chooser.choose(str(board.root), lambda line: None).endswith("/b")
     assert {
@@ -149,8 +149,9 @@ def test_a_broker_that_is_away_lets_the_trial_do_without_it(board: Board) -> Non
 
 def test_a_release_on_trial_is_waited_for(board: Board) -> None:
     board.bring(made())
+    assert board.bringing().state()["trial"] == 11
     with pytest.raises(NodeError, match="a release is on trial"):
-        board.bringing()
+        board.bring(made(sequence=12))
 
 
 def test_without_an_update_key_no_release_is_taken(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import json
 import time
 from pathlib import Path
 
-from lightflash.errors import FlashError
 from lightflash.link import Link, Refused
 from lightflash.micropython import MicroPython
 from lightflash.prompt import CONFIG, Prompt, prompt
@@ -20,7 +19,8 @@ from lightflash.work import LOG, Work, work
 
 EXAMPLE = "example: ./run flash factory-reset --port /dev/ttyACM0 --device 0123456789abcdef"
 _STEP = "factory-reset"
-_ASKED_S = 3.0
+_CONNECTS_S = 30.0  # a device that has just started
+_STOPPED = "stopped"  # begun, while no board is known yet
 _LOSE = "let it reach its broker, or lose them with --lose-readings"
 
 
@@ -40,17 +40,16 @@ def run(options: argparse.Namespace) -> int:
     """0 when nothing of the site is on the device any more."""
     with work(options.log, _STEP, options.port) as job:
         job.meets(options.device)
-        if not job.wanted:
-            _drain(job, options)
+        _drain(job, options)
         transport = MicroPython(lambda: options.port)
         with prompt(transport, _STEP) as at:
             board = transport.identify().unique_id or "-"
-            if job.wanted == board and not transport.hashes([CONFIG]):
+            if board in (job.wanted, job.before) and not transport.hashes([CONFIG]):
                 found: dict[str, object] = {"device": options.device, "lost": 0, "removed": []}  # rule 4
             else:
                 job.begin(board)
                 found = _forgotten(at, job, options)
-        job.end("done")
+        job.end(board)
     if options.json:
         print(json.dumps(found))
     else:
@@ -62,19 +61,22 @@ def run(options: argparse.Namespace) -> int:
 def _drain(job: Work, options: argparse.Namespace) -> None:
     """Rule 2, while it still works. A device that does not answer is asked at its prompt."""
     with Link(options.port) as link:
-        try:
-            device = link.ask("key", timeout_s=_ASKED_S)["device"]
-        except FlashError:
+        key = link.found()
+        if key is not None and key["device"] != options.device:
+            cure = "give the id of the device that is meant"
+            raise Refused(_STEP, f"this is device {key['device']}", cure, device=str(key["device"]))
+        if key is None:
             return
-        if device != options.device:
-            raise Refused(_STEP, f"this is device {device}", "give the id of the device that is meant", device=device)
+        job.begin(job.wanted or job.before or _STOPPED)
         if options.lose_readings or not link.ask("status")["pending"]:
             return
         link.ask("pause")
-        end = time.monotonic() + options.wait
+        begin = time.monotonic()
         while pending := link.ask("status")["pending"]:
-            if time.monotonic() > end or not link.ask("network")["connected"]:
+            waited_s = time.monotonic() - begin
+            if waited_s > options.wait or (waited_s > _CONNECTS_S and not link.ask("network")["connected"]):
                 link.write(b"\rrestart\r")  # it measures again
+                job.give_up()
                 raise Refused(_STEP, f"{pending} records are not acknowledged by the back end", _LOSE)
             time.sleep(0.5)
 
