@@ -145,16 +145,14 @@ class Bench:
         pod = customer["pod"]
         folder = self.folder / "nodes" / pod
         identity = self.identity
+        tls = {name: str(folder / f"{name}.der") for name in ("cert", "key")}
         settings: dict[str, Any] = {
             "state_dir": str(folder),
             "deployment": identity.deployment.hex(),
             "operator": identity.operator.hex(),
             "log_key": identity.log_key.public.hex(),
             "issuers": [{"id": identity.issuer.hex(), "role": 1, "key": identity.issuer_key.public.hex()}],
-            "broker": {
-                "host": self.broker.host, "port": self.broker.port, "ca": str(self.pki.ca_der),
-                "cert": str(folder / "cert.der"), "key": str(folder / "key.der"),
-            },
+            "broker": {"host": self.broker.host, "port": self.broker.port, "ca": str(self.pki.ca_der), **tls},
             "meter": {
                 "port": self.ready[pod]["meter"], "unit": customer["unit"], "map": customer.get("meter", "sdm630"),
                 "ct_ratio": customer["ct_ratio"], "vt_ratio": customer["vt_ratio"],

@@ -320,4 +320,4 @@ def _pdf_checks(facts: Facts) -> Table:
         if not check.passed:
             extra.append(("BACKGROUND", (0, at), (-1, len(rows) - 1), _GROUND))
     style = TableStyle([*_ROWS_STYLE.getCommands(), *extra])
-    return Table(rows, colWidths=[77 * mm, 34 * mm, 42 * mm, 20 * mm], style=style, hAlign="LEFT", repeatRows=1)
+    return Table(rows, colWidths=[89 * mm, 26 * mm, 40 * mm, 18 * mm], style=style, hAlign="LEFT", repeatRows=1)

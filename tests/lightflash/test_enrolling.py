@@ -92,15 +92,18 @@ def check_cut(folder: Path, registry: Registry, cut: int) -> None:
     technician = Technician(folder / "van", registry.kit())
     board = written_board(folder / "board")
     board.plug(cut)
+    state = DONE
     try:
-        stopped = refusal(technician, board)
-        assert stopped.cure, f"after {cut} transfers"
+        technician.enrol(board)  # a run may take a few transfers less than the one that was counted
+    except FlashError as stopped:
+        state = "half-done"
+        assert stopped.cure and "\n" not in str(stopped) and "N01" in str(stopped), f"after {cut} transfers: {stopped}"
     finally:
         board.unplug()
     before = identity(board)
     named = technician.outbox.statements()
     if before[0]:
-        assert [entry.state for entry in technician.log.entries()] == ["half-done"], f"after {cut} transfers"
+        assert [entry.state for entry in technician.log.entries()] == [state], f"after {cut} transfers"
     with board:
         statement = technician.enrol(board)
     after = identity(board)

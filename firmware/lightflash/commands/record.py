@@ -20,7 +20,7 @@ from lightflash.verified import Verified, read
 EXAMPLE = """\
 example: ./run flash record make n01.verify.json --config n01.json --build build/esp32-s3 --kit kit.key --pod IT001E12345678 \\
            --place "Via Appia 1" --meter-serial 21070815 --technician "Ada Rossi" --port /dev/ttyACM0 --out n01
-         ./run flash record check n01/record.json"""
+         ./run flash record check n01/record.json --json"""
 NAMES = ("record.json", "record.html", "record.pdf")
 _LARGEST = 65_537
 
