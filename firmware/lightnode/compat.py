@@ -3,15 +3,34 @@
 import asyncio
 import gc
 import io
+import select
 import sys
 
 try:
     from asyncio import sleep_ms as sleep_ms  # type: ignore[attr-defined]
+
+    async def heard(reader, duration: int):  # type: ignore[no-untyped-def]
+        """What a stream has said when so many milliseconds are over, at most 256 bytes; None if it was silent, b"" at its end.
+
+        A read with a time limit would be a task of its own: four times the instructions.
+        """
+        await sleep_ms(duration)
+        poll = select.poll()
+        poll.register(reader.s, select.POLLIN)
+        return reader.s.read(256) if poll.poll(0) else None
+
 except ImportError:
 
     async def sleep_ms(duration: int) -> None:  # type: ignore[no-redef]
         """Sleeps for milliseconds."""
         await asyncio.sleep(duration / 1000)
+
+    async def heard(reader, duration: int):  # type: ignore[no-untyped-def,no-redef]
+        """The same, as soon as it says something."""
+        try:
+            return await asyncio.wait_for(reader.read(256), duration / 1000)
+        except asyncio.TimeoutError:
+            return None
 
 
 SCARCE = hasattr(gc, "mem_free")  # memory is: garbage is collected where that costs least

@@ -6,10 +6,10 @@
    OWED_CYCLES cycles, no request of the same length is sent; its neighbours in the map are read with it instead. So a late
    answer is known by its length, never taken for this one, and listening goes on.
 3. If every length a request may have is owed, it is not sent.
+4. What is on its way is not waited for byte by byte: the device would wake for each.
 """
 
-import asyncio
-
+from .compat import heard, sleep_ms
 from .errors import MeterError
 from .modbus import content
 
@@ -19,22 +19,41 @@ _BITS = 11  # of a character on the line
 _SILENCES_MAX = 64
 
 
-# of four bits at a time; a literal lies in the firmware, not in the heap
-_CRC = (
-    0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
-    0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,
-)  # fmt: skip
+# fmt: off
+# of a byte, the low halves and the high ones; a literal lies in the firmware, not in the heap
+_LOW = (
+    b"\x00\xc1\x81\x40\x01\xc0\x80\x41\x01\xc0\x80\x41\x00\xc1\x81\x40\x01\xc0\x80\x41\x00\xc1\x81\x40\x00\xc1\x81\x40\x01\xc0\x80\x41"
+    b"\x01\xc0\x80\x41\x00\xc1\x81\x40\x00\xc1\x81\x40\x01\xc0\x80\x41\x00\xc1\x81\x40\x01\xc0\x80\x41\x01\xc0\x80\x41\x00\xc1\x81\x40"
+    b"\x01\xc0\x80\x41\x00\xc1\x81\x40\x00\xc1\x81\x40\x01\xc0\x80\x41\x00\xc1\x81\x40\x01\xc0\x80\x41\x01\xc0\x80\x41\x00\xc1\x81\x40"
+    b"\x00\xc1\x81\x40\x01\xc0\x80\x41\x01\xc0\x80\x41\x00\xc1\x81\x40\x01\xc0\x80\x41\x00\xc1\x81\x40\x00\xc1\x81\x40\x01\xc0\x80\x41"
+    b"\x01\xc0\x80\x41\x00\xc1\x81\x40\x00\xc1\x81\x40\x01\xc0\x80\x41\x00\xc1\x81\x40\x01\xc0\x80\x41\x01\xc0\x80\x41\x00\xc1\x81\x40"
+    b"\x00\xc1\x81\x40\x01\xc0\x80\x41\x01\xc0\x80\x41\x00\xc1\x81\x40\x01\xc0\x80\x41\x00\xc1\x81\x40\x00\xc1\x81\x40\x01\xc0\x80\x41"
+    b"\x00\xc1\x81\x40\x01\xc0\x80\x41\x01\xc0\x80\x41\x00\xc1\x81\x40\x01\xc0\x80\x41\x00\xc1\x81\x40\x00\xc1\x81\x40\x01\xc0\x80\x41"
+    b"\x01\xc0\x80\x41\x00\xc1\x81\x40\x00\xc1\x81\x40\x01\xc0\x80\x41\x00\xc1\x81\x40\x01\xc0\x80\x41\x01\xc0\x80\x41\x00\xc1\x81\x40"
+)
+_HIGH = (
+    b"\x00\xc0\xc1\x01\xc3\x03\x02\xc2\xc6\x06\x07\xc7\x05\xc5\xc4\x04\xcc\x0c\x0d\xcd\x0f\xcf\xce\x0e\x0a\xca\xcb\x0b\xc9\x09\x08\xc8"
+    b"\xd8\x18\x19\xd9\x1b\xdb\xda\x1a\x1e\xde\xdf\x1f\xdd\x1d\x1c\xdc\x14\xd4\xd5\x15\xd7\x17\x16\xd6\xd2\x12\x13\xd3\x11\xd1\xd0\x10"
+    b"\xf0\x30\x31\xf1\x33\xf3\xf2\x32\x36\xf6\xf7\x37\xf5\x35\x34\xf4\x3c\xfc\xfd\x3d\xff\x3f\x3e\xfe\xfa\x3a\x3b\xfb\x39\xf9\xf8\x38"
+    b"\x28\xe8\xe9\x29\xeb\x2b\x2a\xea\xee\x2e\x2f\xef\x2d\xed\xec\x2c\xe4\x24\x25\xe5\x27\xe7\xe6\x26\x22\xe2\xe3\x23\xe1\x21\x20\xe0"
+    b"\xa0\x60\x61\xa1\x63\xa3\xa2\x62\x66\xa6\xa7\x67\xa5\x65\x64\xa4\x6c\xac\xad\x6d\xaf\x6f\x6e\xae\xaa\x6a\x6b\xab\x69\xa9\xa8\x68"
+    b"\x78\xb8\xb9\x79\xbb\x7b\x7a\xba\xbe\x7e\x7f\xbf\x7d\xbd\xbc\x7c\xb4\x74\x75\xb5\x77\xb7\xb6\x76\x72\xb2\xb3\x73\xb1\x71\x70\xb0"
+    b"\x50\x90\x91\x51\x93\x53\x52\x92\x96\x56\x57\x97\x55\x95\x94\x54\x9c\x5c\x5d\x9d\x5f\x9f\x9e\x5e\x5a\x9a\x9b\x5b\x99\x59\x58\x98"
+    b"\x88\x48\x49\x89\x4b\x8b\x8a\x4a\x4e\x8e\x8f\x4f\x8d\x4d\x4c\x8c\x44\x84\x85\x45\x87\x47\x46\x86\x82\x42\x43\x83\x41\x81\x80\x40"
+)
+# fmt: on
 
 
 def crc16(data: bytes) -> bytes:
     """CRC of a frame, low byte first (Modbus over Serial Line V1.02, 6.2.2)."""
-    table = _CRC
-    crc = 0xFFFF
+    lows = _LOW
+    highs = _HIGH
+    low = high = 0xFF
     for byte in data:
-        crc ^= byte
-        crc = crc >> 4 ^ table[crc & 15]
-        crc = crc >> 4 ^ table[crc & 15]
-    return bytes((crc & 0xFF, crc >> 8))
+        byte ^= low
+        low = high ^ lows[byte]
+        high = highs[byte]
+    return bytes((low, high))
 
 
 def gap_ms(baud: int) -> int:
@@ -82,11 +101,10 @@ class RtuLink:
     async def _quiet(self) -> None:
         if self._reader is None:
             self._reader, self._writer = self._open_line()
-        wait_s = (_QUIET_MS if self._dirty else gap_ms(self._baud)) / 1000
+        wait_ms = _QUIET_MS if self._dirty else gap_ms(self._baud)
         for _ in range(_SILENCES_MAX):
-            try:
-                found = await asyncio.wait_for(self._reader.read(256), wait_s)  # type: ignore[attr-defined]
-            except asyncio.TimeoutError:
+            found = await heard(self._reader, wait_ms)
+            if found is None:
                 self._dirty = False
                 return
             if not found:
@@ -116,12 +134,12 @@ class RtuLink:
 
     async def _listen(self, head: bytes, wanted: int) -> bytes:
         while True:
-            frame = await self._reader.readexactly(3)  # type: ignore[attr-defined]
-            self.heard = True
+            frame = await self._exactly(5)
             refused = frame[1] & 0x80
             if frame[0] != head[0] or frame[1] & 0x7F != head[1]:
                 raise MeterError("an answer to another question")
-            frame += await self._reader.readexactly(2 if refused else frame[2] + 2)  # type: ignore[attr-defined]
+            if not refused:
+                frame += await self._exactly(frame[2])
             if crc16(frame[:-2]) != frame[-2:]:
                 raise MeterError("noise on the line")
             if refused or frame[2] == wanted:
@@ -129,6 +147,19 @@ class RtuLink:
                 return content(head[1], wanted, frame[1:-2])
             if not self._settle(frame[2] // 2):
                 raise MeterError("an answer to another question")
+
+    async def _exactly(self, count: int) -> bytes:
+        """So many bytes. Rule 4: sleeps while they are on the line."""
+        found = b""
+        while len(found) < count:
+            if found:
+                await sleep_ms((count - len(found)) * _BITS * 1000 // self._baud)
+            some = await self._reader.read(count - len(found))  # type: ignore[attr-defined]
+            if not some:
+                raise EOFError
+            self.heard = True
+            found += some
+        return found
 
     def _settle(self, count: int) -> bool:
         """An answer of so many registers came; whether one was owed."""

@@ -1,9 +1,10 @@
 """Long computations in slices, so that nothing blocks: between two of them every other task may run.
 
-1. A computation is a generator that yields where others may work and returns its result.
+1. A computation is a generator that yields where others may work and returns its result. It yields the garbage that it has
+   made since, in KiB; None is 8.
 2. No slice takes more than 10 ms of a device's time (0.7 million instructions of a Cortex-M3).
-3. Collecting garbage takes nearly as long, so it is a slice of its own: before a signature, where least is alive, and
-   after so many slices as fit into the free heap, so that it does not come in the middle of one.
+3. Collecting garbage takes nearly as long, so it is a slice of its own: before a signature, where least is alive, and when
+   the free heap would be used up with the next slice, so that it does not come in the middle of one.
 """
 
 from lightwire import ecdsa, envelope
@@ -12,36 +13,35 @@ from lightwire.errors import BadSignature
 from . import compat, heap
 from .compat import sleep_ms
 
-_GARBAGE_BYTES = 7680  # of a slice
-_SPARE_BYTES = 10240  # what a computation holds on to meanwhile, and what other tasks leave
-_TABLE_SLICES = 2  # what the table of a public key takes while it is made
-_slices = [0, 12]  # since garbage was collected; how many may be
+_SLICE_KIB = 12  # of garbage: no slice makes more
+_SPARE_KIB = 4  # what other tasks leave meanwhile
+_TABLE_KIB = 14  # what the table of a public key takes while it is made
+_garbage = [0, 96]  # KiB since it was collected; how much there may be
 
 
 def pace() -> None:
     """Rule 3 for the heap that is free now: called when the node is made."""
-    _slices[1] = max(2, ((heap.free_bytes() or 1 << 30) - _SPARE_BYTES) // _GARBAGE_BYTES)
+    _garbage[1] = max(2 * _SLICE_KIB, ((heap.free_bytes() or 1 << 30) >> 10) - _SPARE_KIB)
 
 
 async def tidy() -> None:
     """Garbage is collected, in a slice of its own."""
     await sleep_ms(0)
     compat.collect()
-    _slices[0] = 0
+    _garbage[0] = 0
     await sleep_ms(0)
 
 
-async def sliced(steps, held: int = 0):  # type: ignore[no-untyped-def]
+async def sliced(steps, held_kib: int = 0):  # type: ignore[no-untyped-def]
     """The result of a generator; every other task has its turn where it yields.
 
-    held: the memory that it holds on to meanwhile, in slices' garbage."""
+    held_kib: the memory that it holds on to meanwhile."""
     while True:
         try:
-            next(steps)
+            _garbage[0] += next(steps) or 8
         except StopIteration as end:
             return end.value
-        _slices[0] += 1
-        if _slices[0] >= _slices[1] - held:
+        if _garbage[0] + _SLICE_KIB > _garbage[1] - held_kib:
             await tidy()
         else:
             await sleep_ms(0)
@@ -49,7 +49,7 @@ async def sliced(steps, held: int = 0):  # type: ignore[no-untyped-def]
 
 async def holds(key: bytes, digest: bytes, signature: bytes) -> bool:
     """Whether it is the ES256K signature of the digest (32 bytes) by the key (33 bytes)."""
-    return await sliced(ecdsa.verifying(ecdsa.SECP256K1, key, digest, signature), _TABLE_SLICES)  # type: ignore[no-any-return]
+    return await sliced(ecdsa.verifying(ecdsa.SECP256K1, key, digest, signature), _TABLE_KIB)  # type: ignore[no-any-return]
 
 
 async def opened(message: bytes, deployment: bytes, check):  # type: ignore[no-untyped-def]

@@ -11,13 +11,14 @@
 
 import hashlib
 
-from .comb import base_multiple, make_table, sum_of_multiples
+from .comb import base_multiple, sum_of_multiples
 from .curve import P256 as P256
 from .curve import SECP256K1 as SECP256K1
 from .curve import Curve, affine, decompressing
+from .curve import finished as finished
 from .errors import OutOfRange
-from .inversion import finished as finished
-from .inversion import inverting
+from .inversion import invert
+from .key_table import make_table
 
 KEYS_KEPT = 4
 _INNER = int.from_bytes(b"\x36" * 32, "big")
@@ -73,16 +74,14 @@ def signing(curve: Curve, secret: int, digest: bytes, random=None):  # type: ign
     z = int.from_bytes(digest, "big")
     k = _nonce(curve, secret, z)
     yield
-    even = 1 - (k & 1)
-    point = yield from base_multiple(curve, (k, n - k)[even], _scalar(random, curve.p))
-    x, y = yield from affine(curve, point, _scalar(random, curve.p))
+    point = yield from base_multiple(curve, k, _scalar(random, curve.p))
+    x, y = affine(curve, point, _scalar(random, curve.p))
     yield
     r = x % n
     b = _scalar(random, n)
-    inverse = yield from inverting(k * b % n, n)
-    s = inverse * ((b * z + (b * secret % n) * r) % n) % n
+    s = invert(k * b % n, n) * ((b * z + (b * secret % n) * r) % n) % n
     yield
-    recovery = ((y & 1) ^ even) | (2 if x >= n else 0)
+    recovery = y & 1 | (2 if x >= n else 0)
     if s > n >> 1:
         s = n - s
         recovery ^= 1
@@ -98,9 +97,8 @@ def public_key(curve: Curve, secret: int) -> bytes:
     """The compressed public key (33 bytes) of a secret in 1..n-1."""
     if not 0 < secret < curve.n:
         raise OutOfRange("secret key outside its range")
-    even = 1 - (secret & 1)
-    x, y = finished(affine(curve, finished(base_multiple(curve, (secret, curve.n - secret)[even], 1))))
-    return bytes((2 + ((y & 1) ^ even),)) + x.to_bytes(32, "big")  # type: ignore[no-any-return]
+    x, y = affine(curve, finished(base_multiple(curve, secret, 1)))
+    return bytes((2 + (y & 1),)) + x.to_bytes(32, "big")
 
 
 def decompress(curve: Curve, public: bytes) -> tuple[int, int]:
@@ -134,13 +132,12 @@ def verifying(curve: Curve, public: bytes, digest: bytes, signature: bytes):  # 
         table = yield from _table(curve, public)
     except OutOfRange:
         return False
-    w = yield from inverting(s, n)
+    w = invert(s, n)
     yield
     u = int.from_bytes(digest, "big") * w % n
-    x, _, z = yield from sum_of_multiples(curve, r * w % n, table, u)
-    if not z:
+    x, _, zz, _ = yield from sum_of_multiples(curve, r * w % n, table, u)
+    if not zz:
         return False
-    zz = z * z % p
     return x == r * zz % p or (r + n < p and x == (r + n) * zz % p)
 
 

@@ -17,10 +17,11 @@ from lightwire import ecdsa
 from lightwire.curve import affine
 from lightwire.ecdsa import P256, SECP256K1
 from lightwire.errors import OutOfRange
-from lightwire.inversion import finished, invert
+from lightwire.inversion import invert
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ecdsa.json").read_text())
 CURVES = {"secp256k1": SECP256K1, "p256": P256}
+LAMBDA = 0x5363AD4CC05C30E0A5261C028812645A122E22EA20816678DF02967C1B23BD72
 SECRETS = st.integers(1, P256.n - 1)
 DIGESTS = st.binary(min_size=32, max_size=32)
 
@@ -92,13 +93,14 @@ def test_any_bytes_give_false(public: bytes, digest: bytes, signature: bytes, cu
 def test_addition_is_complete(curve: ecdsa.Curve) -> None:
     """Rule 5: infinity, a point to itself, a point to its negative."""
     x, y = curve.g
-    twice = curve.double(x, y, 1)
-    assert curve.add(1, 1, 0, x, y) == (x, y, 1)
-    assert curve.add(x, y, 1, x, y) == twice
+    twice = curve.double(x, y, 1, 1)
+    assert curve.add(1, 1, 0, 0, x, y) == (x, y, 1, 1)
+    assert curve.add(x, y, 1, 1, x, y) == twice
     z = 12345
-    jacobian = (x * z * z % curve.p, y * z * z * z % curve.p, z)
-    assert finished(affine(curve, curve.add(*jacobian, x, y))) == finished(affine(curve, twice))
-    assert curve.add(*jacobian, x, curve.p - y)[2] == 0
+    point = (x * z * z % curve.p, y * z * z * z % curve.p, z * z, z * z * z)
+    assert affine(curve, curve.add(*point, x, y)) == affine(curve, twice)
+    assert curve.add(*point, x, curve.p - y)[2:] == (0, 0)
+    assert curve.double(1, 1, 0, 0)[2:] == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -169,3 +171,24 @@ def test_4_signing_and_verifying_come_in_slices_and_give_the_same() -> None:
 
 def end_signature(curve: ecdsa.Curve, digest: bytes) -> bytes:
     return ecdsa.sign(curve, 12345, digest)[0]
+
+
+@given(st.integers(1, SECP256K1.n - 1), st.sampled_from([128, 132]))
+def test_every_scalar_has_two_odd_halves_that_fit(k: int, bits: int) -> None:
+    """secp256k1.py, rule 2; LAMBDA is the cube root of 1 that belongs to BETA."""
+    turn, parts = SECP256K1.digits(k, bits)
+    first, second = (2 * part - (1 << bits) + 1 for part in parts)
+    assert all(0 <= part < 1 << bits for part in parts) and max(abs(first), abs(second)) < 0.987 * 2**128
+    assert pow(LAMBDA, turn, SECP256K1.n) * (first + second * LAMBDA) % SECP256K1.n == k
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4, SECP256K1.n - 1, SECP256K1.n - 2, LAMBDA, LAMBDA + 1, SECP256K1.n - LAMBDA])
+def test_the_edges_of_the_halves(k: int) -> None:
+    test_every_scalar_has_two_odd_halves_that_fit.hypothesis.inner_test(k, 128)  # type: ignore[attr-defined]
+
+
+@given(st.integers(1, SECP256K1.n - 1))
+def test_the_endomorphism_multiplies_by_lambda(secret: int) -> None:
+    x, y = ecdsa.decompress(SECP256K1, ecdsa.public_key(SECP256K1, secret))
+    turned = ecdsa.public_key(SECP256K1, secret * LAMBDA % SECP256K1.n)
+    assert SECP256K1.turned((x, y), 1) == ecdsa.decompress(SECP256K1, turned)
