@@ -60,6 +60,12 @@ def compiled(firmware: Path, board: Board) -> Compiled:
     return Compiled(of_application, start, digests, _version(firmware, sources["lightnode/__init__.py"]))
 
 
+def is_for(path: str, modules: tuple[str, ...]) -> bool:
+    """Whether a source belongs on a board with these board files."""
+    of_board = _BOARD_FILE.fullmatch(path)
+    return of_board is None or of_board[1] in modules
+
+
 def tool_versions() -> dict[str, str]:
     """Everything that may change the bytes, by name."""
     said = subprocess.run(
@@ -76,7 +82,7 @@ def _paths(firmware: Path, modules: tuple[str, ...]) -> list[str]:
     found = [p for name in (_BOOT, *APPLICATION) for p in (firmware / name).rglob("*.py")]
     found += (firmware / _START).glob("*.py")  # its folders are of a port's own image
     paths = sorted(p.relative_to(firmware).as_posix() for p in found if p.is_file())
-    paths = [path for path in paths if _is_for(path, modules)]
+    paths = [path for path in paths if is_for(path, modules)]
     packages = (f"{name}/__init__.py" for name in (_BOOT, *APPLICATION))
     for needed in ("device/main.py", *packages, *(f"lightnode/{name}.py" for name in modules)):
         if needed not in paths:
@@ -84,12 +90,6 @@ def _paths(firmware: Path, modules: tuple[str, ...]) -> list[str]:
                 "build", f"{firmware} has no {needed}", "name the firmware folder of a checkout with --sources"
             )
     return paths
-
-
-def _is_for(path: str, modules: tuple[str, ...]) -> bool:
-    """Whether a source belongs on a board with these board files."""
-    of_board = _BOARD_FILE.fullmatch(path)
-    return of_board is None or of_board[1] in modules
 
 
 def _version(firmware: Path, source: bytes) -> tuple[int, int, int]:
