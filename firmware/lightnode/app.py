@@ -48,7 +48,9 @@ _SERVICES = (  # name, what it does, what it wants; see service.py
     ("rollback", "lets the release before run again", ("SEQUENCE",)),
     ("pause", "measures nothing for ten minutes", ()),
 )
-_LOGGED = ("trusted", "connected", "alarms", "times_refused", "refused")  # counts whose changes are events
+_MOUNT_BYTES = 16_384  # garbage between two collections: a day of readings makes megabytes of it
+# counts whose changes are events
+_LOGGED = ("trusted", "connected", "alarms", "receipts_late", "times_refused", "refused")
 
 
 class Node:
@@ -71,7 +73,9 @@ class Node:
         self._key = keys.open_key(self._folder, board.random)
         device = self._key.device
         flash = board.open_flash(value("journal.path"), value("journal.bytes"))
+        pack_heap(True, _MOUNT_BYTES)
         self._journal = Journal(flash, device, self._key.generation, value("meter.vt_ratio"))
+        pack_heap(True)
         self._conducted = value("conductor")
         self._source = ConductedClock(self._conducted) if self._conducted else self._real
         self._retire_keys()
@@ -214,6 +218,7 @@ class Node:
             "fill_permille": journal.fill_permille,
             "receipts": link.receipts,
             "awaiting": len(journal.unproven),
+            "receipts_late": link.receipts_late,
             "setpoint": setpoints.in_force.hex(),
             "command": journal.command,
             "accepted": setpoints.accepted,

@@ -4,7 +4,7 @@
 2. What the installer has it sign is a nonce behind a domain of its own, `lightnode-console/1`: it can never be taken for a
    reading, a statement or an enrolment, whose digests begin with COSE's own words.
 3. The test of the meter is the next slot's own reading, said as it came or with its error: the meter is asked no more
-   often than always, and no slot waits for the installer.
+   often than always, and no slot waits for the installer. It says whether the meter is in doubt.
 """
 
 import asyncio
@@ -86,6 +86,7 @@ class Status:
             told[f"voltage_{phase}_mv"] = voltage_mv
         if found.current_ma >= 0:
             told["current_ma"] = found.current_ma
+        told["suspect"] = self._sampler.in_doubt
         return told
 
     async def key(self) -> dict[str, object]:
