@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from backend import proof
 from backend.adapters.readings import Selection, exported
 from backend.errors import Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_rpc
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--operator", type=_octets(8), help="the operator you trust: 16 hexadecimal digits of its id")
     check.add_argument("--json", action="store_true", help="print one JSON object")
+    proof.add_commands(evidence, _octets)
     _add_export(groups)
     return parser
 
@@ -86,6 +88,8 @@ def _device(text: str) -> bytes:
 def main(arguments: list[str] | None = None) -> int:
     """Parses, calls, prints."""
     options = _parser().parse_args(arguments)
+    if "run" in options:
+        return proof.guarded(options)
     return _export(options) if options.group == "readings" else _check(options)
 
 

@@ -64,7 +64,9 @@ class Backend:
         who = (identity.deployment, identity.operator)
         self.trees = EvidenceTrees(self.store, identity.log_key.sign, *who)
         self.collect = Collect(self.store, self._link, self.trees, identity.log_key, who, now_ms)
-        self.activate = Activate(self.store, self._link, identity.issuer_key, identity.issuer, identity.deployment)
+        self.activate = Activate(
+            self.store, self.trees, self._link, identity.issuer_key, (identity.deployment, identity.issuer)
+        )
         self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
         self.anchoring = Anchoring(self.store, ledger, confirmations, self._alarm)
         self._chain_trouble = ""

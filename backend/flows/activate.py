@@ -3,6 +3,7 @@
 1. One set-point per POD and quarter-hour, signed with the issuer's key, sent ahead of its window, never retained.
 2. The command number rises by one per device.
 3. A set-point is outstanding until its node has decided; the store keeps what node and agent answered.
+4. It is a leaf of the tree of set-points before it is sent, as its answers are when they come.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from lightwire import envelope, records, topics
 
 from backend.adapters.keys import SigningKey
 from backend.adapters.sqlite import SqliteStore
+from backend.flows.ledgers import EvidenceTrees
 from backend.ports import Link
 
 FRAME_MS = 900_000
@@ -32,12 +34,20 @@ class Target:
 class Activate:
     """Issues set-points for the DSO's platform."""
 
-    def __init__(self, store: SqliteStore, link: Link, key: SigningKey, issuer: bytes, deployment: bytes) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        trees: EvidenceTrees,
+        link: Link,
+        key: SigningKey,
+        identity: tuple[bytes, bytes],
+    ) -> None:
+        """identity: (deployment 16 bytes, issuer 8 bytes)."""
         self._store = store
+        self._trees = trees
         self._link = link
         self._key = key
-        self._issuer = issuer
-        self._deployment = deployment
+        self._deployment, self._issuer = identity
         self._commands: dict[bytes, int] = {}
         for row in store.setpoints():
             self._commands[row.device] = self._commands.get(row.device, 0) + 1
@@ -48,7 +58,9 @@ class Activate:
         for target in targets:
             point = self._point(target)
             sealed = envelope.seal(point, self._deployment, self._key.sign)
-            self._store.add_setpoint(point.id, target.device, target.pod, sealed)
+            with self._store.writing():
+                self._store.add_setpoint(point.id, target.device, target.pod, sealed)
+                self._trees.append(records.TREE_SETPOINTS, sealed)
             self._link.publish(topics.topic(target.device, "setpoint"), sealed)
             sent.append(point.id)
         return sent

@@ -27,12 +27,13 @@ class EvidenceTrees:
         self._sign = sign
         self._deployment = deployment
         self._operator = operator
-        self._trees = {k: Tree(merkle.leaf_hash(leaf) for leaf in store.leaves(k)) for k in TREES}
+        self._trees = {k: Tree(store.hashes(k)) for k in TREES}
 
     def append(self, tree: int, sealed: bytes) -> int:
         """Adds a sealed message as a leaf; its position."""
-        position = self._trees[tree].append(merkle.leaf_hash(sealed))
-        self._store.add_leaf(tree, position, sealed)
+        with self._store.writing():
+            position = self._trees[tree].append(merkle.leaf_hash(sealed))
+            self._store.add_leaf(tree, position, sealed)
         return position
 
     def add_document(self, tree: int, kind: str, id: str, version: int, body: str, time_ms: int) -> None:

@@ -1,21 +1,29 @@
-"""What the chain says, from outside the bundle: an anchors file, or an RPC endpoint of any Ethereum-compatible chain."""
+"""What the chain says, from outside the bundle: an anchors file, or RPC endpoints of any Ethereum-compatible chain.
+
+1. Of several endpoints each is asked on its own; a word counts when at least a quorum of them gives it, and none when as
+   many give another.
+"""
 
 import http.client
 import json
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.evidence.verifier.finding import AnchorsUnavailable, one_line
 from backend.nesting import too_deep
 
 FORMAT = "lightnode-anchors/1"
 COMMITMENT_SELECTOR = "87d9f43b"
+COMMITMENTS_SELECTOR = "f939fbbe"
+AT_ONCE = 128
 MAX_BYTES = 16 * 1024 * 1024
 _TIMEOUT_S = 10
+Said = TypeVar("Said", int, bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,52 @@ def from_rpc(url: str, contract: bytes, log: bytes, epochs: Iterable[int]) -> An
         for epoch in sorted(set(epochs)):
             call = {"to": "0x" + contract.hex(), "data": f"0x{COMMITMENT_SELECTOR}{log.hex()}{epoch:064x}"}
             words[epoch] = _octets(str(_call(url, "eth_call", [call, "latest"])), 32)
+    except ValueError as error:
+        reason = one_line(str(error))
+        raise AnchorsUnavailable(f"{one_line(url)}: no AnchorLog answers at 0x{contract.hex()}: {reason}") from error
+    return Anchors(chain_id, contract, log, {k: v for k, v in words.items() if any(v)})
+
+
+def from_quorum(urls: Sequence[str], quorum: int, contract: bytes, log: bytes, epochs: Iterable[int]) -> Anchors:
+    """What at least a quorum of the endpoints says (rule 1); AnchorsUnavailable if they do not agree, or too few answer."""
+    asked = sorted(set(epochs))
+    answers, failures = [], []
+    for url in urls:
+        try:
+            answers.append(from_rpc(url, contract, log, asked))
+        except AnchorsUnavailable as failure:
+            failures.append(str(failure))
+    if len(answers) < quorum:
+        raise AnchorsUnavailable(
+            f"{len(answers)} of {len(urls)} endpoints answer, {quorum} must: {'; '.join(failures)}"
+        )
+    chain_id = _agreed("the chain id", [one.chain_id for one in answers], quorum)
+    words = {e: _agreed(f"epoch {e}", [one.words.get(e, bytes(32)) for one in answers], quorum) for e in asked}
+    return Anchors(chain_id, contract, log, {e: word for e, word in words.items() if any(word)})
+
+
+def _agreed(what: str, said: Sequence[Said], quorum: int) -> Said:
+    votes = Counter(said)
+    enough = [value for value, count in votes.items() if count >= quorum]
+    if len(enough) != 1:
+        least = max(votes.values())
+        raise AnchorsUnavailable(
+            f"the endpoints disagree about {what}: {least} of {len(said)} say the same, {quorum} must"
+        )
+    return enough[0]
+
+
+def span_from_rpc(url: str, contract: bytes, log: bytes, first: int, last: int) -> Anchors:
+    """Every word that a node holds of the epochs first to last, asked for many at once."""
+    words = {}
+    try:
+        chain_id = int(str(_call(url, "eth_chainId", [])), 16)
+        for start in range(first, last + 1, AT_ONCE):
+            count = min(AT_ONCE, last + 1 - start)
+            asked = f"0x{COMMITMENTS_SELECTOR}{log.hex()}{start:064x}{count:064x}"
+            call = {"to": "0x" + contract.hex(), "data": asked}
+            found = _octets(str(_call(url, "eth_call", [call, "latest"])), 64 + 32 * count)
+            words.update({start + k: found[64 + 32 * k : 96 + 32 * k] for k in range(count)})
     except ValueError as error:
         reason = one_line(str(error))
         raise AnchorsUnavailable(f"{one_line(url)}: no AnchorLog answers at 0x{contract.hex()}: {reason}") from error

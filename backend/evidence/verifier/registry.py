@@ -1,7 +1,7 @@
 """The keys of a bundle: who may sign what, and when.
 
 1. Each entry is signed with the log key, names this operator and stands in the tree of keys (5) by its receipt.
-2. Approve brings generation 1 of an id; rotate brings the next generation, introduced by the key before it or by itself;
+2. Approve brings generation 1 of an id; rotate brings the next generation, introduced by the key before it;
    revoke ends a key at the time of the entry. No key twice.
 3. Keys of devices introduce themselves (enrolment), the issuer of set-points is the operator's own and has none.
 4. The id of a device is that of its first key. There is one light node; a key signs only what its role signs.
@@ -118,13 +118,8 @@ class Registry:
                 raise NotValid(where, "the enrolment that the entry approves is missing")
             return
         place = f"{where}, enrolment"
-        key = PublicKey(entry.number("algorithm"), entry.octets("public_key"))
-        try:
-            enrolment = read_message(raw, key, self._deployment, place, _ENROLMENT)
-        except NotValid:
-            if before is None:
-                raise
-            enrolment = read_message(raw, before.public, self._deployment, place, _ENROLMENT)
+        own = PublicKey(entry.number("algorithm"), entry.octets("public_key"))
+        enrolment = read_message(raw, own if before is None else before.public, self._deployment, place, _ENROLMENT)
         same = all(enrolment.fields[n] == entry.fields[n] for n in ("device", "generation", "algorithm", "public_key"))
         if enrolment.payload_digest != entry.octets("enrolment") or not same:
             raise NotValid(where, "the entry approves another enrolment")

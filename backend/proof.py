@@ -1,0 +1,107 @@
+"""The commands of `lightnode evidence` that work on the operator's own database. Arguments in, one flow called, text out."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from backend.adapters.copied import copied
+from backend.adapters.keys import verifier
+from backend.errors import BackendError, Unavailable
+from backend.evidence.audit.alarm import Alarm
+from backend.evidence.audit.commitment import Chain
+from backend.evidence.audit.whole import Audit, Outside
+from backend.evidence.verifier.anchors import Anchors, from_file, span_from_rpc
+from backend.evidence.verifier.finding import AnchorsUnavailable, one_line
+
+DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
+_BEHIND_EPOCHS = 672
+"""How far behind the last epoch of the database the chain is asked for more: a week."""
+
+
+def add_commands(commands: Any, octets: Any) -> None:
+    """Adds them to the group `evidence`; octets(n): the type of an argument of n bytes."""
+    audit = commands.add_parser(
+        "audit",
+        help="compute every root again from the database and compare with the chain",
+        epilog="example: lightnode evidence audit --db scd.sqlite --anchors anchors.json",
+    )
+    audit.add_argument("--db", type=Path, required=True, help="the database file; it is only read")
+    source = audit.add_mutually_exclusive_group()
+    source.add_argument("--anchors", type=Path, help="commitments exported from the chain by somebody you trust")
+    source.add_argument("--rpc", help="URL of a node of the chain; --contract says where to look")
+    audit.add_argument("--contract", type=octets(20), help="the contract you trust")
+    audit.add_argument("--operator", type=octets(8), help="the operator you trust (else the database names it)")
+    audit.add_argument("--json", action="store_true", help="print one JSON object")
+    audit.set_defaults(run=_audit)
+
+
+def guarded(options: argparse.Namespace) -> int:
+    """Runs the command that was asked for; what an outside party or wrong input answers comes as one line."""
+    try:
+        code: int = options.run(options)
+        return code
+    except Unavailable as error:
+        print(f"lightnode: {error}", file=sys.stderr)
+        return UNAVAILABLE
+    except AnchorsUnavailable as error:
+        print(f"lightnode: anchors: {error}", file=sys.stderr)
+        return UNAVAILABLE
+    except (BackendError, OSError) as error:
+        print(f"lightnode: {one_line(str(error), 300)}", file=sys.stderr)
+        return REFUSED
+
+
+def _audit(options: argparse.Namespace) -> int:
+    if options.rpc is not None and options.contract is None:
+        print("lightnode: --rpc needs --contract: an audit does not ask the database where to look", file=sys.stderr)
+        return USAGE
+    with copied(options.db) as copy:
+        anchors = _anchors(options, copy)
+        audit = Audit(copy, _outside(options, anchors), verifier)
+        found = list(audit.run())
+    if options.json:
+        print(json.dumps(_facts(found, audit.messages, anchors is not None)))
+    else:
+        for one in found:
+            print(f"{one.table} {one.key}: {one.what}")
+        print(_sum(found, audit.messages, anchors), file=sys.stderr)
+    return REFUSED if found else DONE if anchors is not None else PENDING
+
+
+def _anchors(options: argparse.Namespace, copy: Any) -> Anchors | None:
+    if options.anchors is not None:
+        return from_file(options.anchors)
+    if options.rpc is None:
+        return None
+    epochs = copy.epochs()
+    log = (options.operator or copy.operator()).rjust(32, b"\0")
+    first, last = (min(epochs), max(epochs)) if epochs else (0, 0)
+    return span_from_rpc(options.rpc, options.contract, log, max(0, first - 96), last + _BEHIND_EPOCHS)
+
+
+def _outside(options: argparse.Namespace, anchors: Anchors | None) -> Outside:
+    """What the auditor brings; the anchors name an operator as well as the option does."""
+    if anchors is None:
+        return Outside(options.operator, None, None)
+    if options.contract not in (None, anchors.contract):
+        raise AnchorsUnavailable(f"are of contract 0x{anchors.contract.hex()}, not 0x{options.contract.hex()}")
+    operator = anchors.log[-8:]
+    if options.operator not in (None, operator):
+        raise AnchorsUnavailable(f"are of operator {operator.hex()}, not {options.operator.hex()}")
+    return Outside(operator, Chain(anchors.words, {}), (anchors.chain_id, anchors.contract))
+
+
+def _facts(found: list[Alarm], messages: int, anchored: bool) -> dict[str, object]:
+    alarms = [
+        {"table": one.table, "key": one.key, "what": one.what, "evidence": [e.hex() for e in one.evidence]}
+        for one in found
+    ]
+    return {"sound": not found, "anchored": anchored, "messages": messages, "alarms": alarms}
+
+
+def _sum(found: list[Alarm], messages: int, anchors: Anchors | None) -> str:
+    what = f"{len(found)} alarms" if found else "nothing differs"
+    against = "the chain" if anchors is not None else "the database's own commitments only: give --anchors or --rpc"
+    return f"lightnode: {what} in {messages} messages and their trees, compared with {against}"
