@@ -3,17 +3,23 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from backend.adapters.copied import copied
-from backend.adapters.keys import verifier
-from backend.errors import BackendError, Unavailable
+from backend.adapters.keys import read_key, verifier
+from backend.adapters.sqlite import SqliteStore
+from backend.adapters.state import with_state
+from backend.errors import BackendError, Rejected, Unavailable
 from backend.evidence.audit.alarm import Alarm
 from backend.evidence.audit.commitment import Chain
+from backend.evidence.audit.registry import operator_of
 from backend.evidence.audit.whole import Audit, Outside
 from backend.evidence.verifier.anchors import Anchors, from_file, span_from_rpc
 from backend.evidence.verifier.finding import AnchorsUnavailable, one_line
+from backend.flows.ledgers import EvidenceTrees
+from backend.flows.receipts import Issuer, ReceiptFiles
 
 DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 _BEHIND_EPOCHS = 672
@@ -35,6 +41,74 @@ def add_commands(commands: Any, octets: Any) -> None:
     audit.add_argument("--operator", type=octets(8), help="the operator you trust (else the database names it)")
     audit.add_argument("--json", action="store_true", help="print one JSON object")
     audit.set_defaults(run=_audit)
+    _add_receipt(commands, octets)
+
+
+def _add_receipt(commands: Any, octets: Any) -> None:
+    made = commands.add_parser(
+        "receipt",
+        help="one record with its receipt in one file; made again later, a pending one is final",
+        epilog="example: lightnode evidence receipt reading 0123456789abcdef 4711 --db scd.sqlite --log-key log.key",
+    )
+    made.add_argument(
+        "kind", choices=("reading", "batch", "setpoint", "decision", "execution", "document", "key", "consistency"),
+        help="of what",
+    )  # fmt: skip
+    made.add_argument(
+        "names", nargs="+",
+        help="reading, batch: DEVICE SEQ; setpoint and its answers: ID; document: KIND ID [VERSION]; key: ID GENERATION; "
+        "consistency: TREE EPOCH EPOCH",
+    )  # fmt: skip
+    made.add_argument("--db", type=Path, required=True, help="the database file")
+    made.add_argument("--log-key", type=Path, required=True, help="the file of the log key")
+    made.add_argument("--rpc", help="URL of a node of the chain: adds a state proof")
+    made.add_argument("--block", help="of which block the state proof is: a number (else the last final one)")
+    made.add_argument("--out", type=Path, help="where the file goes (else it is printed)")
+    made.set_defaults(run=_receipt)
+
+
+def _receipt(options: argparse.Namespace) -> int:
+    if not options.db.is_file():
+        raise Unavailable("database", f"{options.db}: no such file")
+    store = SqliteStore(options.db)
+    try:
+        made = _made(options, store)
+    finally:
+        store.close()
+    if options.rpc is not None:
+        made = with_state(made, options.rpc, options.block)
+    if options.out is not None:
+        options.out.write_text(made)
+    else:
+        print(made)
+    return DONE
+
+
+def _made(options: argparse.Namespace, store: SqliteStore) -> str:
+    """The file that was asked for, without a state proof."""
+    key = read_key(options.log_key)
+    if store.fact("log_key") != key.public:
+        raise Rejected(f"{options.log_key}: is not the log key of {options.db}")
+    deployment, chain_id, contract = (store.fact(name) for name in ("deployment", "chain_id", "contract"))
+    if not contract:
+        raise Rejected(f"{options.db}: has not met a chain yet: start the back end once")
+    operator, now_ms = operator_of(key.public), time.time_ns() // 1_000_000
+    place = int.from_bytes(chain_id, "big"), contract
+    issuer = Issuer(deployment, operator, key.public, key.sign, place, now_ms)
+    files = ReceiptFiles(store, EvidenceTrees(store, key.sign, deployment, operator), issuer)
+    kind, names = options.kind, options.names
+    try:
+        if kind in ("reading", "batch"):
+            return files.record(bytes.fromhex(names[0]), int(names[1]))
+        if kind in ("setpoint", "decision", "execution"):
+            return files.answer(bytes.fromhex(names[0]), kind)
+        if kind == "document":
+            return files.document(names[0], names[1], int(names[2]) if len(names) > 2 else 0)
+        if kind == "key":
+            return files.key(bytes.fromhex(names[0]), int(names[1]))
+        return files.consistency(int(names[0]), int(names[1]), int(names[2]))
+    except (ValueError, IndexError) as error:
+        raise Rejected(f"{kind} {' '.join(names)}: see --help for what names a {kind}") from error
 
 
 def guarded(options: argparse.Namespace) -> int:

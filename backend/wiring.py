@@ -69,6 +69,8 @@ class Backend:
         )
         self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
         self.anchoring = Anchoring(self.store, ledger, confirmations, self._alarm)
+        self.store.note_fact("chain_id", ledger.chain_id.to_bytes(8, "big"))
+        self.store.note_fact("contract", ledger.contract)
         self._chain_trouble = ""
         self._now_ms = now_ms
         self._epoch = 0

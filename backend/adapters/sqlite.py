@@ -129,6 +129,11 @@ class SqliteStore:
         """Something that holds for the whole store: the deployment, the log key."""
         self._do("insert or replace into fact values (?,?)", name, value)
 
+    def fact(self, name: str) -> bytes:
+        """What was noted; empty if nothing was."""
+        rows = self._rows("select value from fact where name = ?", name)
+        return rows[0][0] if rows else b""  # type: ignore[return-value]
+
     # registry
 
     def register(self, party: Party) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 
-from lightwire import envelope, merkle, receipt, records
+from lightwire import cbor, envelope, merkle, receipt, records
 
 from backend.adapters.sqlite import DocumentRow, SqliteStore
 from backend.evidence.trees import Tree
@@ -66,17 +66,37 @@ class EvidenceTrees:
             self._store.save_epoch(epoch, root, len(points), points)
         return True
 
-    def prove(self, epoch: int, tree: int, position: int, anchor: list[object]) -> bytes:
-        """The receipt of a leaf in an epoch's commitment; anchor as lightwire.receipt says. KeyError if it is not in it."""
+    def promise(self, tree: int, position: int) -> bytes:
+        """The COSE Receipt of a leaf in the tree as it is: the log key's word, before an epoch has committed to it."""
+        size = self._trees[tree].size
+        proof = cbor.dumps([size, position, self._trees[tree].inclusion(position, size)])
+        return self._cose(-1, proof, self._trees[tree].root())
+
+    def consistency(self, tree: int, first: int, second: int) -> bytes:
+        """The COSE Receipt of consistency (RFC 9942): the tree of `second` leaves begins with that of `first`."""
+        proof = cbor.dumps([first, second, self._trees[tree].consistency(first, second)])
+        return self._cose(-2, proof, self._trees[tree].root(second))
+
+    def _cose(self, kind: int, proof: bytes, root: bytes) -> bytes:
+        protected = receipt.protected_header(records.ES256K)
+        signature = self._sign(hashlib.sha256(receipt.to_sign(protected, root)).digest())
+        return cbor.dumps(cbor.Tagged(cbor.TAG_SIGN1, [protected, {396: {kind: [proof]}}, None, signature]))
+
+    def place(self, epoch: int, tree: int) -> tuple[records.Checkpoint, int, int, list[bytes]]:
+        """(checkpoint, index, count, path) of a tree in an epoch's commitment; KeyError if it is not in it."""
         points = self._store.checkpoints(epoch)
-        payloads = dict(points)
-        checkpoint = records.decode(payloads[tree])
+        checkpoint = records.decode(dict(points)[tree])
         assert isinstance(checkpoint, records.Checkpoint)
-        if position >= checkpoint.size:
-            raise KeyError(f"leaf {position} came after epoch {epoch}")
         leaves = [receipt.checkpoint_leaf(p) for _, p in points]
         index = [number for number, _ in points].index(tree)
+        return checkpoint, index, len(points), merkle.inclusion_path(leaves, index)
+
+    def prove(self, epoch: int, tree: int, position: int, anchor: list[object]) -> bytes:
+        """The receipt of a leaf in an epoch's commitment; anchor as lightwire.receipt says. KeyError if it is not in it."""
+        checkpoint, index, count, path = self.place(epoch, tree)
+        if position >= checkpoint.size:
+            raise KeyError(f"leaf {position} came after epoch {epoch}")
         return receipt.encode_receipt(
             self._sign, records.ES256K, position, self._trees[tree].inclusion(position, checkpoint.size),
-            checkpoint, index, len(points), merkle.inclusion_path(leaves, index), anchor,
+            checkpoint, index, count, path, anchor,
         )  # fmt: skip

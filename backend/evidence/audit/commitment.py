@@ -33,8 +33,9 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Commitments:
-    """The rows by epoch, and the word that is true of each (rule 1)."""
+    """The rows by epoch of an operator (8 bytes), and the word that is true of each (rule 1)."""
 
+    operator: bytes
     epochs: Mapping[int, Epoch]
     points: Mapping[int, Mapping[int, bytes]]
     words: Mapping[int, bytes]
@@ -54,14 +55,14 @@ class Commitments:
         return found
 
 
-def gather(epochs: Sequence[Epoch], points: Sequence[Point], chain: Chain | None) -> Commitments:
+def gather(operator: bytes, epochs: Sequence[Epoch], points: Sequence[Point], chain: Chain | None) -> Commitments:
     """The rows, put together."""
     rows = {row.epoch: row for row in epochs}
     by_epoch: dict[int, dict[int, bytes]] = {}
     for point in points:
         by_epoch.setdefault(point.epoch, {})[point.tree] = point.payload
     words = {epoch: _claimed(row) for epoch, row in rows.items()}
-    return Commitments(rows, by_epoch, {**words, **(chain.words if chain else {})})
+    return Commitments(operator, rows, by_epoch, {**words, **(chain.words if chain else {})})
 
 
 def first_epoch(of_tree: Sequence[tuple[int, int, bytes]], position: int) -> int | None:
@@ -134,7 +135,7 @@ def _name_point(epoch: int, row: Epoch, held: Commitments, groves: Mapping[int, 
         return
     for tree in sorted({*points, *groves}):
         low, high = _between(held, tree, epoch)
-        options: list[bytes | None] = [*_others(groves, tree, epoch, points, low, high)]
+        options: list[bytes | None] = [*_others(groves, tree, epoch, held.operator, low, high)]
         if tree in points:
             options.append(None)
         for other in options:
@@ -144,7 +145,7 @@ def _name_point(epoch: int, row: Epoch, held: Commitments, groves: Mapping[int, 
                 alarms.add("checkpoint", name(epoch, tree), what)
                 return
     for tree, payload in points.items():
-        if not _is_right(payload, epoch, tree, groves):
+        if not _is_right(payload, epoch, tree, held.operator, groves):
             alarms.add("checkpoint", name(epoch, tree), "is not what its tree gives")
     if _alarms_of(alarms, epoch) == 0 and not alarms.has("epoch", name(epoch)):
         alarms.add("epoch", name(epoch), "its checkpoints do not give its commitment")
@@ -169,25 +170,21 @@ def _between(held: Commitments, tree: int, epoch: int) -> tuple[int, int]:
     return before[-1] if before else 1, after[0] if after else -1
 
 
-def _others(
-    groves: Mapping[int, Grove], tree: int, epoch: int, points: Mapping[int, bytes], low: int, high: int
-) -> list[bytes]:
+def _others(groves: Mapping[int, Grove], tree: int, epoch: int, operator: bytes, low: int, high: int) -> list[bytes]:
     """The payloads that may have stood there: the tree at each size from the checkpoint before to the one after."""
     grove = groves.get(tree)
     if grove is None:
         return []
-    operator = next((p.operator for p in map(_decoded, points.values()) if p is not None), b"")
     last = min(high if high >= 0 else len(grove.truth), len(grove.truth), low + 10_000)
     return [
         records.encode(records.Checkpoint(operator, tree, epoch, size, grove.tree.root(size)))
         for size in range(max(1, low), last + 1)
-        if len(operator) == 8
     ]
 
 
-def _is_right(payload: bytes, epoch: int, tree: int, groves: Mapping[int, Grove]) -> bool:
+def _is_right(payload: bytes, epoch: int, tree: int, operator: bytes, groves: Mapping[int, Grove]) -> bool:
     point, grove = _decoded(payload), groves.get(tree)
-    if point is None or grove is None or (point.epoch, point.tree) != (epoch, tree):
+    if point is None or grove is None or (point.operator, point.epoch, point.tree) != (operator, epoch, tree):
         return False
     return 0 < point.size <= len(grove.truth) and grove.tree.root(point.size) == point.root
 

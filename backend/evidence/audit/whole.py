@@ -76,7 +76,7 @@ class Audit:
         trust = self._trust()
         if trust is None:
             return self.alarms
-        held = gather(self._epochs, self._points, self._outside.chain)
+        held = gather(trust.operator, self._epochs, self._points, self._outside.chain)
         groves = self._groves(trust)
         keys = gather_keys(groves[records.TREE_KEYS].leaves.values(), self._parties, self._ends, trust)
         self._plant(groves, held, keys, trust)
@@ -116,6 +116,11 @@ class Audit:
             what = "is missing, or not the one under which the registry's entries are signed"
             self.alarms.add("fact", "deployment", what)
             return None
+        if self._outside.place is not None:
+            chain_id, contract = self._outside.place
+            for fact, value in (("chain_id", chain_id.to_bytes(8, "big")), ("contract", contract)):
+                if self._facts.get(fact, value) != value:
+                    self.alarms.add("fact", fact, "is not that of the chain that was given")
         for row in self._rows(Delivered):
             said = trust.by_operator(row.sealed)
             if isinstance(said, records.Delivery) and said.incarnation != self._facts.get("incarnation"):

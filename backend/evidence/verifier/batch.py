@@ -51,6 +51,7 @@ def read_batches(rows: Sequence[Any], device: bytes, registry: Registry, receipt
         found.anchored.append(
             receipts.check(octets(row["receipt"], f"{where}, receipt"), raw, TREE_READINGS, f"{where}, receipt")
         )
+        registry.check_anchored(statement, found.anchored[-1], f"{where}, receipt")
         found.statements.append(statement)
     return found
 

@@ -38,3 +38,29 @@ def root_of_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> b
             result = node_hash(result, step)
         fn, sn = fn >> 1, sn >> 1
     return result if sn == 0 else None
+
+
+def is_consistent(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
+    """Whether the tree (first, first_root) is the beginning of (second, second_root): RFC 9162, 2.1.4.2."""
+    if not 0 < first <= second:
+        return False
+    if first == second:
+        return not path and first_root == second_root
+    steps = [first_root, *path] if first & (first - 1) == 0 else list(path)
+    if not path or not steps:
+        return False
+    fn, sn = first - 1, second - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    old = new = steps[0]
+    for step in steps[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            old, new = node_hash(step, old), node_hash(step, new)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            new = node_hash(new, step)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and old == first_root and new == second_root
