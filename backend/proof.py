@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.adapters.copied import copied
-from backend.adapters.keys import read_key, verifier
+from backend.adapters.keys import SigningKey, read_key, verifier
 from backend.adapters.sqlite import SqliteStore
 from backend.adapters.state import with_state
 from backend.errors import BackendError, Rejected, Unavailable
@@ -18,6 +18,7 @@ from backend.evidence.audit.registry import operator_of
 from backend.evidence.audit.whole import Audit, Outside
 from backend.evidence.verifier.anchors import Anchors, from_file, span_from_rpc
 from backend.evidence.verifier.finding import AnchorsUnavailable, one_line
+from backend.flows.erase import Erase
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.receipts import Issuer, ReceiptFiles
 
@@ -65,14 +66,53 @@ def _add_receipt(commands: Any, octets: Any) -> None:
     made.add_argument("--block", help="of which block the state proof is: a number (else the last final one)")
     made.add_argument("--out", type=Path, help="where the file goes (else it is printed)")
     made.set_defaults(run=_receipt)
+    _add_erase(commands)
+
+
+def _add_erase(commands: Any) -> None:
+    gone = commands.add_parser(
+        "erase",
+        help="remove a customer: every row and salt; anchored tombstones stay",
+        epilog="example: lightnode evidence erase IT001E00000001 --db scd.sqlite --log-key log.key",
+    )
+    gone.add_argument("pod", help="the point of delivery")
+    gone.add_argument("--db", type=Path, required=True, help="the database file; no back end may run on it")
+    gone.add_argument("--log-key", type=Path, required=True, help="the file of the log key")
+    gone.set_defaults(run=_erase)
+
+
+def _erase(options: argparse.Namespace) -> int:
+    store, key = _opened(options)
+    try:
+        who = store.fact("deployment"), operator_of(key.public)
+        erased = Erase(store, EvidenceTrees(store, key.sign, *who), key, who).customer(
+            options.pod, time.time_ns() // 1_000_000
+        )
+    finally:
+        store.close()
+    print(
+        f"erased: {len(erased.devices)} devices, {erased.tombstones} leaves; {erased.filed_again} documents of many were "
+        f"filed again without it"
+    )
+    return DONE
+
+
+def _opened(options: argparse.Namespace) -> tuple[SqliteStore, SigningKey]:
+    """The database and its log key."""
+    if not options.db.is_file():
+        raise Unavailable("database", f"{options.db}: no such file")
+    key = read_key(options.log_key)
+    store = SqliteStore(options.db)
+    if store.fact("log_key") != key.public:
+        store.close()
+        raise Rejected(f"{options.log_key}: is not the log key of {options.db}")
+    return store, key
 
 
 def _receipt(options: argparse.Namespace) -> int:
-    if not options.db.is_file():
-        raise Unavailable("database", f"{options.db}: no such file")
-    store = SqliteStore(options.db)
+    store, key = _opened(options)
     try:
-        made = _made(options, store)
+        made = _made(options, store, key)
     finally:
         store.close()
     if options.rpc is not None:
@@ -84,11 +124,8 @@ def _receipt(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _made(options: argparse.Namespace, store: SqliteStore) -> str:
+def _made(options: argparse.Namespace, store: SqliteStore, key: SigningKey) -> str:
     """The file that was asked for, without a state proof."""
-    key = read_key(options.log_key)
-    if store.fact("log_key") != key.public:
-        raise Rejected(f"{options.log_key}: is not the log key of {options.db}")
     deployment, chain_id, contract = (store.fact(name) for name in ("deployment", "chain_id", "contract"))
     if not contract:
         raise Rejected(f"{options.db}: has not met a chain yet: start the back end once")

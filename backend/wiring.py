@@ -17,6 +17,7 @@ from backend.flows.activate import Activate
 from backend.flows.anchor import Anchoring
 from backend.flows.bundle import Bundles
 from backend.flows.collect import Collect
+from backend.flows.erase import Erase, Erased
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
 from backend.ports import Ledger
@@ -159,6 +160,13 @@ class Backend:
             "block": head,
             "commitments": held,
         }
+
+    def erase(self, pod: str, now_ms: int) -> Erased:
+        """Removes a customer; see flows.erase."""
+        who = (self.identity.deployment, self.identity.operator)
+        erased = Erase(self.store, self.trees, self.identity.log_key, who).customer(pod, now_ms)
+        self.collect.forget(erased.devices)
+        return erased
 
     def admit(self, party: Party) -> None:
         """Registers a key and makes it known to the ingest."""

@@ -325,6 +325,39 @@ class SqliteStore:
         rows = self._rows("select * from document where kind = ? order by id, version", kind)
         return [DocumentRow(*row) for row in rows]  # type: ignore[arg-type]
 
+    def all_documents(self) -> list[DocumentRow]:
+        """All versions of all kinds."""
+        rows = self._rows("select * from document order by kind, id, version")
+        return [DocumentRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    # erasure
+
+    def placed_leaves(self, tree: int) -> list[tuple[int, bytes]]:
+        """(position, data) of a tree, in order, without what was erased."""
+        return self._rows("select position, sealed from leaf where tree = ? order by position", tree)  # type: ignore[return-value]
+
+    def erase_leaf(self, tree: int, position: int) -> None:
+        """Removes a leaf's data; its hash stays."""
+        self._do("delete from leaf where tree = ? and position = ?", tree, position)
+
+    def erase(self, pod: str, devices: Iterable[bytes]) -> None:
+        """Removes every row of a POD and of its devices; of documents every version that names the POD."""
+        for device in devices:
+            for table in ("message", "statement", "conflict", "delivered", "setpoint"):
+                self._do(f"delete from {table} where device = ?", device)
+            self._do("delete from party where id = ?", device)
+            self._do("delete from revocation where id = ?", device)
+            self._do("delete from document where id like ? || '/%'", device.hex())
+            self._do("delete from finding where instr(what, ?)", device.hex())
+        self._do("delete from document where id = ? or instr(body, ?)", pod, pod)
+        self._do("delete from finding where instr(what, ?)", pod)
+
+    def shred(self) -> None:
+        """Writes the file again, so that nothing of what was erased is left in its pages or in its log."""
+        with self._lock:
+            self._db.execute("vacuum")
+            self._db.execute("pragma wal_checkpoint(truncate)")
+
     def add_finding(self, time_ms: int, what: str) -> None:
         """Something an operator must see."""
         self._do("insert into finding values (?,?)", time_ms, what)

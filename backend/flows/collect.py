@@ -9,7 +9,7 @@
 6. What is refused is counted and kept as a finding; it never stops the rest. So is an energy manager that failed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -92,6 +92,13 @@ class Collect:
         """Takes nothing more from a key that was revoked."""
         if signer := self._signers.get((id, generation)):
             self._signers[id, generation] = replace(signer, is_revoked=True)
+
+    def forget(self, devices: Iterable[bytes]) -> None:
+        """Takes nothing more from devices that were erased, and keeps nothing of them."""
+        for device in devices:
+            self._devices.pop(device, None)
+            for id in [id for id in self._signers if id[0] == device]:
+                del self._signers[id]
 
     def process(self, batch: list[Incoming]) -> None:
         """Stores a batch in one commit (rule 1); the caller acknowledges to the broker afterwards."""

@@ -38,8 +38,9 @@ class EvidenceTrees:
 
     def add_document(self, tree: int, kind: str, id: str, version: int, body: str, time_ms: int) -> None:
         """Keeps a market document (canonical JSON) and puts its salted, signed digest into a tree."""
+        salt = os.urandom(16)
         evidence = records.Evidence(
-            self._operator, os.urandom(16), tree, hashlib.sha256(f"{kind}/{id}".encode()).digest()[:16], version,
+            self._operator, salt, tree, hashlib.sha256(salt + f"{kind}/{id}".encode()).digest()[:16], version,
             hashlib.sha256(body.encode()).digest(), time_ms,
         )  # fmt: skip
         sealed = envelope.seal(evidence, self._deployment, self._sign)

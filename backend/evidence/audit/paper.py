@@ -181,12 +181,12 @@ def _known(ground: Ground, record: records.Evidence) -> str:
     """The id of a missing document, where it can be told from the keys: its subject is a hash."""
     for id in ground.keys.entries:
         said = f"placement/{name(*id)}"
-        if hashlib.sha256(said.encode()).digest()[:16] == record.subject:
+        if hashlib.sha256(record.salt + said.encode()).digest()[:16] == record.subject:
             return said
     for kind in ("orders", "statement", "outcomes"):
         for row in ground.keys.rows.values():
             said = f"{kind}/{row.pod}"
-            if hashlib.sha256(said.encode()).digest()[:16] == record.subject:
+            if hashlib.sha256(record.salt + said.encode()).digest()[:16] == record.subject:
                 return said
     return ""
 
@@ -202,7 +202,8 @@ def _wrong_document(row: Document, ground: Ground) -> str:
         return "its evidence is none that the log key signed"
     if hashlib.sha256(row.body.encode("utf-8", "surrogatepass")).digest() != evidence.digest:
         return "body is not the one whose digest was signed"
-    subject = hashlib.sha256(f"{row.kind}/{row.id}".encode("utf-8", "surrogatepass")).digest()[:16]
+    said = f"{row.kind}/{row.id}".encode("utf-8", "surrogatepass")
+    subject = hashlib.sha256(evidence.salt + said).digest()[:16]
     if (subject, row.version, row.tree) != (evidence.subject, evidence.version, evidence.tree):
         return "kind, id, version or tree is not what was signed"
     grove = ground.groves.get(row.tree)

@@ -147,7 +147,7 @@ def _document(context: _Context, row: object, kind: str, tree: int, where: str) 
         raise NotValid(f"{where}, body", "is not a text in ASCII")
     if hashlib.sha256(body.encode()).digest() != evidence.octets("digest"):
         raise NotValid(where, "the document is not the one whose digest was signed")
-    subject = hashlib.sha256(f"{kind}/{context.pod}".encode()).digest()[:16]
+    subject = hashlib.sha256(evidence.octets("salt") + f"{kind}/{context.pod}".encode()).digest()[:16]
     if evidence.octets("subject") != subject or evidence.number("tree") != tree:
         raise NotValid(where, "is about another subject, or of another tree")
     context.anchored.append(

@@ -171,7 +171,7 @@ def _document(context: _Context, raw: bytes) -> _Leaf:
         raise NotValid("body", "is not a text in ASCII")
     if hashlib.sha256(body.encode()).digest() != evidence.octets("digest"):
         raise NotValid("body", "is not the one whose digest was signed")
-    if hashlib.sha256(name.encode()).digest()[:16] != evidence.octets("subject"):
+    if hashlib.sha256(evidence.octets("salt") + name.encode()).digest()[:16] != evidence.octets("subject"):
         raise NotValid("name", "is not the subject that was signed")
     return _Leaf(raw, evidence.number("tree"), f"{name}, version {evidence.number('version')}", None)
 
