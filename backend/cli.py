@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Parses, calls, prints."""
     options = _parser().parse_args(arguments)
     if "run" in options:
-        return proof.guarded(options)
+        return proof.run(options)
     if options.group == "readings":
         return _export(options)
     _complete(options)
