@@ -146,7 +146,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.operator is None:
         what += ", named by the file"
     if report.anchored:
-        asked = options.rpc is not None and options.contract is None
+        asked = (options.rpc or options.block_hash) and options.contract is None
         named = f" of contract 0x{report.contract.hex()}, named by the file" if asked else ""
         return _say(options, DONE, _facts(report), f"valid: {what}; anchored in epochs {_span(report)}{named}")
     lacking = (

@@ -48,6 +48,16 @@ def _add_receipt(commands: Any, octets: Any) -> None:
     made.add_argument("--out", type=Path, help="where the file goes (else it is printed)")
     made.set_defaults(run="receipt")
     _add_erase(commands)
+    state = commands.add_parser(
+        "prove",
+        help="add the state proof of a block to a receipt, or write that of a bundle: for --block-hash",
+        epilog="example: lightnode evidence prove receipt.json --rpc http://127.0.0.1:8545 --out proven.json",
+    )
+    state.add_argument("bundle", type=Path, metavar="FILE", help="a receipt, a proof of consistency or a bundle")
+    state.add_argument("--rpc", required=True, help="URL of a node of the chain that keeps the state of the block")
+    state.add_argument("--block", help="its number (else the last final one)")
+    state.add_argument("--out", type=Path, required=True, help="where the file goes")
+    state.set_defaults(run="prove")
     tables = commands.add_parser(
         "export",
         help="a bundle as tables: readings, quarter-hours, set-points, settlement lines",

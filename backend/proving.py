@@ -10,7 +10,7 @@ from typing import Any
 from backend.adapters.copied import copied
 from backend.adapters.keys import SigningKey, read_key, verifier
 from backend.adapters.sqlite import SqliteStore
-from backend.adapters.state import with_state
+from backend.adapters.state import state_file, with_state
 from backend.adapters.tables import export
 from backend.errors import BackendError, Rejected, Unavailable
 from backend.evidence.audit.alarm import Alarm
@@ -18,7 +18,9 @@ from backend.evidence.audit.commitment import Chain
 from backend.evidence.audit.registry import operator_of
 from backend.evidence.audit.whole import Audit, Outside
 from backend.evidence.verifier.anchors import Anchors, from_file, span_from_rpc
+from backend.evidence.verifier.file import MAX_BYTES, verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid, one_line
+from backend.evidence.verifier.single import Single
 from backend.flows.erase import Erase
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.receipts import Issuer, ReceiptFiles
@@ -46,6 +48,18 @@ def run(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     for path in export(options.bundle, options.out, options.format):
         print(path)
+    return DONE
+
+
+def _prove(options: argparse.Namespace) -> int:
+    with options.bundle.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    report = verify(data, None)
+    if isinstance(report, Single):
+        made = with_state(data.decode("ascii"), options.rpc, options.block)
+    else:
+        made = state_file(options.rpc, report.contract, report.log, report.epochs, options.block)
+    options.out.write_text(made)
     return DONE
 
 
@@ -171,5 +185,5 @@ def _sum(found: list[Alarm], messages: int, anchors: Anchors | None) -> str:
 
 
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
-    "audit": _audit, "receipt": _receipt, "erase": _erase, "export": _export,
+    "audit": _audit, "prove": _prove, "receipt": _receipt, "erase": _erase, "export": _export,
 }  # fmt: skip

@@ -37,8 +37,9 @@ def with_state(made: str, url: str, block: str | None) -> str:
     return found
 
 
-def state_file(url: str, chain_id: int, contract: bytes, log: bytes, epochs: Iterable[int], block: str | None) -> str:
-    """The same as a file for --anchors, with --block-hash."""
+def state_file(url: str, contract: bytes, log: bytes, epochs: Iterable[int], block: str | None) -> str:
+    """The same as a file for --anchors, with --block-hash; the chain id is the one that the node gives."""
+    chain_id = int(str(ask(url, "eth_chainId", [])), 16)
     state = state_proof(url, contract, log, epochs, block)
     where = {"chain_id": chain_id, "contract": contract.hex(), "operator": log.hex()}
     return text({"format": STATE_FORMAT, **where, "state": state})

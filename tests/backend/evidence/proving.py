@@ -42,6 +42,8 @@ class ProvingChain(EmbeddedChain):
                 params = asked["params"]
                 if asked["method"] == "eth_getProof":
                     result: Any = chain.proof(params[0], params[1], int(params[2], 16))
+                elif asked["method"] == "eth_chainId":
+                    result = hex(chain.ledger.chain_id)
                 else:
                     number = chain.ledger.head() if params[0] == "finalized" else int(params[0], 16)
                     result = chain.block(number)

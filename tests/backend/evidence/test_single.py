@@ -139,12 +139,25 @@ def test_without_a_state_proof_a_block_hash_shows_nothing(files: dict[str, str])
             verify(text.encode(), None, bytes(32))
 
 
+def test_a_file_and_the_hash_of_a_block_are_enough(
+    made: Made, chain: ProvingChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger, url = chain.ledger, chain.serve_proofs()
+    block = bytes(chain.header(ledger.head()).hash)
+    plain, proven = tmp_path / "plain.json", tmp_path / "proven.json"
+    plain.write_text(files_of(made, (ledger.chain_id, ledger.contract)).document("orders", POD))
+    assert main(["evidence", "prove", str(plain), "--rpc", url, "--out", str(proven)]) == 0
+    assert main(["evidence", "verify", str(proven), "--block-hash", block.hex()]) == 0
+    assert main(["evidence", "verify", str(proven), "--block-hash", "00" * 32]) == 1
+    assert "not of the block that you named" in capsys.readouterr().err
+
+
 def test_a_bundle_holds_from_the_hash_of_a_block_with_a_file_of_state(
     made: Made, chain: ProvingChain, tmp_path: Path
 ) -> None:
     ledger, path = chain.ledger, tmp_path / "state.json"
     path.write_text(
-        state_file(chain.serve_proofs(), CHAIN, ledger.contract, ledger.log, [FRAME - 1, FRAME + 3, FRAME + 4], None)
+        state_file(chain.serve_proofs(), ledger.contract, ledger.log, [FRAME - 1, FRAME + 3, FRAME + 4], None)
     )
     block = bytes(chain.header(ledger.head()).hash)
     anchors = from_file(path, block)
