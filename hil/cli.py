@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("hil.commands.report", "makes the page of a run or a soak again"),
     "meter": ("hil.meters.command", "an emulated meter"),
     "ems": ("hil.commands.ems", "an energy manager that reads a light node's register map"),
+    "drain": ("hil.commands.drain", "the backlog of a day drains while live readings keep their slots"),
     "fleet": ("hil.commands.fleet", "many light nodes for load on a back end, every reading accounted for"),
     "image": ("hil.commands.image", "builds the emulated chip's image if needed and prints where it is"),
     "bench": ("hil.commands.bench", "measures an area beside its peers: ratios and targets"),

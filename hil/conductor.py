@@ -23,12 +23,14 @@ Facts = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick brought: its number, its slot mark, the answer of every part, and the parts that were lost."""
+    """What one tick brought: its number, its slot mark, the answer of every part, and the parts that were lost; took_s: wall
+    time until the last light node had answered."""
 
     number: int
     utc_ms: int
     facts: Mapping[str, Facts]
     lost: tuple[str, ...]
+    took_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -90,13 +92,15 @@ class Conductor:
         self._receive(0)
         self._number += 1
         self.now_ms += SLOT_MS
+        began_s = time.monotonic()
         facts: dict[str, Facts] = {}
         for phase in (PHASE_AGENT, PHASE_SITE, PHASE_NODE):
             facts.update(self._phase(phase))
+        took_s = time.monotonic() - began_s
         if backend is not None:
             facts["backend"] = backend(self.now_ms)
         lost, self._left = tuple(self._left), []
-        return Tick(self._number, self.now_ms, facts, lost)
+        return Tick(self._number, self.now_ms, facts, lost, took_s)
 
     def leap(self, slots: int) -> None:
         """So many slots pass without a tick: time that no part sees go by."""

@@ -48,13 +48,29 @@ class NorFlash:
 
     def writeblocks(self, block: int, data: bytes, offset: int = 0) -> None:
         """Programs bytes one after the other. PowerCut in the middle, ProgramError (rule 1)."""
-        for at, byte in enumerate(data, block * SECTOR + offset):
-            if self.cells[at] & byte != byte:
-                raise ProgramError(f"byte {at} holds {self.cells[at]:02x}, {byte:02x} cannot be programmed over it")
-            self._spend(1, lambda _done, at=at, byte=byte: self._half_program(at, byte))
-            self.cells[at] = byte
-            self._weak.pop(at, None)
-            self.programmed += 1
+        start = block * SECTOR + offset
+        whole = len(data) if self.left is None else min(self.left, len(data))
+        self._program(start, bytes(data[:whole]))
+        if whole < len(data):
+            self._check(start + whole, data[whole])
+            self._spend(1, lambda _done: self._half_program(start + whole, data[whole]))
+
+    def _program(self, start: int, data: bytes) -> None:
+        there, wanted = int.from_bytes(self.cells[start : start + len(data)], "big"), int.from_bytes(data, "big")
+        if there & wanted != wanted:
+            for at, byte in enumerate(data, start):
+                self._check(at, byte)
+        self.cells[start : start + len(data)] = data
+        if self._weak:
+            self._weak = {at: bits for at, bits in self._weak.items() if not start <= at < start + len(data)}
+        self.programmed += len(data)
+        self.work += len(data)
+        if self.left is not None:
+            self.left -= len(data)
+
+    def _check(self, at: int, byte: int) -> None:
+        if self.cells[at] & byte != byte:
+            raise ProgramError(f"byte {at} holds {self.cells[at]:02x}, {byte:02x} cannot be programmed over it")
 
     def ioctl(self, operation: int, argument: int) -> int:
         """4: number of blocks; 5: their size; 6: erases a block."""

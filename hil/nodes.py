@@ -25,7 +25,8 @@ class NodeFailed(RigError):
 
 @dataclass(slots=True)
 class VirtualNode:
-    """One light node: its folder, its settings, its process. is_launched: started by hil.launcher, which is told `launch`."""
+    """One light node: its folder, its settings, its process. is_launched: started by hil.launcher, which is told `launch`.
+    heap: the VM's; collecting garbage takes as long as it is large."""
 
     folder: Path
     settings: dict[str, Any]
@@ -34,10 +35,11 @@ class VirtualNode:
     boot: Path | None = None  # with main.py and the chooser: then it runs from the directories of its update root
     is_launched: bool = False
     launch: dict[str, int] = field(default_factory=dict)
+    heap: str = HEAP
 
     def command(self, *words: str) -> list[str]:
         """The VM with the firmware."""
-        vm = [*micropython_command(), "-X", f"heapsize={HEAP}"]
+        vm = [*micropython_command(), "-X", f"heapsize={self.heap}"]
         if self.boot is not None:
             return [*vm, str(self.boot / "main.py"), self.settings["update"]["root"], str(self.config), *words]
         entry = [str(launcher(self.folder))] if self.is_launched else ["-m", "lightnode.app"]

@@ -2,7 +2,8 @@
 
 1. A child gets SIGKILL from the kernel when the thread that started it ends (Linux), so kill -9 of the parent leaves none.
 2. Standard error goes to a log file; standard output is read line by line as JSON where the child speaks JSON.
-3. Stopping is: SIGTERM, a bounded wait, SIGKILL; always by process id.
+3. Stopping is: SIGTERM, a bounded wait, SIGKILL; always by process id. Ctrl-C on a terminal reaches the parent only: what
+   it means for the children is the parent's to say.
 """
 
 import ctypes
@@ -44,6 +45,7 @@ class Child:
                 stderr=stderr,
                 env=self._env,
                 preexec_fn=die_with_parent,
+                process_group=0,
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

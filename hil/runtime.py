@@ -137,6 +137,8 @@ def _runtime(part: str) -> Path:
     except OSError as error:
         raise RuntimePartMissing(part, reason(error)) from error
     target = folder / f"runtime-{source.suite}"
+    if target.exists():
+        return target
     with locked(folder):
         if not target.exists():
             print(f"fetching micropython and mosquitto from the distribution into {target} (once)", file=sys.stderr)

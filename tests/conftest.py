@@ -37,12 +37,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is marked long, and says so; the played day begins first, since it takes longest."""
+    """Leaves out what is marked long, and says so; the played day begins first, since it takes longest; nothing ends the long
+    suites of cuts but their end."""
     items.sort(key=lambda item: item.path.name != "test_demo.py")
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="runs with --long"))
+    if config.getoption("--every-cut"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0))
 
 
 @pytest.fixture

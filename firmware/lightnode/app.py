@@ -43,6 +43,7 @@ _CONDUCTED_PATIENCE = 20  # a conducted slot waits for us: a busy computer must 
 WATCHDOG_MS = 3 * SLOT_MS
 SAMPLER_SILENT_MS = 6000  # the supervisor's reason says more than the watchdog's, so it comes first
 _TAIL_BYTES = 512
+_MOUNT_BYTES = 16_384  # garbage between two collections: a day of readings makes megabytes of it
 # counts whose changes are events
 _LOGGED = ("trusted", "connected", "alarms", "receipts_late", "times_refused", "refused")
 
@@ -66,7 +67,9 @@ class Node:
         self._key = keys.open_key(self._folder, board.random)
         device = self._key.device
         flash = board.open_flash(value("journal.path"), value("journal.bytes"))
+        pack_heap(True, _MOUNT_BYTES)
         self._journal = Journal(flash, device, self._key.generation, value("meter.vt_ratio"))
+        pack_heap(True)
         self._conducted = value("conductor")
         self._source = ConductedClock(self._conducted) if self._conducted else self._real
         self._retire_keys()

@@ -7,8 +7,9 @@
    may be sent; of two entries with one seq the later one counts.
 4. A reading takes one slot as differences to the base of its sector; every other record is kept without CBOR's heads and
    with its identity as a difference; what would not come back identical is kept whole.
-5. State (acknowledgement, command number, digest of the last statement, time floor) opens every sector and every boot.
-   Set-points that may still rule are carried forward before their sector is erased.
+5. Every sector opens with what must outlive all others: acknowledgement, command number, digest of the last statement, time
+   floor, and the set-point in force; so does every boot, but for the set-point. Nothing else is written before. Other
+   set-points that may still rule are carried forward before their sector is erased.
 6. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
 7. A signature is kept only for who asks: of a key with random ones it is the record's for good (signatures.py).
 """
@@ -35,19 +36,21 @@ from .packing import (
 from .ring import SHORT, Ring
 from .signatures import KIND as _SIGNATURE
 from .signatures import Signatures
+from .standing import entry, parts, remembered
 
 _WHOLE, _CURSOR, _BOOT, _SETPOINT, _RECEIPT, _SMALL = 2, 3, 4, 5, 6, 7
 _RECORDS = (SHORT, _WHOLE, _SMALL)
 _LASTING = _RECORDS + (_SIGNATURE,)
 _STATE = ">I8sI32sQQ"
-_SETPOINTS_KEPT = 16
+_DECISIONS_KEPT = 64
 
 
 class Journal:
     """`seq`, `boot`, `acked`: last used, this start's, last acknowledged. `command`: highest accepted. `head`: digest of the
     last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time.
     `named`: (first, last) seq of the last gap for overrun, `named_by`: its seq. `last_reading_ms`: up to and with this slot
-    each one is told."""
+    each one is told. `in_force`: command of the set-point that rules, as its owner says; 0: not known, then the one that ends
+    first counts."""
 
     def __init__(self, flash, device: bytes = bytes(8), generation: int = 1, vt_ratio: int = 1) -> None:  # type: ignore[no-untyped-def]
         """flash: MicroPython's block-device protocol. JournalError if it is too small or of another block size."""
@@ -58,6 +61,7 @@ class Journal:
         self.acked = 0
         self.incarnation = bytes(8)
         self.command = 0
+        self.in_force = 0
         self.head = bytes(32)
         self.closed_seq = 0
         self.closed_ms = 0
@@ -94,7 +98,7 @@ class Journal:
 
     def accept(self, command: int, not_after_ms: int, message: bytes) -> None:
         """Keeps an accepted set-point and its command number; on return they survive loss of power."""
-        body = struct.pack(">IQ", command, not_after_ms) + message
+        body = entry(command, not_after_ms, message)
         sector, _ = self._write(_SETPOINT, body)
         self._remember(body, sector)
 
@@ -119,7 +123,7 @@ class Journal:
 
     def setpoints(self) -> list[bytes]:
         """Sealed set-points that were accepted and had not ended at the time floor, in order of command number."""
-        return [body[12:] for _, end, body, _ in self._setpoints if end > self.floor_ms]
+        return [parts(body)[2] for _, end, body, _ in self._setpoints if end > self.floor_ms]
 
     def take_dropped(self) -> list[tuple[int, int, int, int]]:
         """(first, last, start_ms, end_ms) of records lost to a full ring since the last call."""
@@ -181,20 +185,19 @@ class Journal:
         return expand(base, self._device, body) if kind == _SMALL else records.decode(body)
 
     def _write(self, kind: int, body: bytes):  # type: ignore[no-untyped-def]
-        where = self._ring.append(kind, body)
+        self._ring.make_room(0 if kind == SHORT else len(body))
         if self._opened:
             self._opened = 0
             self._carry()
-        return where
+        return self._ring.append(kind, body)
 
     def _carry(self) -> None:
-        """Before the next sector is erased: what must outlive it is written again (rule 5)."""
+        """Into the sector that was opened: the set-point in force, and what the next one will erase (rule 5)."""
         oldest = self._ring.next_victim()
-        for kept in list(self._setpoints):
-            if kept[1] <= self.floor_ms:
-                self._setpoints.remove(kept)
-            elif kept[3] is oldest:
-                kept[3] = self._ring.append(_SETPOINT, kept[2])[0]
+        live = self._setpoints = [kept for kept in self._setpoints if kept[1] > self.floor_ms]
+        first = ([kept for kept in live if kept[0] == self.in_force] or sorted(live, key=lambda kept: kept[1]))[:1]
+        for kept in first + [kept for kept in live if kept[3] is oldest and kept not in first]:
+            kept[3] = self._ring.append(_SETPOINT, kept[2])[0]
 
     def _opening(self) -> bytes:
         self._base = self._base.reborn(self.boot, self._generation)
@@ -252,7 +255,7 @@ class Journal:
             self.last_reading_ms = max(self.last_reading_ms, record.utc_ms // SLOT_MS * SLOT_MS - SLOT_MS)
         elif isinstance(record, records.Decision) and record.outcome == records.ACCEPTED:
             self.decided[record.digest] = record.seq
-            if len(self.decided) > 4 * _SETPOINTS_KEPT:
+            if len(self.decided) > _DECISIONS_KEPT:
                 del self.decided[min(self.decided, key=lambda digest: self.decided[digest])]
         elif isinstance(record, records.Gap) and record.cause == records.CAUSE_OVERRUN:
             self.named, self.named_by = (record.first_seq, record.last_seq), record.seq
@@ -263,10 +266,8 @@ class Journal:
             self.floor_ms = max(self.floor_ms, time_ms)
 
     def _remember(self, body: bytes, sector) -> None:  # type: ignore[no-untyped-def]
-        command, end_ms = struct.unpack(">IQ", body[:12])
-        self.command = max(self.command, command)
-        self._setpoints = [kept for kept in self._setpoints if kept[0] != command][1 - _SETPOINTS_KEPT :]
-        self._setpoints.append([command, end_ms, body, sector])
+        self.command = max(self.command, parts(body)[0])
+        self._setpoints = remembered(self._setpoints, body, sector)
 
     # mounting
 
@@ -343,8 +344,7 @@ class Journal:
             if kind in (_RECEIPT, _SIGNATURE):
                 self._write(kind, body)
             elif kind == _SETPOINT:
-                command, end_ms = struct.unpack(">IQ", body[:12])
-                self.accept(command, end_ms, body[12:])
+                self.accept(*parts(body))
             else:
                 record = self._decoded(base, kind, body)
                 if record.seq > self.acked:

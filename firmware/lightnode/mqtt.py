@@ -1,7 +1,8 @@
 """An MQTT 3.1.1 client for one connection: persistent session, QoS 1 both ways, bounded memory.
 
-OASIS MQTT 3.1.1. Incoming QoS 1 messages are acknowledged after `received` returned. Nothing is sent twice here: who
-publishes knows what is unacknowledged and sends it again in the next session. The broker takes nothing retained.
+OASIS MQTT 3.1.1. Incoming QoS 1 messages are acknowledged after `received` returned. Nothing is sent twice by itself: who
+publishes knows what is unacknowledged and sends it again in the next session, with its packet id and DUP. The broker takes
+nothing retained.
 """
 
 import asyncio
@@ -33,18 +34,21 @@ def _packet(first: int, body: bytes) -> bytes:
 class Session:
     """One connection, from CONNECT to the end.
 
-    `in_flight`: packet ids published and not yet acknowledged; `heard`: how many packets came; `await received(topic, payload)`
-    takes what was published to us; acknowledged() is called when a publication of ours was.
+    `in_flight`: packet ids published and not yet acknowledged, each with its publisher's number; `heard`: how many packets
+    came; `await received(topic, payload)` takes what was published to us; acknowledged() is called when a publication of ours
+    was.
     """
 
-    def __init__(self, reader, writer, received, acknowledged) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, reader, writer, received, acknowledged, held=()) -> None:  # type: ignore[no-untyped-def]
+        """held: packet ids that are to be sent again and taken for nothing else."""
         self._reader = reader
         self._writer = writer
         self._received = received
         self._acknowledged = acknowledged
         self._id = 0
         self._lock = asyncio.Lock()
-        self.in_flight: set[int] = set()
+        self._held = held
+        self.in_flight: dict[int, int] = {}
         self.heard = 0
 
     async def connect(self, client: str, keepalive_s: int, is_clean: bool = False, will=None) -> bool:  # type: ignore[no-untyped-def]
@@ -70,11 +74,11 @@ class Session:
         body = self._next_id().to_bytes(2, "big") + b"".join([_text(t) + b"\x01" for t in topics])
         await self._send(_packet(0x82, body))
 
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Sends with QoS 1."""
-        packet_id = self._next_id()
-        self.in_flight.add(packet_id)
-        await self._send(_packet(0x32, _text(topic) + packet_id.to_bytes(2, "big") + payload))
+    async def publish(self, topic: str, payload: bytes, number: int = 0, again: int = 0) -> None:
+        """Sends with QoS 1. again: the packet id that it had when it was sent in the session before."""
+        packet_id = again or self._next_id()
+        self.in_flight[packet_id] = number
+        await self._send(_packet(0x3A if again else 0x32, _text(topic) + packet_id.to_bytes(2, "big") + payload))
 
     async def ping(self) -> None:
         """Keeps the connection; the answer counts in `heard`."""
@@ -89,7 +93,7 @@ class Session:
             if kind == _PUBLISH:
                 await self._take(first, packet)
             elif kind == _PUBACK and len(packet) == 2:
-                self.in_flight.discard(int.from_bytes(packet, "big"))
+                self.in_flight.pop(int.from_bytes(packet, "big"), None)
                 self._acknowledged()
             elif kind == _SUBACK and len(packet) > 2:
                 if 0x80 in packet[2:]:
@@ -112,8 +116,10 @@ class Session:
             await self._send(b"\x40\x02" + packet[at:end])
 
     def _next_id(self) -> int:
-        self._id = self._id % 0xFFFF + 1
-        return self._id
+        while True:
+            self._id = self._id % 0xFFFF + 1
+            if self._id not in self.in_flight and self._id not in self._held:
+                return self._id
 
     async def _send(self, data: bytes) -> None:
         async with self._lock:

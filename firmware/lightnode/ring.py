@@ -5,11 +5,12 @@ data, offset), ioctl(4) = number of blocks, ioctl(5) = their size (4096), ioctl(
 
 1. A sector is 146 slots of 28 bytes. Its first slots are the header: magic, lap, the owner's opening bytes, CRC-32.
 2. An entry is written once and never changed: kind, CRC-32, then either 23 bytes (kind 1, one slot) or a length and a
-   body over several slots. The CRC starts from the lap, so nothing of an earlier lap is ever taken for an entry.
+   body over at most 16 slots. The CRC starts from the lap, so nothing of an earlier lap is ever taken for an entry.
 3. The sector with the highest lap is the head. A new one: the old header is retired, the sector erased, the header written.
 4. Mount: every cell is read once, and what was valid then is remembered, since a cell that a cut has half written may read
-   otherwise the next time. A head without a valid entry is given up and erased again. What a cut left half written in it
-   is struck out for good, and writing goes on behind everything that the cut may have touched.
+   otherwise the next time. A head without a valid entry is given up and erased again. The slot behind everything that a cut
+   may have touched is struck out, then what the cut left half written; writing goes on behind them. So no two mounts begin
+   to write at the same slot, even if what the first of them began is not to be seen.
 """
 
 import binascii
@@ -22,6 +23,7 @@ SLOT = 28
 SLOTS = SECTOR // SLOT
 SHORT = 1
 SHORT_BYTES = SLOT - 5
+_ENTRY_SLOTS = 16
 _MAGIC = b"LNJ2"
 _HEAD = ">4sIH"
 _BLANK = b"\xff" * SLOT
@@ -72,11 +74,11 @@ class Ring:
         """(sector, slot, kind, body) of each valid entry, oldest first; when it is exhausted the ring can be written."""
         walk = None
         for lap, number in self._laps():
-            self._lap = lap
             data = self._read(number, 0, SECTOR)
             opening = _opening_bytes(data, lap)
             if opening is None:
                 continue
+            self._lap = lap
             sector = Sector(number, lap, opening)
             self.sectors.append(sector)
             yield sector, 0, 0, opening
@@ -89,12 +91,14 @@ class Ring:
                 self.sectors.pop()
                 self._slot = SLOTS
         if walk is not None and walk.found:
-            for slot in walk.torn:
+            for slot in walk.struck():
                 self._flash.writeblocks(self.sectors[-1].number, b"\x00", slot * SLOT)
 
     def append(self, kind: int, body: bytes) -> tuple[Sector, int]:
         """Writes an entry; on return it survives a cut. Where it stands."""
         slots = 1 if kind == SHORT else _slots(len(body))
+        if slots > _ENTRY_SLOTS:
+            raise JournalError(f"an entry of {len(body)} bytes")
         if self._slot + slots > SLOTS:
             self._next_sector()
         sector, slot = self.sectors[-1], self._slot
@@ -221,7 +225,7 @@ class _Walk:
         self._lap = lap
         self._touched = begin
         self.found = 0
-        self.torn: list[int] = []
+        self._torn: list[int] = []
 
     def entries(self):  # type: ignore[no-untyped-def]
         """(slot, kind, body) of each valid entry."""
@@ -231,7 +235,7 @@ class _Walk:
             if found is None:
                 if data[slot * SLOT : (slot + 1) * SLOT] != _BLANK:
                     if data[slot * SLOT]:
-                        self.torn.append(slot)
+                        self._torn.append(slot)
                     self._touched = max(self._touched, slot + _claimed(data, slot))
                 slot += 1
             else:
@@ -240,13 +244,18 @@ class _Walk:
                 slot += found[2]
                 self._touched = max(self._touched, slot)
 
+    def struck(self) -> list[int]:
+        """The slots to be struck out, in this order: what they say of how far a cut reached goes with them."""
+        return [self._touched][: SLOTS - self._touched] + self._torn
+
     def free_slot(self) -> int:
         """The first slot that no cut can have touched: one behind the last written, or behind what a torn entry claims."""
         return min(self._touched + 1, SLOTS)
 
 
 def _claimed(data: bytes, slot: int) -> int:
+    """How many slots a cut may have touched that left this: a length may itself be torn."""
     at = slot * SLOT
     if not SHORT < data[at] < 0x10:
         return 1
-    return max(1, min(SLOTS - slot, (7 + int.from_bytes(data[at + 5 : at + 7], "big") + SLOT - 1) // SLOT))
+    return max(1, min(SLOTS - slot, _ENTRY_SLOTS, _slots(int.from_bytes(data[at + 5 : at + 7], "big"))))

@@ -61,7 +61,9 @@ class SetPoints:
         now = self._clock.utc_ms() if self._clock.trusted else None
         if now is not None:
             self._points = decision.still_needed(self._points, now)
-        return decision.in_force(self._points, now, self.emergency_stop, self.local_switch)
+        ruling = decision.in_force(self._points, now, self.emergency_stop, self.local_switch)
+        self._journal.in_force = ruling.point.command if ruling.point else 0
+        return ruling
 
     @property
     def in_force(self) -> bytes:

@@ -2,7 +2,9 @@
 
 1. Everything after the last acknowledged record is sent, in order of seq, at most WINDOW unanswered by the broker.
 2. Only a Delivery sealed with the log key, with this device and the digest of our own record, moves the cursor.
-3. A new session starts again behind the cursor: duplicates are the back end's to recognise, losses would be ours.
+3. A new session starts again behind the cursor: duplicates are the back end's to recognise, losses would be ours. What the
+   broker did not acknowledge goes with its packet id and DUP. A broker that leaves something unacknowledged for half a
+   minute of silence is given up.
 4. A new incarnation of the store, or three minutes without progress, also starts again behind what is still held.
 5. A receipt counts when it leads from one of our statements to a root that the log key signed. A statement without a
    receipt after the set time, and every message that claims to be the back end's and is not, is an alarm. The time counts
@@ -29,6 +31,7 @@ _LOOKS_EVERY_MS = 60_000
 _UTC_FROM_MS = 1 << 40  # below it an instant is monotonic time
 _PAUSE_MIN_MS = 50
 _PAUSE_MAX_MS = 30_000
+_UNANSWERED_S = 30
 _OPEN_S = 60  # to a session that takes publications
 SILENT_MS = 180_000  # what `run` may go without a sign of life: opening a session, and what it pauses before
 
@@ -60,6 +63,7 @@ class Uplink:
         self._looked_ms = 0
         self._knows_time_ms = 0
         self._asked_ms: int | None = None
+        self._unanswered: dict[int, int] = {}  # packet id -> seq: what the broker of the session before left open
         self._unsure: list[tuple[int, bytes]] = []
         self._late_seq = 0
         self.connected = False
@@ -112,7 +116,10 @@ class Uplink:
 
     async def _session(self) -> None:
         reader, writer = await asyncio.wait_for(self._connect(), _OPEN_S)
-        session = Session(reader, writer, self._received, self._work.set)
+        held = self._unanswered
+        for packet in [packet for packet in held if held[packet] <= self._journal.acked]:
+            del held[packet]
+        session = Session(reader, writer, self._received, self._work.set, held)
         try:
             await asyncio.wait_for(self._enter(session), _OPEN_S)
             self._from_the_cursor()
@@ -128,16 +135,18 @@ class Uplink:
                 listening.cancel()
         finally:
             self.connected = False
+            held.update(session.in_flight)
             session.close()
 
     async def _enter(self, session: Session) -> None:
         status = topics.topic(self._device, "status")
-        await session.connect(topics.station(self._device), KEEPALIVE_S, False, (status, topics.OFFLINE))
+        if not await session.connect(topics.station(self._device), KEEPALIVE_S, False, (status, topics.OFFLINE)):
+            self._unanswered.clear()
         await session.publish(status, topics.ONLINE)
         await session.subscribe([topics.topic(self._device, channel) for channel in topics.DOWNLINK])
 
     async def _send(self, session: Session, listening) -> None:  # type: ignore[no-untyped-def]
-        idle_s = heard = 0
+        idle_s = heard = waits_s = oldest = 0
         while True:
             self._alive()
             if listening.done():
@@ -154,6 +163,11 @@ class Uplink:
                     raise MqttError("the broker is silent")
                 if idle_s == KEEPALIVE_S // 2:
                     await session.ping()
+                first = min(session.in_flight) if session.in_flight else 0
+                waits_s = waits_s + 1 if first and first == oldest else 0
+                oldest = first
+                if waits_s >= _UNANSWERED_S:
+                    raise MqttError("the broker acknowledges nothing")
 
     async def _send_some(self, session: Session) -> bool:
         """Sends what is first in line; False if nothing may be sent now."""
@@ -187,8 +201,13 @@ class Uplink:
                 self._told, sent, sealed = self._journal.named_by, last, gap
         if sealed:
             is_told, self._sent = sent == self._told, sent
+            again = (
+                [packet for packet in self._unanswered if self._unanswered[packet] == sent] if self._unanswered else ()
+            )
+            for packet in again:
+                del self._unanswered[packet]
             if not is_told:
-                await session.publish(topics.topic(self._device, "record"), sealed)
+                await session.publish(topics.topic(self._device, "record"), sealed, sent, again[0] if again else 0)
         return bool(sealed)
 
     async def _received(self, topic: str, payload: bytes) -> None:

@@ -2,9 +2,12 @@
 
 import argparse
 import json
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,12 +15,12 @@ from typing import Any
 from hil.faults.services import Crashed
 from hil.output import own
 from hil.runtime import micropython_command, mosquitto_command
+from hil.turns import short_turns
 from hil.week.account import Claim, Evidence, account
 from hil.week.run import POD, Plan, Week
-from hil.week.schedule import shortest_hours
+from hil.week.schedule import SLOT_MS, shortest_hours
 
 EXAMPLE = "example: ./run hil week --seed 3; ./run hil week --seed 3 --hours 4 --sectors 4"
-LIES_BY_DEFAULT = False  # until a light node flags what cannot be right
 _LEFT = ("work", "week.json")
 
 
@@ -31,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sectors", type=int, help="sectors of the journal, so that it overflows (default 32, 4 below a day)"
     )
     parser.add_argument(
-        "--lies", action=argparse.BooleanOptionalAction, default=LIES_BY_DEFAULT,
-        help="with the faults by which a meter lies in sound frames",
+        "--lies", action=argparse.BooleanOptionalAction, default=True,
+        help="with the faults by which a meter lies in sound frames (default)",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=Path("week-output"), help="folder of the result (default week-output)"
@@ -46,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     plan = _plan(options)
     micropython_command(), mosquitto_command()
     own(options.out, "week", _LEFT)
+    short_turns()
     threading.excepthook = _only_unplanned(threading.excepthook)
     began = time.monotonic()
     found, claims = _live(plan)
@@ -71,21 +75,54 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _live(plan: Plan) -> tuple[dict[str, Any], list[Claim]]:
-    week = Week(plan, lambda what: print(what, file=sys.stderr, flush=True))
-    with week.bench() as bench:
-        strikes = week.live(bench)
+    week = Week(plan, _say)
+    broken: tuple[str, ...] = ()
+    with _cut_short_by_a_signal(week), week.bench() as bench:
+        try:
+            week.live(bench)
+        except Exception as failure:  # what was lived until then is accounted for all the same
+            if not hasattr(week, "strikes"):
+                raise
+            broken = (f"{type(failure).__name__}: {failure}",)
         produced, device = bench.produced(POD), bench.nodes[POD].device
-    folder = bench.folder
+    folder, strikes, slots = bench.folder, week.strikes, (week.story.end_ms - week.story.begin_ms) // SLOT_MS
     evidence = Evidence(
         device, produced, folder / "scd.sqlite", strikes.abandoned, folder / "truth.jsonl", week.customer, week.story,
         frozenset(strikes.accepted), frozenset(strikes.forged),
     )  # fmt: skip
+    lived = Claim("the rig lived through it", slots, broken)
     found = {
-        "produced": len(produced), "slots": (week.story.end_ms - week.story.begin_ms) // 4000, "alarms": week.story.alarms,
+        "produced": len(produced), "slots": slots, "is_cut": week.is_cut, "alarms": week.story.alarms,
         "down": len(week.story.down), "kills": strikes.kills, "struck": strikes.struck,
         "faults": [asdict(fault) for fault in week.faults],
     }  # fmt: skip
-    return found, account(evidence)
+    return found, [lived, *account(evidence)]
+
+
+def _say(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _cut_short_by_a_signal(week: Week) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the week early, the second one as ever."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def give_back() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def end(_number: int, _frame: object) -> None:
+        _say("the week ends here; its account follows")
+        week.end_early()
+        give_back()
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        give_back()
 
 
 def _table(found: dict[str, Any], claims: list[Claim]) -> str:

@@ -5,6 +5,7 @@
    slot every few milliseconds: a hurry that no light node has. What passes in virtual time is the same with any speed.
 3. What the rig did is kept by slot (`Story`): it says which cause a gap may truly name.
 4. The week begins with the first slot of a node that knows the time, and ends on a quarter-hour with everything at rest.
+   So does one that `end_early` cuts short: what was lived can be accounted for. After a failure it ends where it stands.
 """
 
 import time
@@ -24,6 +25,7 @@ SLOTS_PER_SECTOR = 139  # readings that a sector of the journal holds beside its
 _BACKLOG = 400
 _DRAIN_S = 0.15  # of wall time in a slot while a backlog drains: some fifty records, as in the 4 s of a real one
 _REST_S = 120.0
+_BAUD = 115_200  # of a line that has none: only the silence between two requests depends on it
 Say = Callable[[str], None]
 
 
@@ -66,13 +68,17 @@ class Story:
 
 
 class Week:
-    """One run. `live()` once, inside the bench."""
+    """One run. `live()` once, inside the bench. `strikes`: what struck, once it lives; `is_cut`: whether it ended early."""
+
+    strikes: Strikes
 
     def __init__(self, plan: Plan, say: Say) -> None:
         self.plan, self._say = plan, say
         self.faults = schedule(plan.seed, plan.hours, plan.outage_slots, plan.lies)
         self.story = Story()
         self._refused = 0
+        self.is_cut = False
+        self._began_s = time.monotonic()
         self.customer = self._customer()
 
     def bench(self) -> Bench:
@@ -81,19 +87,27 @@ class Week:
             self.plan.out / "work", start_ms=START_MS, customers=[self.customer], seed=f"week {self.plan.seed}"
         )
 
-    def live(self, bench: Bench) -> Strikes:
-        """Start, week, rest; what struck."""
+    def end_early(self) -> None:
+        """Rule 4. For handlers of signals."""
+        self.is_cut = True
+
+    def live(self, bench: Bench) -> None:
+        """Start, week, rest."""
         with Link(bench.broker.port, seed=self.plan.seed) as link:
-            bench.nodes[POD].settings["journal"]["bytes"] = self.plan.sectors * 4096
-            self._bench, self._strikes = bench, Strikes(bench, POD, link)
-            bench.step_backend = self._strikes.step
-            self._strikes.start()
+            settings = bench.nodes[POD].settings
+            settings["journal"]["bytes"] = self.plan.sectors * 4096
+            settings["meter"]["baud"] = _BAUD
+            self._bench, self.strikes = bench, Strikes(bench, POD, link)
+            bench.step_backend = self.strikes.step
+            self.strikes.start()
             bench.warm_up()
             self.story.begin_ms = bench.conductor.now_ms + SLOT_MS
-            self._through()
-            self._rest()
-            bench.kill_node(POD)
-        return self._strikes
+            try:
+                self._through()
+                self._rest()
+            finally:
+                self.story.end_ms = self.story.end_ms or bench.conductor.now_ms
+                bench.kill_node(POD)
 
     def _customer(self) -> dict[str, Any]:
         spans: dict[str, list[list[int]]] = {}
@@ -116,14 +130,14 @@ class Week:
     def _through(self) -> None:
         due, running, bench = list(self.faults), list[tuple[int, Fault]](), self._bench
         end_ms = START_MS + int(self.plan.hours * 3_600_000)
-        while bench.conductor.now_ms < end_ms or running:
+        while (bench.conductor.now_ms < end_ms and not self.is_cut) or running:
             now_ms = bench.conductor.now_ms
-            for entry in [one for one in running if one[0] <= now_ms]:
+            for entry in [one for one in running if one[0] <= now_ms or self.is_cut]:
                 running.remove(entry)
-                self._strikes.end_of(entry[1])
-            while due and START_MS + due[0].at_s * 1000 <= now_ms:
+                self.strikes.end_of(entry[1])
+            while due and not self.is_cut and START_MS + due[0].at_s * 1000 <= now_ms:
                 fault = due.pop(0)
-                self._strikes.begin(fault)
+                self.strikes.begin(fault)
                 running.append((now_ms + fault.slots * SLOT_MS, fault))
                 self.story.leapt.update(range(now_ms + SLOT_MS, bench.conductor.now_ms + SLOT_MS, SLOT_MS))
             self._slot()
@@ -150,7 +164,7 @@ class Week:
 
     def _slot(self) -> None:
         """One slot, what it tells, and time held where rule 2 says so."""
-        bench, strikes, story = self._bench, self._strikes, self.story
+        bench, strikes, story = self._bench, self.strikes, self.story
         if not bench.node_is_alive(POD) and strikes.node_is_due:
             strikes.revive()
         bench.hold_s = 0.05 if strikes.time_can_come else 0.0
@@ -171,15 +185,15 @@ class Week:
         if not facts["trusted"]:
             story.blind.add(mark)
         story.alarms = max(story.alarms, int(facts["alarms"]))
-        if facts["times_refused"] > self._refused and self._strikes.time_can_come:
+        if facts["times_refused"] > self._refused and self.strikes.time_can_come:
             time.sleep(0.1)
         self._refused = int(facts["times_refused"])
-        if int(facts["pending"]) > _BACKLOG and self._strikes.time_can_come:
+        if int(facts["pending"]) > _BACKLOG and self.strikes.time_can_come:
             time.sleep(_DRAIN_S)
 
     def _tell(self, mark: int) -> None:
-        facts = self._bench.facts.get(POD, {})
+        facts, hours = self._bench.facts.get(POD, {}), (mark - START_MS) // 3_600_000
+        stands = ", ".join(f"{name} {facts.get(name, '-')}" for name in ("seq", "boot", "pending", "awaiting"))
         self._say(
-            f"{(mark - START_MS) // 3_600_000} h: seq {facts.get('seq', '-')}, boot {facts.get('boot', '-')}, pending "
-            f"{facts.get('pending', '-')}, receipts awaited {facts.get('awaiting', '-')}, {len(self._strikes.abandoned)} restores"
+            f"{hours} h in {time.monotonic() - self._began_s:.0f} s: {stands}, restores {len(self.strikes.abandoned)}"
         )

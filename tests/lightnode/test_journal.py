@@ -1,12 +1,14 @@
 """The journal under cuts: every write and erase may stop at any byte; what was appended is there, nothing is used twice."""
 
+import copy
+
 import pytest
 from lightnode.errors import JournalError
 from lightnode.journal import Journal
-from lightnode.ring import SHORT, SHORT_BYTES, SLOT, Ring
-from lightwire import records
+from lightnode.ring import SHORT, SHORT_BYTES, SLOT, SLOTS, Ring
+from lightwire import envelope, records
 
-from hil.flash import NorFlash
+from hil.flash import SECTOR, CutRecorder, NorFlash, PowerCut
 
 DEVICE = b"12345678"
 INCARNATION = b"i" * 8
@@ -31,6 +33,23 @@ def statement(journal: Journal, end_slot: int) -> records.BatchStatement:
         DEVICE, 1, journal.boot, journal.seq + 1, journal.head, max(1, journal.seq), max(1, journal.seq), 1, 0, 0,
         START_MS, START_MS + 4000 * end_slot, 0, 0, 0, 0, bytes([end_slot % 256]) * 32,
     )  # fmt: skip
+
+
+def set_point(command: int) -> bytes:
+    """Sealed; nobody checks the signature here."""
+    zero = {
+        "device": DEVICE,
+        "command": command,
+        "id": bytes(16),
+        "order": bytes(16),
+        "nonce": bytes(16),
+        "salt": bytes(16),
+        "not_after_ms": 2,
+    }
+    names = [name for name, _ in records.fields(records.SET_POINT)]
+    point = records.SetPoint(*[zero.get(name, bytes(8) if name == "issuer" else 1) for name in names])
+    sealed: bytes = envelope.wrap(records.encode(point), b"s" * 64)
+    return sealed
 
 
 def fill(journal: Journal, slots: int, acknowledge: bool = False) -> list[records.Reading]:
@@ -94,6 +113,85 @@ def test_a_set_point_whose_window_is_over_is_not_carried_on() -> None:
     assert opened(flash).setpoints() == []
 
 
+def alone(flash: NorFlash, number: int) -> Journal:
+    """What one sector says, all others blank."""
+    other = NorFlash(len(flash.erases))
+    other.cells[number * SECTOR : (number + 1) * SECTOR] = flash.cells[number * SECTOR : (number + 1) * SECTOR]
+    return opened(other)
+
+
+def live_sectors(flash: NorFlash) -> list[int]:
+    return [sector.number for sector in opened(copy.deepcopy(flash))._ring.sectors]
+
+
+def test_5_each_sector_alone_carries_command_number_set_point_in_force_statement_head_and_time_floor() -> None:
+    flash = NorFlash(6)
+    journal = opened(flash)
+    journal.append(statement(journal, 3))
+    journal.accept(7, START_MS + 10**9, b"in force".ljust(215))
+    journal.accept(8, START_MS + 2 * 10**9, b"follows".ljust(215))
+    journal.in_force, head = 7, journal.head
+    fill(journal, 3000, acknowledge=True)
+    assert len(live_sectors(flash)) == 6
+    for number in live_sectors(flash):
+        found = alone(flash, number)
+        assert (found.command, found.head) == (8, head)
+        assert b"in force".ljust(215) in found.setpoints()
+        assert found.floor_ms > START_MS + 4000 * 2000
+
+
+def test_5_before_its_owner_says_which_set_point_rules_the_one_that_ends_first_is_in_each_sector() -> None:
+    flash = NorFlash(4)
+    journal = opened(flash)
+    for command, end in ((7, 9), (8, 8), (9, 10)):
+        journal.accept(command, START_MS + end * 10**8, bytes([command]) * 215)
+    fill(journal, 1500)
+    assert all(bytes([8]) * 215 in alone(flash, number).setpoints() for number in live_sectors(flash))
+
+
+def test_5_a_set_point_takes_eight_slots_of_a_sector() -> None:
+    journal = opened(NorFlash(4))
+    before = journal._ring._slot
+    journal.accept(7, START_MS, set_point(7))
+    assert journal._ring._slot - before == 8
+
+
+@pytest.mark.parametrize("message", [set_point(7), bytes(215), b"\xd2\x84", b""])
+def test_a_set_point_comes_back_identical(message: bytes) -> None:
+    flash = NorFlash(4)
+    opened(flash).accept(7, START_MS, message)
+    assert opened(flash).setpoints() == [message]
+
+
+def test_5_many_set_points_to_come_take_one_place_in_each_sector() -> None:
+    flash = NorFlash(6)
+    journal = opened(flash)
+    for command in range(1, 13):
+        journal.accept(command, START_MS + 10**8 + command, bytes([command]) * 215)
+    fill(journal, 2000)
+    again = opened(flash)
+    assert [point[0] for point in again.setpoints()] == list(range(1, 13))
+    assert sum(len(alone(flash, number).setpoints()) for number in live_sectors(flash)) <= 12 + 6
+
+
+def test_5_after_a_cut_while_a_sector_opens_each_live_sector_is_whole() -> None:
+    flash = CutRecorder(4, 1, lambda operation, steps: list(range(operation % 5, steps, 5)) if steps != SLOT else [])
+    journal = opened(flash)
+    journal.append(statement(journal, 3))
+    journal.accept(7, START_MS + 10**9, b"in force".ljust(215))
+    fill(journal, 800, acknowledge=True)
+    forks: list[NorFlash] = []
+    flash.on_cut = lambda image, _operation: forks.append(image)
+    for slot in range(800, 1100):
+        journal.append(reading(journal, slot))
+    assert len(forks) > 100
+    for image in forks:
+        for sector in opened(image)._ring.sectors:
+            found = alone(image, sector.number)
+            assert (found.command, found.head, found.setpoints()) == (7, journal.head, [b"in force".ljust(215)])
+            assert found.floor_ms > START_MS
+
+
 def test_a_proven_statement_waits_no_more_after_a_remount() -> None:
     flash = NorFlash(4)
     journal = opened(flash)
@@ -152,7 +250,7 @@ def test_an_outage_of_a_day_fits_in_640_kib_and_three_in_2_mib(kib: int, hours: 
             journal.append(statement(journal, slot))
             journal.append(diagnostics(journal, slot))
         if slot % 1800 == 1000:
-            journal.accept(slot, START_MS + 4000 * (slot + 225), bytes(215))
+            journal.accept(slot, START_MS + 4000 * (slot + 225), set_point(slot))
             journal.append(decision(journal, slot))
     assert journal.take_dropped() == []
     kinds = [record.KIND for record in opened(flash).after(0)]
@@ -182,6 +280,81 @@ def test_4_squeezed_records_that_open_a_sector_are_differences_to_its_own_base()
             journal.append(made[-1])
     kept = list(opened(flash).after(0))
     assert kept == made[-len(kept) :] and len(kept) > 200
+
+
+@pytest.mark.parametrize("written", range(4, 14))
+def test_3_the_lap_of_a_header_that_was_cut_does_not_count(written: int) -> None:
+    flash = NorFlash(8)
+    made = fill(opened(flash), 100)
+    number = (live_sectors(flash)[-1] + 1) % 8
+    flash.writeblocks(number, (b"LNJ2" + bytes((0, 0, 0, 3, 0, 96)) + bytes(96))[:written])
+    journal = opened(flash)
+    made += fill(journal, 300)
+    assert list(opened(flash).after(0)) == made
+
+
+class Chance:
+    """How weak cells read: as they were meant (0) or otherwise (255)."""
+
+    def __init__(self) -> None:
+        self.bits = 0
+
+    def getrandbits(self, _count: int) -> int:
+        return self.bits
+
+    def random(self) -> float:
+        return 0.5
+
+
+def test_3_a_record_in_weak_cells_is_written_again_though_power_fails_behind_a_carried_set_point() -> None:
+    flash, chance = NorFlash(8), Chance()
+    flash._random = chance  # type: ignore[assignment]
+    journal = opened(flash)
+    journal.accept(7, START_MS + 10**9, set_point(7))
+    slot = 0
+    while journal._ring._slot != SLOTS or slot < 100:
+        journal.append(reading(journal, slot))
+        slot += 1
+    last, at = reading(journal, slot - 1)._replace(seq=journal.seq), journal._ring.sectors[-1].number
+    flash._weak[at * SECTOR + SLOTS * SLOT - 1] = 1
+    flash.left = 8 + 16 + 124 + 8 * SLOT + 5  # header and set-point of the next sector, then something
+    with pytest.raises(PowerCut):
+        opened(flash)
+    flash.left = None
+    assert opened(flash).find(last.seq) == last
+    chance.bits = 255
+    assert opened(flash).find(last.seq) == last
+
+
+def test_4_no_two_mounts_begin_to_write_at_the_same_slot() -> None:
+    """The first byte that one of them wrote may be half written, and read as blank by the next."""
+    flash = NorFlash(8)
+    fill(opened(flash), 40)
+    begun = []
+    for _ in range(4):
+        ring = Ring(flash, lambda: b"opening", lambda sector: None)
+        assert list(ring.mount())
+        begun.append(ring._slot)
+    assert begun == sorted(set(begun))
+
+
+@pytest.mark.parametrize("length", [b"\xff\xff", b"\x00\xff", b"\x7f\x00"])
+def test_4_a_torn_length_claims_no_more_than_the_longest_entry(length: bytes) -> None:
+    flash = NorFlash(8)
+    journal = opened(flash)
+    fill(journal, 40)
+    head, slot = journal._ring.sectors[-1].number, journal._ring._slot
+    flash.writeblocks(head, b"\x02crc?" + length, slot * SLOT)
+    again = opened(flash)._ring
+    assert again.sectors[-1].number == head and again._slot < slot + 16 + 10
+
+
+def test_2_an_entry_of_more_than_16_slots_is_refused() -> None:
+    ring = Ring(NorFlash(4), lambda: b"opening", lambda sector: None)
+    assert list(ring.mount()) == []
+    ring.append(2, bytes(16 * SLOT - 7))
+    with pytest.raises(JournalError, match="an entry of 442 bytes"):
+        ring.append(2, bytes(16 * SLOT - 6))
 
 
 def test_4_what_a_cut_left_half_written_is_struck_out_on_the_flash() -> None:

@@ -88,14 +88,41 @@ def test_a_publication_is_in_flight_until_it_is_acknowledged() -> None:
     async def run() -> Wire:
         wire = Wire(b"\x40\x02\x00\x01")
         await wire.session.publish("t", b"payload")
-        assert wire.session.in_flight == {1}
+        assert wire.session.in_flight == {1: 0}
         with pytest.raises(MqttError, match="closed the connection"):
             await wire.session.listen()
         return wire
 
     wire = asyncio.run(run())
     assert wire.sent == b"\x32\x0c\x00\x01t\x00\x01payload"
-    assert (wire.session.in_flight, wire.acknowledged) == (set(), 1)
+    assert (wire.session.in_flight, wire.acknowledged) == ({}, 1)
+
+
+def test_what_is_sent_again_has_its_packet_id_and_dup_and_nothing_else_takes_that_id() -> None:
+    async def run() -> bytes:
+        wire = Wire()
+        session = Session(wire.reader, wire, wire._take, wire._count, {2: 17})
+        await session.publish("t", b"new")
+        await session.publish("t", b"old", 17, 2)
+        await session.publish("t", b"newer", 18)
+        assert session.in_flight == {1: 0, 2: 17, 3: 18}
+        return wire.sent
+
+    assert asyncio.run(run()) == (
+        b"\x32\x08\x00\x01t\x00\x01new" + b"\x3a\x08\x00\x01t\x00\x02old" + b"\x32\x0a\x00\x01t\x00\x03newer"
+    )
+
+
+def test_packet_ids_begin_again_after_the_highest_and_pass_over_what_is_in_flight() -> None:
+    async def run() -> list[int]:
+        wire = Wire()
+        wire.session.in_flight[1] = 0
+        wire.session._id = 0xFFFE
+        for _ in range(2):
+            await wire.session.publish("t", b"")
+        return list(wire.session.in_flight)
+
+    assert asyncio.run(run()) == [1, 0xFFFF, 2]
 
 
 def test_what_is_published_to_us_is_taken_and_then_acknowledged() -> None:

@@ -166,10 +166,10 @@ class Session:
     """Takes what is sent."""
 
     def __init__(self) -> None:
-        self.in_flight: set[int] = set()
+        self.in_flight: dict[int, int] = {}
         self.sent: list[tuple[str, bytes]] = []
 
-    async def publish(self, topic: str, payload: bytes) -> None:
+    async def publish(self, topic: str, payload: bytes, *_again: int) -> None:
         self.sent.append((topic, payload))
 
 

@@ -65,6 +65,11 @@ def execute(evidence: Evidence, sql: str, *values: object) -> None:
         there.commit()
 
 
+def readings(evidence: Evidence) -> list[bytes]:
+    with closing(sqlite3.connect(evidence.store)) as there:
+        return [row[0] for row in there.execute("select sealed from message where kind = 1")]
+
+
 def changed(evidence: Evidence, kind: int, **fields: Any) -> None:
     """One record of a kind, the last, is stored with other contents."""
     with closing(sqlite3.connect(evidence.store)) as there:
@@ -121,6 +126,12 @@ def test_3_every_quantity_is_compared(evidence: Evidence, fields: dict[str, Any]
     assert any(f"{found}" in line and "was offered" in line for line in wrong(evidence))
 
 
+def test_3_what_is_not_flagged_is_counted(evidence: Evidence) -> None:
+    there = {claim.name: claim.looked_at for claim in account(evidence)}
+    flagged = sum(bool(envelope.peek(sealed).flags & records.SUSPECT) for sealed in readings(evidence))
+    assert there["every value that is not flagged is what the meter offered"] == 9 - flagged
+
+
 def test_3_a_reading_that_says_it_is_suspect_is_not_held_against_the_meter(evidence: Evidence) -> None:
     changed(evidence, records.READING, reactive_var=-2_000, flags=records.SUSPECT)
     assert not any("was offered" in line for line in wrong(evidence))
@@ -140,6 +151,17 @@ def test_4_a_slot_without_a_word_and_a_gap_that_is_not_true_are_found(
 ) -> None:
     spoil(evidence)
     assert any(found in line for line in wrong(evidence))
+
+
+def test_4_a_loss_of_power_takes_with_it_what_the_node_had_no_time_to_name(evidence: Evidence) -> None:
+    """The silent slot is followed by one without power: the next start knows of one gap only."""
+    silent_ms = min(evidence.story.meter)
+    changed(evidence, records.GAP, cause=records.CAUSE_POWER, end_ms=silent_ms + 8000, slots=2)
+    execute(evidence, "delete from message where kind = 1 and time_ms = ?", silent_ms + 4000)
+    evidence.story.down.add(silent_ms + 4000)
+    assert not any("which was not so" in line for line in wrong(evidence))
+    evidence.story.down.clear()
+    assert any("for power, which was not so" in line for line in wrong(evidence))
 
 
 @pytest.mark.parametrize(
