@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import kit_command
+from backend import kit_command, proof
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
-from backend.evidence.verifier.anchors import Anchors, from_file, from_rpc
-from backend.evidence.verifier.bundle import MAX_BYTES, Report, verify
+from backend.evidence.verifier.anchors import Anchors, from_file, from_quorum
+from backend.evidence.verifier.file import MAX_BYTES, Report, verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid
 
 DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
@@ -31,23 +31,33 @@ def _parser() -> argparse.ArgumentParser:
     evidence = groups.add_parser("evidence", help="check what can be proven").add_subparsers(
         dest="command", required=True
     )
-    check = evidence.add_parser(
-        "verify",
-        help="check a customer's bundle, alone and offline",
-        epilog="example: lightnode evidence verify bundle.json --anchors anchors.json",
-    )
-    check.add_argument("bundle", type=Path, help="the bundle")
-    source = check.add_mutually_exclusive_group()
-    source.add_argument("--anchors", type=Path, help="commitments exported from the chain by somebody you trust")
-    source.add_argument("--rpc", help="URL of a node of the chain")
-    check.add_argument(
-        "--contract", type=_octets(20), help="the contract you trust (else --rpc asks the one that the bundle names)"
-    )
-    check.add_argument("--operator", type=_octets(8), help="the operator you trust: 16 hexadecimal digits of its id")
-    check.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_verify(evidence)
+    proof.add_commands(evidence, _octets)
     _add_export(groups)
     kit_command.add_arguments(groups)
     return parser
+
+
+def _add_verify(evidence: Any) -> None:
+    check = evidence.add_parser(
+        "verify",
+        help="check a bundle, a receipt or a proof of consistency, alone and offline",
+        epilog="example: lightnode evidence verify bundle.json --anchors anchors.json",
+    )
+    check.add_argument("bundle", type=Path, nargs="?", metavar="FILE", help="the bundle, receipt or proof")
+    source = check.add_mutually_exclusive_group()
+    source.add_argument("--anchors", type=Path, help="commitments exported from the chain by somebody you trust")
+    source.add_argument(
+        "--rpc", nargs="+", action="extend", metavar="URL", help="nodes of the chain, each asked on its own"
+    )
+    check.add_argument("--quorum", type=int, help="how many of the nodes must say the same (else more than half)")
+    check.add_argument("--block-hash", type=_octets(32), help="the block, known to be final, that a state proof is of")
+    check.add_argument(
+        "--contract", type=_octets(20), help="the contract you trust (else --rpc asks the one that the file names)"
+    )
+    check.add_argument("--operator", type=_octets(8), help="the operator you trust: 16 hexadecimal digits of its id")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.set_defaults(wrong=check.error)
 
 
 def _octets(length: int) -> Callable[[str], bytes]:
@@ -88,9 +98,26 @@ def _device(text: str) -> bytes:
 def main(arguments: list[str] | None = None) -> int:
     """Parses, calls, prints."""
     options = _parser().parse_args(arguments)
+    if "run" in options:
+        return proof.run(options)
     if options.group == "kit":
         return _kit(options)
-    return _export(options) if options.group == "readings" else _check(options)
+    if options.group == "readings":
+        return _export(options)
+    _complete(options)
+    return _check(options)
+
+
+def _complete(options: argparse.Namespace) -> None:
+    """Tells the file from the last of the nodes, and fills in the quorum; wrong usage ends the program."""
+    if options.bundle is None:
+        if not options.rpc or len(options.rpc) < 2:
+            options.wrong("the following arguments are required: FILE")
+        options.bundle = Path(options.rpc.pop())
+    asked = len(options.rpc or ())
+    if options.quorum is not None and not 1 <= options.quorum <= asked:
+        options.wrong(f"argument --quorum: {options.quorum} of {asked} nodes given with --rpc")
+    options.quorum = options.quorum or asked // 2 + 1
 
 
 def _kit(options: argparse.Namespace) -> int:
@@ -131,17 +158,18 @@ def _check(options: argparse.Namespace) -> int:
         return _say(options, REFUSED, {"valid": False, "reason": text}, text)
     except Exception as error:  # the outermost guard: what no check foresaw is no proof of anything
         return _refused(options, str(options.bundle), f"cannot be checked (internal: {type(error).__name__})")
-    what = (
-        f"{report.pod}: {report.records} records in {report.batches} batches, {report.setpoints} set-points, "
-        f"{report.lines} settlement lines, of operator {report.operator.hex()}"
-    )
+    what = f"{report.what}, of operator {report.operator.hex()}"
     if options.operator is None:
-        what += ", named by the bundle"
+        what += ", named by the file"
     if report.anchored:
-        asked = options.rpc is not None and options.contract is None
-        named = f" of contract 0x{report.contract.hex()}, named by the bundle" if asked else ""
+        asked = (options.rpc or options.block_hash) and options.contract is None
+        named = f" of contract 0x{report.contract.hex()}, named by the file" if asked else ""
         return _say(options, DONE, _facts(report), f"valid: {what}; anchored in epochs {_span(report)}{named}")
-    lacking = "give --anchors or --rpc, or wait for the chain"
+    lacking = (
+        "the operator's promise, not committed yet"
+        if report.is_promise
+        else "give --anchors or --rpc, or wait for the chain"
+    )
     return _say(options, PENDING, _facts(report), f"consistent, not anchored: {what}; {lacking}")
 
 
@@ -154,12 +182,12 @@ def _verify(options: argparse.Namespace) -> Report:
         data = file.read(MAX_BYTES + 1)
     anchors: Anchors | None = None
     if options.anchors is not None:
-        anchors = from_file(options.anchors)
+        anchors = from_file(options.anchors, options.block_hash)
     elif options.rpc is not None:
         consistent = _trusted(options, verify(data, None))
         contract = options.contract or consistent.contract
-        anchors = from_rpc(options.rpc, contract, consistent.log, consistent.epochs)
-    return _trusted(options, verify(data, anchors))
+        anchors = from_quorum(options.rpc, options.quorum, contract, consistent.log, consistent.epochs)
+    return _trusted(options, verify(data, anchors, options.block_hash if options.anchors is None else None))
 
 
 def _trusted(options: argparse.Namespace, report: Report) -> Report:
@@ -172,13 +200,12 @@ def _trusted(options: argparse.Namespace, report: Report) -> Report:
 
 
 def _facts(report: Report) -> dict[str, object]:
-    counts = {name: getattr(report, name) for name in ("records", "batches", "setpoints", "documents", "lines")}
     where = {
         "epochs": sorted(report.epochs),
         "contract": "0x" + report.contract.hex(),
         "operator": report.operator.hex(),
     }
-    return {"valid": True, "anchored": report.anchored, "pod": report.pod, **counts, **where}
+    return {"valid": True, "anchored": report.anchored, **report.facts, **where}
 
 
 def _span(report: Report) -> str:

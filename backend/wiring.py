@@ -19,6 +19,7 @@ from backend.flows.activate import Activate
 from backend.flows.anchor import Anchoring
 from backend.flows.bundle import Bundles
 from backend.flows.collect import Collect
+from backend.flows.erase import Erase, Erased
 from backend.flows.kits import ENROL_FILTER, KIT_TOPICS, Enrolments
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
@@ -67,11 +68,15 @@ class Backend:
         who = (identity.deployment, identity.operator)
         self.trees = EvidenceTrees(self.store, identity.log_key.sign, *who)
         self.collect = Collect(self.store, self._link, self.trees, identity.log_key, who, now_ms)
-        self.activate = Activate(self.store, self._link, identity.issuer_key, identity.issuer, identity.deployment)
+        self.activate = Activate(
+            self.store, self.trees, self._link, identity.issuer_key, (identity.deployment, identity.issuer)
+        )
         self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
         self.enrolments = Enrolments(self.store, KitStore(self.store), self.register)
         self._introductions: SimpleQueue[Incoming] = SimpleQueue()
         self.anchoring = Anchoring(self.store, ledger, confirmations, self._alarm)
+        self.store.note_fact("chain_id", ledger.chain_id.to_bytes(8, "big"))
+        self.store.note_fact("contract", ledger.contract)
         self._chain_trouble = ""
         self._now_ms = now_ms
         self._epoch = 0
@@ -168,6 +173,13 @@ class Backend:
             "block": head,
             "commitments": held,
         }
+
+    def erase(self, pod: str, now_ms: int) -> Erased:
+        """Removes a customer; see flows.erase."""
+        who = (self.identity.deployment, self.identity.operator)
+        erased = Erase(self.store, self.trees, self.identity.log_key, who).customer(pod, now_ms)
+        self.collect.forget(erased.devices)
+        return erased
 
     def admit(self, party: Party) -> None:
         """Registers a key and makes it known to the ingest."""

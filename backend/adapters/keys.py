@@ -32,6 +32,13 @@ def open_key(path: Path) -> SigningKey:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(coincurve.PrivateKey().secret)
+    return read_key(path)
+
+
+def read_key(path: Path) -> SigningKey:
+    """The key in a file that is there; BackendError as `open_key`."""
+    if not path.is_file():
+        raise BackendError(f"{path}: no such file")
     if path.stat().st_mode & 0o077:
         raise BackendError(f"{path}: others may read this key: chmod 600 it")
     secret = path.read_bytes()

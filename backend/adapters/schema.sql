@@ -1,9 +1,13 @@
 create table party (id blob, generation int, role text, pod text, algorithm int, public blob, valid_from int, valid_to int,
   entry blob, enrolment blob, primary key (id, generation)) without rowid;
+create table revocation (id blob, generation int, time_ms int, entry blob, primary key (id, generation)) without rowid;
 create table message (device blob, seq int, boot int, kind int, time_ms int, power_w int, import_wh int, export_wh int,
   sealed blob, primary key (device, seq)) without rowid;
 create index message_time on message (device, kind, time_ms);
+create table conflict (device blob, seq int, time_ms int, sealed blob, primary key (device, seq)) without rowid;
+create table delivered (device blob primary key, sealed blob) without rowid;
 create table leaf (tree int, position int, sealed blob, primary key (tree, position)) without rowid;
+create table node (tree int, position int, hash blob, primary key (tree, position)) without rowid;
 create table checkpoint (epoch int, tree int, payload blob, primary key (epoch, tree)) without rowid;
 create table epoch (epoch int primary key, root blob, count int, state text, block int);
 create table flight (one int primary key check (one = 1), nonce int, raw blob, bump int);

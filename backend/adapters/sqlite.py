@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightwire import records
+from lightwire import merkle, records
 
 from backend.errors import Unavailable
 
@@ -135,6 +135,15 @@ class SqliteStore:
         assert isinstance(value, bytes)
         return value
 
+    def note_fact(self, name: str, value: bytes) -> None:
+        """Something that holds for the whole store: the deployment, the log key."""
+        self._do("insert or replace into fact values (?,?)", name, value)
+
+    def fact(self, name: str) -> bytes:
+        """What was noted; empty if nothing was."""
+        rows = self._rows("select value from fact where name = ?", name)
+        return rows[0][0] if rows else b""  # type: ignore[return-value]
+
     # registry
 
     def register(self, party: Party) -> None:
@@ -148,6 +157,19 @@ class SqliteStore:
     def parties(self) -> list[Party]:
         """All registered keys."""
         return [Party(*row) for row in self._rows("select * from party order by role, pod, id, generation")]  # type: ignore[arg-type]
+
+    def revoke(self, id: bytes, generation: int, time_ms: int, entry: bytes) -> bool:
+        """Ends a key at an instant; False if it has been ended before."""
+        new = self._do("insert into revocation values (?,?,?,?) on conflict do nothing", id, generation, time_ms, entry)
+        if new:
+            sql = "update party set valid_to = min(valid_to, ?) where id = ? and generation = ?"
+            self._do(sql, time_ms, id, generation)
+        return new > 0
+
+    def revocations(self) -> dict[tuple[bytes, int], tuple[int, bytes]]:
+        """(UTC ms, sealed entry) by id and generation of the keys that were revoked."""
+        rows = self._rows("select id, generation, time_ms, entry from revocation")
+        return {(row[0], row[1]): (row[2], row[3]) for row in rows}  # type: ignore[misc]
 
     # messages
 
@@ -163,6 +185,15 @@ class SqliteStore:
         there = self._rows("select sealed from message where device = ? and seq = ?", record.device, record.seq)[0][0]
         assert isinstance(there, bytes)
         return there
+
+    def keep_conflict(self, device: bytes, seq: int, time_ms: int, sealed: bytes) -> None:
+        """The first message that says otherwise than the one kept under its identity: evidence of equivocation."""
+        self._do("insert into conflict values (?,?,?,?) on conflict do nothing", device, seq, time_ms, sealed)
+
+    def note_delivered(self, device: bytes, sealed: bytes) -> None:
+        """The last Delivery that was sent to a device; and that there is one for each from now on."""
+        self._do("insert or replace into delivered values (?,?)", device, sealed)
+        self._do("insert into fact values ('delivers', x'01') on conflict do nothing")
 
     def messages(self, device: bytes, first: int, last: int) -> list[Kept]:
         """Messages of a device with first <= seq <= last, in order."""
@@ -209,11 +240,16 @@ class SqliteStore:
     # evidence
 
     def add_leaf(self, tree: int, position: int, sealed: bytes) -> None:
-        """Keeps a leaf's data."""
+        """Keeps a leaf's data, and its hash, which stays when the data is erased."""
         self._do("insert into leaf values (?,?,?)", tree, position, sealed)
+        self._do("insert into node values (?,?,?)", tree, position, merkle.leaf_hash(sealed))
+
+    def hashes(self, tree: int) -> list[bytes]:
+        """Leaf hashes of a tree, in order, also of what was erased."""
+        return [row[0] for row in self._rows("select hash from node where tree = ? order by position", tree)]  # type: ignore[misc]
 
     def leaves(self, tree: int) -> list[bytes]:
-        """Leaf data of a tree, in order."""
+        """Leaf data of a tree, in order, without what was erased."""
         return [row[0] for row in self._rows("select sealed from leaf where tree = ? order by position", tree)]  # type: ignore[misc]
 
     def position(self, tree: int, sealed: bytes) -> int:
@@ -307,6 +343,39 @@ class SqliteStore:
         """All versions of a kind."""
         rows = self._rows("select * from document where kind = ? order by id, version", kind)
         return [DocumentRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    def all_documents(self) -> list[DocumentRow]:
+        """All versions of all kinds."""
+        rows = self._rows("select * from document order by kind, id, version")
+        return [DocumentRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    # erasure
+
+    def placed_leaves(self, tree: int) -> list[tuple[int, bytes]]:
+        """(position, data) of a tree, in order, without what was erased."""
+        return self._rows("select position, sealed from leaf where tree = ? order by position", tree)  # type: ignore[return-value]
+
+    def erase_leaf(self, tree: int, position: int) -> None:
+        """Removes a leaf's data; its hash stays."""
+        self._do("delete from leaf where tree = ? and position = ?", tree, position)
+
+    def erase(self, pod: str, devices: Iterable[bytes]) -> None:
+        """Removes every row of a POD and of its devices; of documents every version that names the POD."""
+        for device in devices:
+            for table in ("message", "statement", "conflict", "delivered", "setpoint"):
+                self._do(f"delete from {table} where device = ?", device)
+            self._do("delete from party where id = ?", device)
+            self._do("delete from revocation where id = ?", device)
+            self._do("delete from document where id like ? || '/%'", device.hex())
+            self._do("delete from finding where instr(what, ?)", device.hex())
+        self._do("delete from document where id = ? or instr(body, ?)", pod, pod)
+        self._do("delete from finding where instr(what, ?)", pod)
+
+    def shred(self) -> None:
+        """Writes the file again, so that nothing of what was erased is left in its pages or in its log."""
+        with self._lock:
+            self._db.execute("vacuum")
+            self._db.execute("pragma wal_checkpoint(truncate)")
 
     def add_finding(self, time_ms: int, what: str) -> None:
         """Something an operator must see."""

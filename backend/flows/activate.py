@@ -6,6 +6,7 @@
 3. A set-point is outstanding until its node has decided; the store keeps what node and agent answered.
 4. A test of a device that is put into service asks for nothing that does not hold anyway: at most the withdrawal that its
    own limit allows, for two minutes, then released.
+5. It is a leaf of the tree of set-points before it is sent, as its answers are when they come.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from lightwire import envelope, records, topics
 
 from backend.adapters.keys import SigningKey
 from backend.adapters.sqlite import SqliteStore
+from backend.flows.ledgers import EvidenceTrees
 from backend.ports import Link
 
 FRAME_MS = 900_000
@@ -37,12 +39,20 @@ class Target:
 class Activate:
     """Issues set-points for the DSO's platform."""
 
-    def __init__(self, store: SqliteStore, link: Link, key: SigningKey, issuer: bytes, deployment: bytes) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        trees: EvidenceTrees,
+        link: Link,
+        key: SigningKey,
+        identity: tuple[bytes, bytes],
+    ) -> None:
+        """identity: (deployment 16 bytes, issuer 8 bytes)."""
         self._store = store
+        self._trees = trees
         self._link = link
         self._key = key
-        self._issuer = issuer
-        self._deployment = deployment
+        self._deployment, self._issuer = identity
         self._commands: dict[bytes, int] = {}
         for row in store.setpoints():
             self._commands[row.device] = self._commands.get(row.device, 0) + 1
@@ -65,7 +75,9 @@ class Activate:
 
     def _send(self, point: records.SetPoint, pod: str) -> None:
         sealed = envelope.seal(point, self._deployment, self._key.sign)
-        self._store.add_setpoint(point.id, point.device, pod, sealed)
+        with self._store.writing():
+            self._store.add_setpoint(point.id, point.device, pod, sealed)
+            self._trees.append(records.TREE_SETPOINTS, sealed)
         self._link.publish(topics.topic(point.device, "setpoint"), sealed)
 
     def send_again(self, ids: set[bytes]) -> None:

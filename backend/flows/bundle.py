@@ -12,6 +12,7 @@ from lightwire import envelope, records
 
 from backend.adapters.sqlite import Kept, Party, SqliteStore
 from backend.flows.ledgers import EvidenceTrees
+from backend.flows.receipts import key_rows
 
 
 class Bundles:
@@ -42,7 +43,7 @@ class Bundles:
             "pod": pod,
             "start_ms": period_ms[0],
             "end_ms": period_ms[1],
-            "keys": [self._key(party, epoch, anchor) for party in parties],
+            "keys": self._keys(parties, epoch, anchor),
             "batches": [self._batch(device, *one) for one in statements],
             "setpoints": self._setpoints(pod, period_ms, [one for _, one in statements]),
             "documents": [self._document(kind, pod, epoch, anchor) for kind in ("orders", "statement")],
@@ -50,15 +51,19 @@ class Bundles:
         digest = hashlib.sha256(_text(body).encode()).digest()
         return _text({**body, "seal": seal(digest).hex()})  # type: ignore[operator]
 
-    def _key(self, party: Party, epoch: int, anchor: list[object]) -> Mapping[str, str]:
-        position = self._store.position(records.TREE_KEYS, party.entry)
-        receipt = self._trees.prove(epoch, records.TREE_KEYS, position, anchor)
-        return {
-            "role": party.role,
-            "entry": party.entry.hex(),
-            "enrolment": party.enrolment.hex(),
-            "receipt": receipt.hex(),
+    def _keys(self, parties: list[Party], epoch: int, anchor: list[object]) -> list[dict[str, str]]:
+        """Their history up to the epoch."""
+        size = self._trees.place(epoch, records.TREE_KEYS)[0].size
+        ends = {
+            id: end
+            for id, end in self._store.revocations().items()
+            if self._store.position(records.TREE_KEYS, end[1]) < size
         }
+
+        def receipt(tree: int, entry: bytes) -> bytes:
+            return self._trees.prove(epoch, tree, self._store.position(tree, entry), anchor)
+
+        return key_rows(parties, ends, receipt)
 
     def _decided(self, pod: str, period_ms: tuple[int, int]) -> list[int]:
         """The seq of every decision about a set-point of the period."""

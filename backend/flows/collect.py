@@ -5,14 +5,15 @@
    what is committed.
 3. A statement becomes a leaf of the tree of readings when the records of its range are there and give its root.
 4. A light node that has gone is a finding, once, until it says that it is there again. Its word is not signed: no evidence.
-5. What is refused is counted and kept as a finding; it never stops the rest. So is an energy manager that failed.
-6. The first word of an energy manager about a set-point is its execution, as the light node signed it, unless an agent has
+5. Two payloads under one identity, or two statements over one seq, are equivocation: the second is refused and kept.
+6. What is refused is counted and kept as a finding; it never stops the rest. So is an energy manager that failed.
+7. The first word of an energy manager about a set-point is its execution, as the light node signed it, unless an agent has
    answered. That it could not be reached is the node's word, a finding only.
-7. Alarms that a light node counts in its diagnostics are a finding when they have become more.
+8. Alarms that a light node counts in its diagnostics are a finding when they have become more.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -37,13 +38,14 @@ UPLINK_KINDS = (
 @dataclass(slots=True)
 class DeviceState:
     """What collect knows of one device: up to which seq everything is committed, what is ahead of a hole, what was
-    acknowledged and when, statements that wait for the records of their range, whether the broker says that it is gone,
-    the start and the number of alarms that its last diagnostics name."""
+    acknowledged and when, statements that wait for the records of their range, up to which seq statements cover, whether the
+    broker says that it is gone, the start and the number of alarms that its last diagnostics name."""
 
     committed: int = 0
     ahead: set[int] = field(default_factory=set)
     delivered: int = 0
     delivered_ms: int = 0
+    covered: int = 0
     statement_waits: bool = False
     is_gone: bool = False
     waiting: dict[int, bytes] = field(default_factory=dict)
@@ -75,6 +77,8 @@ class Collect:
         self.duplicates = 0
         for party in store.parties():
             self.admit(party)
+        for id, generation in store.revocations():
+            self.retire(id, generation)
 
     def admit(self, party: Party) -> None:
         """Makes a registered key known."""
@@ -85,8 +89,22 @@ class Collect:
                 self._arrived(state, kind, seq, sealed)
                 if kind == records.DIAGNOSTICS:
                     _new_alarms(state, envelope.peek(sealed))
+            taken = [envelope.peek(sealed) for seq, sealed in state.waiting.items() if seq <= state.committed]
+            state.covered = max((one.last_seq for one in taken), default=0)
             state.waiting = {seq: sealed for seq, sealed in state.waiting.items() if seq > state.committed}
             self._devices[party.id] = state
+
+    def retire(self, id: bytes, generation: int) -> None:
+        """Takes nothing more from a key that was revoked."""
+        if signer := self._signers.get((id, generation)):
+            self._signers[id, generation] = replace(signer, is_revoked=True)
+
+    def forget(self, devices: Iterable[bytes]) -> None:
+        """Takes nothing more from devices that were erased, and keeps nothing of them."""
+        for device in devices:
+            self._devices.pop(device, None)
+            for id in [id for id in self._signers if id[0] == device]:
+                del self._signers[id]
 
     def process(self, batch: list[Incoming]) -> None:
         """Stores a batch in one commit (rule 1); the caller acknowledges to the broker afterwards."""
@@ -100,6 +118,10 @@ class Collect:
 
     def deliver(self, utc_ms: int) -> None:
         """Sends the Deliveries that are due (rule 2)."""
+        with self._store.writing():
+            self._deliver_due(utc_ms)
+
+    def _deliver_due(self, utc_ms: int) -> None:
         for device, state in self._devices.items():
             due = state.statement_waits or abs(utc_ms - state.delivered_ms) >= DELIVERY_EVERY_MS  # back, after a jump
             if due and state.committed > state.delivered:
@@ -107,9 +129,10 @@ class Collect:
 
     def deliver_all(self, utc_ms: int) -> None:
         """Sends a Delivery to every device again: for a node that came back and may have missed one."""
-        for device, state in self._devices.items():
-            if state.committed:
-                self._deliver(device, state, utc_ms)
+        with self._store.writing():
+            for device, state in self._devices.items():
+                if state.committed:
+                    self._deliver(device, state, utc_ms)
 
     def committed(self) -> dict[bytes, int]:
         """Highest committed seq by device."""
@@ -124,11 +147,13 @@ class Collect:
         record = records.Delivery(
             self._operator, self._store.incarnation, device, kept[0].boot, seq, digest, utc_ms
         )  # fmt: skip
-        self._send(device, "delivery", record)
+        self._store.note_delivered(device, self._send(device, "delivery", record))
         state.delivered, state.delivered_ms, state.statement_waits = seq, utc_ms, False
 
-    def _send(self, device: bytes, channel: str, record: Any) -> None:
-        self._link.publish(topics.topic(device, channel), envelope.seal(record, self._deployment, self._log_key.sign))
+    def _send(self, device: bytes, channel: str, record: Any) -> bytes:
+        sealed: bytes = envelope.seal(record, self._deployment, self._log_key.sign)
+        self._link.publish(topics.topic(device, channel), sealed)
+        return sealed
 
     def _one(self, message: Incoming) -> None:
         try:
@@ -168,6 +193,7 @@ class Collect:
         if there is not None:
             self.duplicates += 1
             if not same_payload(there, sealed):
+                self._store.keep_conflict(device, record.seq, self._now_ms(), sealed)
                 raise Refused(
                     f"equivocation: {device.hex()} signed two payloads as boot {record.boot} seq {record.seq}"
                 )
@@ -211,6 +237,11 @@ class Collect:
         return int(getattr(record, "time_ms", 0) or getattr(record, "start_ms", 0) or getattr(record, "utc_ms", 0))
 
     def _statement(self, state: DeviceState, statement: records.BatchStatement, sealed: bytes) -> None:
+        if statement.first_seq <= state.covered:
+            raise Refused(
+                f"equivocation: {statement.device.hex()} signed statement {statement.seq} over seq {statement.first_seq}, "
+                f"which an earlier one covers"
+            )
         kept = self._store.messages(statement.device, statement.first_seq, statement.last_seq)
         leaves = [merkle.leaf_hash(k.sealed) for k in kept]
         if len(kept) != statement.count or merkle.root(leaves) != statement.root:
@@ -218,6 +249,7 @@ class Collect:
                 f"{statement.device.hex()}: statement {statement.seq} names {statement.count} records of "
                 f"{statement.first_seq}..{statement.last_seq}, {len(kept)} are kept or their root differs"
             )
+        state.covered = statement.last_seq
         position = self._trees.append(records.TREE_READINGS, sealed)
         self._store.add_statement(statement.device, statement.seq, position)
         state.statement_waits = True

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 
-from lightwire import envelope, merkle, receipt, records
+from lightwire import cbor, envelope, merkle, receipt, records
 
 from backend.adapters.sqlite import DocumentRow, SqliteStore
 from backend.evidence.trees import Tree
@@ -27,18 +27,20 @@ class EvidenceTrees:
         self._sign = sign
         self._deployment = deployment
         self._operator = operator
-        self._trees = {k: Tree(merkle.leaf_hash(leaf) for leaf in store.leaves(k)) for k in TREES}
+        self._trees = {k: Tree(store.hashes(k)) for k in TREES}
 
     def append(self, tree: int, sealed: bytes) -> int:
         """Adds a sealed message as a leaf; its position."""
-        position = self._trees[tree].append(merkle.leaf_hash(sealed))
-        self._store.add_leaf(tree, position, sealed)
+        with self._store.writing():
+            position = self._trees[tree].append(merkle.leaf_hash(sealed))
+            self._store.add_leaf(tree, position, sealed)
         return position
 
     def add_document(self, tree: int, kind: str, id: str, version: int, body: str, time_ms: int) -> None:
         """Keeps a market document (canonical JSON) and puts its salted, signed digest into a tree."""
+        salt = os.urandom(16)
         evidence = records.Evidence(
-            self._operator, os.urandom(16), tree, hashlib.sha256(f"{kind}/{id}".encode()).digest()[:16], version,
+            self._operator, salt, tree, hashlib.sha256(salt + f"{kind}/{id}".encode()).digest()[:16], version,
             hashlib.sha256(body.encode()).digest(), time_ms,
         )  # fmt: skip
         sealed = envelope.seal(evidence, self._deployment, self._sign)
@@ -65,17 +67,37 @@ class EvidenceTrees:
             self._store.save_epoch(epoch, root, len(points), points)
         return True
 
-    def prove(self, epoch: int, tree: int, position: int, anchor: list[object]) -> bytes:
-        """The receipt of a leaf in an epoch's commitment; anchor as lightwire.receipt says. KeyError if it is not in it."""
+    def promise(self, tree: int, position: int) -> bytes:
+        """The COSE Receipt of a leaf in the tree as it is: the log key's word, before an epoch has committed to it."""
+        size = self._trees[tree].size
+        proof = cbor.dumps([size, position, self._trees[tree].inclusion(position, size)])
+        return self._cose(-1, proof, self._trees[tree].root())
+
+    def consistency(self, tree: int, first: int, second: int) -> bytes:
+        """The COSE Receipt of consistency (RFC 9942): the tree of `second` leaves begins with that of `first`."""
+        proof = cbor.dumps([first, second, self._trees[tree].consistency(first, second)])
+        return self._cose(-2, proof, self._trees[tree].root(second))
+
+    def _cose(self, kind: int, proof: bytes, root: bytes) -> bytes:
+        protected = receipt.protected_header(records.ES256K)
+        signature = self._sign(hashlib.sha256(receipt.to_sign(protected, root)).digest())
+        return cbor.dumps(cbor.Tagged(cbor.TAG_SIGN1, [protected, {396: {kind: [proof]}}, None, signature]))
+
+    def place(self, epoch: int, tree: int) -> tuple[records.Checkpoint, int, int, list[bytes]]:
+        """(checkpoint, index, count, path) of a tree in an epoch's commitment; KeyError if it is not in it."""
         points = self._store.checkpoints(epoch)
-        payloads = dict(points)
-        checkpoint = records.decode(payloads[tree])
+        checkpoint = records.decode(dict(points)[tree])
         assert isinstance(checkpoint, records.Checkpoint)
-        if position >= checkpoint.size:
-            raise KeyError(f"leaf {position} came after epoch {epoch}")
         leaves = [receipt.checkpoint_leaf(p) for _, p in points]
         index = [number for number, _ in points].index(tree)
+        return checkpoint, index, len(points), merkle.inclusion_path(leaves, index)
+
+    def prove(self, epoch: int, tree: int, position: int, anchor: list[object]) -> bytes:
+        """The receipt of a leaf in an epoch's commitment; anchor as lightwire.receipt says. KeyError if it is not in it."""
+        checkpoint, index, count, path = self.place(epoch, tree)
+        if position >= checkpoint.size:
+            raise KeyError(f"leaf {position} came after epoch {epoch}")
         return receipt.encode_receipt(
             self._sign, records.ES256K, position, self._trees[tree].inclusion(position, checkpoint.size),
-            checkpoint, index, len(points), merkle.inclusion_path(leaves, index), anchor,
+            checkpoint, index, count, path, anchor,
         )  # fmt: skip

@@ -1,4 +1,10 @@
-"""Keys into the registry: an enrolment is checked, approved with the log key, and becomes evidence."""
+"""Keys into the registry: an enrolment is checked, approved with the log key, and becomes evidence.
+
+1. A first key introduces itself, against a nonce; the next one is introduced by the key before it.
+2. Every entry is a leaf of the tree of keys. Where a device stands is a document there, with a salt of its own: no POD code
+   leaves the store but inside a salted commitment.
+3. A revocation is an entry too; from then on the key brings nothing new.
+"""
 
 import hashlib
 import os
@@ -11,6 +17,7 @@ from backend.adapters.sqlite import Party, SqliteStore
 from backend.errors import Rejected
 from backend.flows.collect import Collect
 from backend.flows.ledgers import EvidenceTrees
+from backend.market.canonical import text
 
 VALID_MS = 5 * 365 * 86_400_000
 
@@ -31,6 +38,8 @@ class Register:
         self._collect = collect
         self._log_key = log_key
         self._deployment, self._operator = identity
+        store.note_fact("deployment", self._deployment)
+        store.note_fact("log_key", log_key.public)
 
     def approve(self, sealed: bytes, nonce: bytes, role: str, pod: str, now_ms: int) -> Party:
         """Registers a key of a node or agent: the first one, introduced by itself, or the next one after a rotation,
@@ -97,7 +106,34 @@ class Register:
         with self._store.writing():
             self._store.register(party)
             self._trees.append(records.TREE_KEYS, party.entry)
+            self._place(party)
         self._collect.admit(party)
+
+    def _place(self, party: Party) -> None:
+        """Says what a key is for and where its device stands (rule 2)."""
+        body = text(
+            {
+                "format": "lightnode-placement/1", "device": party.id.hex(), "generation": party.generation,
+                "role": party.role, "pod": party.pod, "salt": os.urandom(32).hex(),
+            }
+        )  # fmt: skip
+        name, time_ms = f"{party.id.hex()}/{party.generation}", envelope.peek(party.entry).time_ms
+        self._trees.add_document(records.TREE_KEYS, "placement", name, 1, body, time_ms)
+
+    def revoke(self, id: bytes, generation: int, now_ms: int) -> bytes:
+        """Ends a key (rule 3); the sealed entry. Rejected if there is no such key, or it has been revoked."""
+        known = {(party.id, party.generation): party for party in self._store.parties()}
+        if (id, generation) not in known:
+            raise Rejected(f"revoke: no key {generation} of {id.hex()} is registered")
+        approved = envelope.peek(known[id, generation].entry)
+        entry = approved._replace(action=records.REVOKE, salt=os.urandom(16), time_ms=now_ms)
+        sealed: bytes = envelope.seal(entry, self._deployment, self._log_key.sign)
+        with self._store.writing():
+            if not self._store.revoke(id, generation, now_ms, sealed):
+                raise Rejected(f"revoke: key {generation} of {id.hex()} is revoked already")
+            self._trees.append(records.TREE_KEYS, sealed)
+        self._collect.retire(id, generation)
+        return sealed
 
     def announce(self, public: bytes, role: str, now_ms: int) -> Party:
         """Registers a key of the back end itself: the issuer of set-points."""

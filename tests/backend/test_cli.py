@@ -53,7 +53,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 def test_valid_names_the_operator(made: Made, files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     bundle, anchors = files
     assert main([*VERIFY, bundle, "--anchors", anchors]) == 0
-    assert f"of operator {made.operator.hex()}, named by the bundle; anchored" in said(capsys)
+    assert f"of operator {made.operator.hex()}, named by the file; anchored" in said(capsys)
     assert main([*VERIFY, bundle, "--anchors", anchors, "--operator", made.operator.hex()]) == 0
     assert f"of operator {made.operator.hex()}; anchored" in said(capsys)
     assert main([*VERIFY, bundle, "--json"]) == 4

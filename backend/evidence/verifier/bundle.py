@@ -53,6 +53,21 @@ class Report:
     contract: bytes = b""
     log: bytes = b""
     anchored: bool = False
+    is_promise: bool = False
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        return (
+            f"{self.pod}: {self.records} records in {self.batches} batches, {self.setpoints} set-points, "
+            f"{self.lines} settlement lines"
+        )
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """In numbers."""
+        names = ("pod", "records", "batches", "setpoints", "documents", "lines")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(slots=True)
@@ -68,7 +83,12 @@ class _Context:
 
 def verify(data: bytes, anchors: Anchors | None) -> Report:
     """The report of a bundle that holds; NotValid with the part and the rule for one that does not."""
-    context = _open(data)
+    return verify_document(parse(data, "file"), anchors)
+
+
+def verify_document(parsed: object, anchors: Anchors | None) -> Report:
+    """As `verify`, of the value of a canonical text."""
+    context = _open(parsed)
     document = context.document
     report = Report(context.pod, context.receipts.operator)
     registry = Registry(context.deployment, context.receipts)
@@ -87,8 +107,7 @@ def verify(data: bytes, anchors: Anchors | None) -> Report:
     return report
 
 
-def _open(data: bytes) -> _Context:
-    document = parse(data, "file")
+def _open(document: object) -> _Context:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise NotValid("file", f"is not a bundle of format {FORMAT}")
     record(document, _FIELDS, "file")
@@ -128,7 +147,7 @@ def _document(context: _Context, row: object, kind: str, tree: int, where: str) 
         raise NotValid(f"{where}, body", "is not a text in ASCII")
     if hashlib.sha256(body.encode()).digest() != evidence.octets("digest"):
         raise NotValid(where, "the document is not the one whose digest was signed")
-    subject = hashlib.sha256(f"{kind}/{context.pod}".encode()).digest()[:16]
+    subject = hashlib.sha256(evidence.octets("salt") + f"{kind}/{context.pod}".encode()).digest()[:16]
     if evidence.octets("subject") != subject or evidence.number("tree") != tree:
         raise NotValid(where, "is about another subject, or of another tree")
     context.anchored.append(

@@ -1,4 +1,4 @@
-"""RFC 9162, section 2.1: leaf and node hashes, roots, and the check of an inclusion path (2.1.3.2)."""
+"""RFC 9162, section 2.1: leaf and node hashes, roots, the checks of inclusion (2.1.3.2) and consistency (2.1.4.2)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 def root_of_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
     """The root the path leads to, or None if it has the wrong length for index and size."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or any(len(one) != 32 for one in (leaf, *path)):
         return None
     fn, sn, result = index, size - 1, leaf
     for step in path:
@@ -38,3 +38,29 @@ def root_of_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> b
             result = node_hash(result, step)
         fn, sn = fn >> 1, sn >> 1
     return result if sn == 0 else None
+
+
+def is_consistent(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
+    """Whether the tree (first, first_root) is the beginning of (second, second_root): RFC 9162, 2.1.4.2."""
+    if not 0 < first <= second or any(len(one) != 32 for one in (first_root, second_root, *path)):
+        return False
+    if first == second:
+        return not path and first_root == second_root
+    steps = [first_root, *path] if first & (first - 1) == 0 else list(path)
+    if not path or not steps:
+        return False
+    fn, sn = first - 1, second - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    old = new = steps[0]
+    for step in steps[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            old, new = node_hash(step, old), node_hash(step, new)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            new = node_hash(new, step)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and old == first_root and new == second_root

@@ -1,7 +1,13 @@
-"""Receipts: RFC 9942 COSE Receipt of a leaf, checkpoint in the commitment, word on chain. Layout in FORMAT.md."""
+"""Receipts: RFC 9942 COSE Receipt of a leaf, checkpoint in the commitment, word on chain. Layout in FORMAT.md.
+
+1. A receipt leads from a leaf to the root that the log key signed, from the checkpoint to the commitment, to the word.
+2. A promise is the COSE Receipt alone: the log key signed a tree with this leaf in it, no epoch has committed to it yet. It
+   counts only where the caller takes promises.
+"""
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import cbor2
 
@@ -9,6 +15,8 @@ from backend.evidence.verifier.cbor import decode_one
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.merkle import leaf_hash, root_of_path
 from backend.evidence.verifier.message import PublicKey, check_signature, parse_payload
+
+_PROMISE = b"\xd2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,13 @@ class Receipts:
     operator: bytes
     log_key: PublicKey
 
+    def check_or_promise(self, raw: bytes, leaf: bytes, tree: int, where: str) -> Anchored | None:
+        """As `check`; None for a promise that holds (rule 2)."""
+        if raw[:1] != _PROMISE:
+            return self.check(raw, leaf, tree, where)
+        _check_cose(raw, leaf, None, self.log_key, where)
+        return None
+
     def check(self, raw: bytes, leaf: bytes, tree: int, where: str) -> Anchored:
         """What the receipt of a leaf (its data) proves; NotValid with the true reason."""
         outer = decode_one(raw, where)
@@ -42,7 +57,7 @@ class Receipts:
             raise NotValid(where, f"has the checkpoint of another operator, or not of tree {tree}")
         size, root, epoch = fields["size"], fields["root"], fields["epoch"]
         assert isinstance(size, int) and isinstance(root, bytes) and isinstance(epoch, int)
-        _check_cose(cose, leaf, size, root, self.log_key, where)
+        _check_cose(cose, leaf, (size, root), self.log_key, where)
         if not _number(index) or not _number(count):
             raise NotValid(where, "has a field of another type")
         commitment = root_of_path(leaf_hash(checkpoint), index, count, path)
@@ -74,7 +89,22 @@ def _hashes(value: object) -> bool:
     return isinstance(value, list) and all(_octets(step, 32) for step in value)
 
 
-def _check_cose(raw: bytes, leaf: bytes, size: int, root: bytes, log_key: PublicKey, where: str) -> None:
+def _check_cose(raw: bytes, leaf: bytes, tree: tuple[int, bytes] | None, log_key: PublicKey, where: str) -> None:
+    """NotValid unless raw is a COSE Receipt of the leaf in a tree of this size and root, or in any tree."""
+    protected, proof, signature = split_cose(raw, -1, log_key, where)
+    if len(proof) != 3:
+        raise NotValid(where, "COSE Receipt: inclusion proof has another form")
+    claimed, index, path = proof
+    if not _number(claimed) or not _number(index) or not _hashes(path) or (tree is not None and claimed != tree[0]):
+        raise NotValid(where, "COSE Receipt: inclusion proof is for another size than the checkpoint")
+    root = root_of_path(leaf_hash(leaf), index, claimed, path)
+    if root is None or (tree is not None and root != tree[1]):
+        raise NotValid(where, "does not lead from this record to the root of the tree")
+    check_signature(log_key, cbor2.dumps(["Signature1", protected, b"", root]), signature, f"{where}, COSE receipt")
+
+
+def split_cose(raw: bytes, kind: int, log_key: PublicKey, where: str) -> tuple[bytes, list[Any], bytes]:
+    """(protected, proof, signature) of a COSE Receipt with one proof of a kind (-1 inclusion, -2 consistency)."""
     tagged = decode_one(raw, f"{where}, COSE receipt")
     parts = tagged.value if isinstance(tagged, cbor2.CBORTag) else None
     if not isinstance(parts, list) or len(parts) != 4 or parts[2] is not None or cbor2.dumps(tagged) != raw:
@@ -83,16 +113,14 @@ def _check_cose(raw: bytes, leaf: bytes, size: int, root: bytes, log_key: Public
     if protected != cbor2.dumps({1: -47 if log_key.algorithm == 1 else -7, 395: 1}):
         raise NotValid(where, "COSE Receipt: protected header is not {alg, vds: RFC9162_SHA256}")
     proofs = unprotected.get(396) if isinstance(unprotected, dict) and len(unprotected) == 1 else None
-    if not isinstance(proofs, dict) or list(proofs) != [-1] or not isinstance(proofs[-1], list) or len(proofs[-1]) != 1:
-        raise NotValid(where, "COSE Receipt: not exactly one inclusion proof")
-    proof = decode_one(proofs[-1][0], f"{where}, inclusion proof") if isinstance(proofs[-1][0], bytes) else None
-    if not isinstance(proof, list) or len(proof) != 3 or cbor2.dumps(proof) != proofs[-1][0]:
-        raise NotValid(where, "COSE Receipt: inclusion proof has another form")
-    claimed, index, path = proof
-    if claimed != size or not _number(index) or not _hashes(path):
-        raise NotValid(where, "COSE Receipt: inclusion proof is for another size than the checkpoint")
-    if root_of_path(leaf_hash(leaf), index, size, path) != root:
-        raise NotValid(where, "does not lead from this record to the root of the tree")
+    named = "inclusion" if kind == -1 else "consistency"
+    if not isinstance(proofs, dict) or list(proofs) != [kind] or not isinstance(proofs[kind], list):
+        raise NotValid(where, f"COSE Receipt: not exactly one {named} proof")
+    if len(proofs[kind]) != 1 or not isinstance(proofs[kind][0], bytes):
+        raise NotValid(where, f"COSE Receipt: not exactly one {named} proof")
+    proof = decode_one(proofs[kind][0], f"{where}, {named} proof")
+    if not isinstance(proof, list) or cbor2.dumps(proof) != proofs[kind][0]:
+        raise NotValid(where, f"COSE Receipt: {named} proof has another form")
     if not isinstance(signature, bytes) or len(signature) != 64:
         raise NotValid(where, "COSE Receipt: no signature of 64 bytes")
-    check_signature(log_key, cbor2.dumps(["Signature1", protected, b"", root]), signature, f"{where}, COSE receipt")
+    return protected, proof, signature

@@ -1,11 +1,12 @@
 """The keys of a bundle: who may sign what, and when.
 
 1. Each entry is signed with the log key, names this operator and stands in the tree of keys (5) by its receipt.
-2. Approve brings generation 1 of an id; rotate brings the next generation, introduced by the key before it or by itself;
+2. Approve brings generation 1 of an id; rotate brings the next generation, introduced by the key before it;
    revoke ends a key at the time of the entry. No key twice.
 3. Keys of devices introduce themselves (enrolment), the issuer of set-points is the operator's own and has none.
 4. The id of a device is that of its first key. There is one light node; a key signs only what its role signs.
-5. A message counts only inside the validity of its key.
+5. A message counts only inside the validity of its key, and only if it was anchored before the key was revoked: in no later
+   epoch than that of the revocation.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import Any
 
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.message import Message, PublicKey, parse_payload, read_message, split
+from backend.evidence.verifier.reading import reading_of
 from backend.evidence.verifier.receipt import Anchored, Receipts
 from backend.evidence.verifier.sheet import octets, record
 
@@ -26,6 +28,8 @@ _SIGNERS = {1: NODE, 2: NODE, 3: NODE, 4: NODE, 6: ISSUER, 7: NODE, 8: AGENT, 15
 _ID_FIELDS = {NODE: "device", AGENT: "agent", ISSUER: "issuer"}
 _TIMES = {1: "time_ms", 2: "end_ms", 6: "not_before_ms", 8: "time_ms", 15: "time_ms", 16: "time_ms", 18: "time_ms"}
 _UNTRUSTED_CLOCK = 1
+_EPOCH_MS = 900_000
+_ES256K = 1
 EARLIEST_UTC_MS = 10**12
 """Below this an instant is a device's monotonic time."""
 
@@ -36,15 +40,18 @@ class _Key:
     role: str
     valid_from_ms: int
     valid_to_ms: int
+    revoked_in: int | None = None
 
 
 class Registry:
     """The registered keys; `open` is the only way from bytes to a message of a device, an agent or an issuer."""
 
-    def __init__(self, deployment: bytes, receipts: Receipts) -> None:
+    def __init__(self, deployment: bytes, receipts: Receipts, takes_promises: bool = False) -> None:
         self._deployment = deployment
         self._receipts = receipts
+        self._check = receipts.check_or_promise if takes_promises else receipts.check
         self._keys: dict[tuple[bytes, int], _Key] = {}
+        self.trusts_roots = False
 
     def read(self, rows: Sequence[Any]) -> list[Anchored]:
         """Takes the rows of a bundle; what their receipts prove."""
@@ -59,9 +66,9 @@ class Registry:
             if entry.octets("operator") != self._receipts.operator:
                 raise NotValid(f"{where}, entry", "is another operator's")
             self._take(entry, row["role"], octets(row["enrolment"], f"{where}, enrolment"), where)
-            anchored.append(
-                self._receipts.check(octets(row["receipt"], f"{where}, receipt"), raw, TREE_KEYS, f"{where}, receipt")
-            )
+            receipt = octets(row["receipt"], f"{where}, receipt")
+            one = self._check(receipt, raw, TREE_KEYS, f"{where}, receipt")
+            anchored += [one] if one is not None else []
         return anchored
 
     def node(self) -> bytes:
@@ -87,6 +94,32 @@ class Registry:
         _check_validity(message, key, where)
         return message
 
+    def under_root(self, raw: bytes, statement: Message, where: str) -> Message | None:
+        """A reading of the device and key of a statement that was opened, inside the key's validity; None for anything else."""
+        reading = reading_of(raw)
+        if reading is None:
+            return None
+        said, asked = reading.fields, statement.fields
+        if said["device"] != asked["device"] or said["generation"] != asked["generation"]:
+            return None
+        key = self._keys[asked["device"], asked["generation"]]  # type: ignore[index]
+        if key.public.algorithm != _ES256K:
+            return None
+        time_ms = said["time_ms"]
+        assert isinstance(time_ms, int)
+        if not key.valid_from_ms <= time_ms <= key.valid_to_ms:
+            _check_validity(reading, key, where)
+        return reading
+
+    def check_anchored(self, message: Message, anchored: Anchored | None, where: str) -> None:
+        """NotValid if a message was anchored after its key was revoked, or is not yet (rule 5)."""
+        identity = message.octets(_ID_FIELDS[_SIGNERS[message.kind]]), message.fields.get("generation", 1)
+        key = self._keys.get(identity)  # type: ignore[arg-type]
+        if key is None or key.revoked_in is None:
+            return
+        if anchored is None or anchored.epoch > key.revoked_in:
+            raise NotValid(where, f"is not anchored before epoch {key.revoked_in}, in which its key was revoked")
+
     def _take(self, entry: Message, role: str, enrolled: bytes, where: str) -> None:
         action, device, generation = entry.number("action"), entry.octets("device"), entry.number("generation")
         public = PublicKey(entry.number("algorithm"), entry.octets("public_key"))
@@ -107,7 +140,8 @@ class Registry:
     def _revoke(self, entry: Message, role: str, key: _Key | None, enrolled: bytes, where: str) -> None:
         if key is None or key.role != role or enrolled or key.public.public != entry.octets("public_key"):
             raise NotValid(where, "revokes a key that is not here before it")
-        ended = replace(key, valid_to_ms=min(key.valid_to_ms, entry.number("time_ms")))
+        time_ms = entry.number("time_ms")
+        ended = replace(key, valid_to_ms=min(key.valid_to_ms, time_ms), revoked_in=time_ms // _EPOCH_MS)
         self._keys[entry.octets("device"), entry.number("generation")] = ended
 
     def _check_enrolment(self, entry: Message, role: str, raw: bytes, before: _Key | None, where: str) -> None:
@@ -118,13 +152,8 @@ class Registry:
                 raise NotValid(where, "the enrolment that the entry approves is missing")
             return
         place = f"{where}, enrolment"
-        key = PublicKey(entry.number("algorithm"), entry.octets("public_key"))
-        try:
-            enrolment = read_message(raw, key, self._deployment, place, _ENROLMENT)
-        except NotValid:
-            if before is None:
-                raise
-            enrolment = read_message(raw, before.public, self._deployment, place, _ENROLMENT)
+        own = PublicKey(entry.number("algorithm"), entry.octets("public_key"))
+        enrolment = read_message(raw, own if before is None else before.public, self._deployment, place, _ENROLMENT)
         same = all(enrolment.fields[n] == entry.fields[n] for n in ("device", "generation", "algorithm", "public_key"))
         if enrolment.payload_digest != entry.octets("enrolment") or not same:
             raise NotValid(where, "the entry approves another enrolment")

@@ -137,7 +137,7 @@ class Made:
         self.trees = EvidenceTrees(self.store, self.log.sign, *who)
         self.collect = Collect(self.store, Link(), self.trees, self.log, who, lambda: self.now_ms)
         self.register = Register(self.store, self.trees, self.collect, self.log, who)
-        self.activate = Activate(self.store, Link(), self.issuer, id_of(self.issuer), DEPLOYMENT)
+        self.activate = Activate(self.store, self.trees, Link(), self.issuer, (DEPLOYMENT, id_of(self.issuer)))
         self.register.announce(self.issuer.public, "issuer", self.now_ms)
         self.devices = {pod: Device(f"node {pod}", every) for pod in (POD, OTHER)}
         self.agents = {pod: key_of(f"agent {pod}") for pod in (POD, OTHER)}

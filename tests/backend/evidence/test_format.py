@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.evidence.verifier import bundle, order, settlement
+from backend.evidence.verifier import bundle, consistency, order, settlement, single, state
 from tests.backend.evidence.made import Made
 
 TEXT = (Path(bundle.__file__).parents[1] / "FORMAT.md").read_text()
@@ -54,10 +54,33 @@ def test_a_table_has_the_fields_that_are_written(title: str, written: dict[str, 
 
 def test_tables_have_the_fields_that_are_checked() -> None:
     assert table("Bundle") == list(bundle._FIELDS)
+    assert table("Receipt file") == list(single.FIELDS)
+    assert table("Consistency file") == list(consistency.FIELDS)
+    assert table("Checkpoint row") == list(consistency.POINT_FIELDS)
+    assert table("State proof") == list(state.FIELDS)
     assert table("Order row") == list(order._FIELDS)
 
 
-@pytest.mark.parametrize("name", ["sheet", "cbor", "bundle", "registry", "batch", "setpoint", "order", "settlement"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sheet",
+        "cbor",
+        "bundle",
+        "registry",
+        "batch",
+        "setpoint",
+        "order",
+        "settlement",
+        "single",
+        "consistency",
+        "receipt",
+        "state",
+        "reading",
+        "trie",
+        "anchors",
+    ],
+)
 def test_the_rules_are_those_of_the_modules(name: str) -> None:
     module = importlib.import_module(f"backend.evidence.verifier.{name}")
     row = re.search(rf"^\| {name} \| (.*) \|$", TEXT.split("## Rules")[1], re.MULTILINE)

@@ -143,7 +143,7 @@ def test_a_rotation_is_refused(
     with pytest.raises(Rejected, match=reason):
         back_end.approve(made(first, second), role, pod)
     assert [party.generation for party in back_end.store.parties()] == [1]
-    assert len(back_end.store.leaves(records.TREE_KEYS)) == 1
+    assert len(back_end.store.leaves(records.TREE_KEYS)) == 2  # its entry and its placement
 
 
 def test_a_first_key_is_refused_under_an_id_that_is_not_its_own(back_end: BackEnd) -> None:
