@@ -1,0 +1,71 @@
+"""Chain to SCD: the contract's events are read again and again from a durable cursor, so that certification data is whole.
+
+1. The cursor is a list of blocks with their hashes, newest first. If the newest is no longer on the chain, what was read
+   after the youngest that still is has gone with it, and is read again; if none is, everything is.
+2. Events of a span count only if the span's last block is the same before and after they were read: its hash commits to
+   all before it.
+3. At most SPANS_PER_STEP spans of SPAN_BLOCKS are read in a step: a long way to catch up holds nobody up.
+4. A commitment to an epoch that the SCD does not know, and every change of roles, admin or pause, is an alarm; what stood
+   there before the SCD first looked is not.
+"""
+
+from collections.abc import Callable
+
+from backend.errors import Unavailable
+from backend.ports import AnchorStore, Block, ChainEvent, Ledger
+
+SPAN_BLOCKS = 1000
+SPANS_PER_STEP = 16
+KEPT_CURSORS = 128
+COMMITTED = "Committed"
+
+
+class Certification:
+    """Follows the contract's events into the store."""
+
+    def __init__(self, store: AnchorStore, alarm: Callable[[str], None]) -> None:
+        self._store = store
+        self._alarm = alarm
+
+    def follow(self, ledger: Ledger, head: Block) -> bool:
+        """Reads on towards the head; True if it was reached. Raises Unavailable."""
+        known = bool(self._store.cursors())
+        at = self._still_on(ledger, head)
+        for _ in range(SPANS_PER_STEP):
+            if at >= head.number:
+                return True
+            last = min(at + SPAN_BLOCKS, head.number)
+            self._read(ledger, at + 1, head if last == head.number else ledger.block(last), known)
+            at = last
+        return at >= head.number
+
+    def _still_on(self, ledger: Ledger, head: Block) -> int:
+        """The block up to which what was read still holds (rule 1)."""
+        cursors = self._store.cursors()
+        for number, known in cursors:
+            now = head if number == head.number else ledger.block(number) if number < head.number else None
+            if now is not None and now.hash == known:
+                if number != cursors[0][0]:
+                    self._store.forget_events(number)
+                return number
+        if cursors:
+            self._store.forget_events(-1)
+        return ledger.first_block - 1
+
+    def _read(self, ledger: Ledger, first: int, last: Block, is_news: bool) -> None:
+        events = ledger.events(first, last.number)
+        if ledger.block(last.number).hash != last.hash:
+            raise Unavailable("chain", f"block {last.number} was replaced while its events were read")
+        ours = set(self._store.anchor_states()) if is_news and events else set()
+        for event in events:
+            if is_news and (what := _remarkable(event, ours)):
+                self._alarm(f"the contract says in block {event.block}: {what}")
+        self._store.save_events(last, events, KEPT_CURSORS)
+
+
+def _remarkable(event: ChainEvent, ours: set[int]) -> str:
+    """What an operator must see of an event (rule 4); empty if nothing."""
+    if event.name != COMMITTED:
+        return f"{event.name} " + " ".join(f"{name} {value}" for name, value in event.facts.items())
+    epoch = event.facts["epoch"]
+    return "" if epoch in ours else f"epoch {epoch} was committed, which this database does not know"

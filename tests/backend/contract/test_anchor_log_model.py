@@ -1,0 +1,165 @@
+"""AnchorLog against a model of it in Python: random sequences of everything that anybody may call."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from lightwire.receipt import commitment_word
+
+from backend.adapters.ethereum import EmbeddedChain
+
+LOGS = (b"A" * 32, b"B" * 32)
+EPOCHS = 6
+WHO = st.integers(0, 3)
+ROOTS = st.sampled_from([b"r" * 32, b"s" * 32, bytes(32)])
+COUNTS = st.integers(0, 3)
+
+
+@dataclass
+class Model:
+    """What the contract should hold, and what it should refuse."""
+
+    admin: int = 0
+    pending: int | None = None
+    paused: bool = False
+    grants: set[tuple[bytes, int]] = field(default_factory=set)
+    words: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
+
+    def grant(self, who: int, log: bytes, account: int, allowed: bool) -> str:
+        if who != self.admin:
+            return "admin"
+        (self.grants.add if allowed else self.grants.discard)((log, account))
+        return ""
+
+    def offer_admin(self, who: int, account: int) -> str:
+        if who != self.admin:
+            return "admin"
+        self.pending = account
+        return ""
+
+    def accept_admin(self, who: int) -> str:
+        if who != self.pending:
+            return "admin"
+        self.admin, self.pending = who, None
+        return ""
+
+    def set_paused(self, who: int, state: bool) -> str:
+        if who != self.admin:
+            return "admin"
+        self.paused = state
+        return ""
+
+    def commit(self, who: int, log: bytes, epoch: int, root: bytes, count: int) -> str:
+        if self.paused or (log, who) not in self.grants:
+            return "paused" if self.paused else "role"
+        if count == 0 or (log, epoch) in self.words:
+            return "count" if count == 0 else "taken"
+        self.words[log, epoch] = commitment_word(epoch, count, root)
+        return ""
+
+    def commit_many(self, who: int, log: bytes, first: int, roots: list[bytes], counts: list[int]) -> str:
+        if self.paused or (log, who) not in self.grants:
+            return "paused" if self.paused else "role"
+        if len(roots) != len(counts):
+            return "length"
+        for k, (root, count) in enumerate(zip(roots, counts, strict=True)):
+            if count:
+                self.words.setdefault((log, first + k), commitment_word(first + k, count, root))
+        return ""
+
+
+class AgainstTheContract(RuleBasedStateMachine):
+    """Each call on both: the same refusal or none; afterwards the same state."""
+
+    chain: EmbeddedChain
+    start: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chain.web3.provider.ethereum_tester.revert_to_snapshot(self.start)  # type: ignore[attr-defined]
+        type(self).start = self.chain.web3.provider.ethereum_tester.take_snapshot()  # type: ignore[attr-defined]
+        self.model = Model()
+        self.accounts = self.chain.web3.eth.accounts[:4]
+
+    def both(self, name: str, who: int, *arguments: Any) -> None:
+        expected = getattr(self.model, name)(who, *arguments)
+        named = [self.accounts[a] if name in ("grant", "offer_admin") and type(a) is int else a for a in arguments]
+        call = getattr(self.chain.functions, name)(*named)
+        try:
+            call.call({"from": self.accounts[who]})
+            refused = ""
+            call.transact({"from": self.accounts[who], "gas": 1_000_000})
+        except Exception as error:
+            refused = str(error)
+        assert (expected in refused) if expected else not refused, f"{name}: {expected!r}, the contract: {refused!r}"
+
+    @rule(who=WHO, log=st.sampled_from(LOGS), account=WHO, allowed=st.booleans())
+    def grant(self, who: int, log: bytes, account: int, allowed: bool) -> None:
+        self.both("grant", who, log, account, allowed)
+
+    @rule(log=st.sampled_from(LOGS), account=WHO)
+    def grant_by_admin(self, log: bytes, account: int) -> None:
+        self.both("grant", self.model.admin, log, account, True)
+
+    @rule(who=WHO, account=WHO)
+    def offer_admin(self, who: int, account: int) -> None:
+        self.both("offer_admin", who, account)
+
+    @rule(who=WHO)
+    def accept_admin(self, who: int) -> None:
+        self.both("accept_admin", who)
+
+    @rule(who=WHO, state=st.booleans())
+    def set_paused(self, who: int, state: bool) -> None:
+        self.both("set_paused", who, state)
+
+    @rule(who=WHO, log=st.sampled_from(LOGS), epoch=st.integers(0, EPOCHS - 1), root=ROOTS, count=COUNTS)
+    def commit(self, who: int, log: bytes, epoch: int, root: bytes, count: int) -> None:
+        self.both("commit", who, log, epoch, root, count)
+
+    @precondition(lambda self: self.model.grants and not self.model.paused)
+    @rule(
+        pick=st.integers(0, 7),
+        first=st.integers(0, 3),
+        rows=st.lists(st.tuples(ROOTS, COUNTS), max_size=3),
+        spare=st.booleans(),
+    )
+    def commit_many(self, pick: int, first: int, rows: list[tuple[bytes, int]], spare: bool) -> None:
+        log, who = sorted(self.model.grants)[pick % len(self.model.grants)]
+        self.both("commit_many", who, log, first, [r for r, _ in rows], [c for _, c in rows] + [1] * spare)
+
+    @invariant()
+    def the_same_state(self) -> None:
+        before = copy.copy(self.model)
+        functions = self.chain.functions
+        for log in LOGS:
+            words = functions.commitments(log, 0, EPOCHS).call()
+            assert words == [before.words.get((log, epoch), bytes(32)) for epoch in range(EPOCHS)]
+        assert functions.paused().call() == before.paused and functions.admin().call() == self.accounts[before.admin]
+
+
+def run_against(chain: EmbeddedChain, examples: int, steps: int) -> None:
+    from hypothesis.stateful import run_state_machine_as_test
+
+    AgainstTheContract.chain = chain
+    AgainstTheContract.start = chain.web3.provider.ethereum_tester.take_snapshot()  # type: ignore[attr-defined]
+    bounds = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(AgainstTheContract, settings=bounds)
+
+
+def test_contract_and_model_agree_on_a_sample() -> None:
+    chain = EmbeddedChain(bytes(32))
+    run_against(chain, 3, 12)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_contract_and_model_agree() -> None:
+    chain = EmbeddedChain(bytes(32))
+    run_against(chain, 60, 40)
