@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from backend import chain
 from backend.adapters.readings import Selection, exported
 from backend.errors import Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_rpc
@@ -23,7 +24,7 @@ DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings.",
+        description="The back end: evidence, readings, chain.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--operator", type=_octets(8), help="the operator you trust: 16 hexadecimal digits of its id")
     check.add_argument("--json", action="store_true", help="print one JSON object")
     _add_export(groups)
+    chain.add_commands(groups)
     return parser
 
 
@@ -86,6 +88,8 @@ def _device(text: str) -> bytes:
 def main(arguments: list[str] | None = None) -> int:
     """Parses, calls, prints."""
     options = _parser().parse_args(arguments)
+    if options.group == "chain":
+        return chain.run(options)
     return _export(options) if options.group == "readings" else _check(options)
 
 

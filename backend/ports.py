@@ -130,6 +130,10 @@ class AnchorStore(Protocol):
         """Events and cursors of higher blocks are no longer on the chain."""
         ...
 
+    def certification(self) -> Sequence[ChainEvent]:
+        """Every event that concerns the log, in order of the chain."""
+        ...
+
     def committed_in(self, epoch: int) -> int:
         """The block whose event says that the epoch was committed; 0 if none does."""
         ...

@@ -70,9 +70,12 @@ def anvil_command() -> tuple[str, ...]:
         raise AnvilMissing(f"npm has none for {platform.system()} on {platform.machine()}")
     suffix, digest = known
     target = cache_folder() / f"anvil-{VERSION}-{suffix}"
-    with locked(cache_folder()):
-        if not target.exists():
-            _fetch(target, f"@foundry-rs/anvil-{suffix}@{VERSION}", digest)
+    if not target.exists():
+        folder = cache_folder() / "npm"  # not the lock of the other parts: their builds take minutes
+        folder.mkdir(exist_ok=True)
+        with locked(folder):
+            if not target.exists():
+                _fetch(target, f"@foundry-rs/anvil-{suffix}@{VERSION}", digest)
     return (str(target / "anvil"),)
 
 
@@ -107,12 +110,15 @@ class Anvil:
         """options: anvil's own; state: remembers what it saved when it was stopped in order."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._options = [*options, *(["--state", str(folder / "state.json")] if state else [])]
+        self._options = [
+            *options,
+            *(["--state", str(folder / "state.json"), "--preserve-historical-states"] if state else []),
+        ]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self.rpc = Endpoints([self.url], CHAIN_ID)
+        self.rpc = Endpoints([self.url], 0)
         self._child: Child | None = None
 
     def __enter__(self) -> "Anvil":

@@ -1,12 +1,14 @@
 """The embedded chain: an EVM in this process (eth-tester, py-evm), for demo and unit tests; it ends with the process."""
 
 import json
+import os
 import threading
 import warnings
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from backend.adapters.keys import SigningKey
 from backend.adapters.ledger import Account, ContractLedger, Place
 from backend.adapters.rpc import REVERTED, RpcError
 from backend.contract import anchor_log
@@ -59,7 +61,6 @@ class EmbeddedChain:
     def __init__(self, log: bytes) -> None:
         """log: the operator's id on chain (32 bytes)."""
         warnings.filterwarnings("ignore", category=UserWarning, module="eth_tester")
-        from eth_account import Account as Generated
         from eth_tester import EthereumTester, PyEVMBackend
         from web3 import EthereumTesterProvider, Web3
 
@@ -68,7 +69,7 @@ class EmbeddedChain:
         self.web3.middleware_onion.remove("ens_name_to_address")  # it takes an address in small letters for a name
         self.rpc = EmbeddedRpc(self.web3)
         self._server: ThreadingHTTPServer | None = None
-        account = Account(bytes(Generated.create().key))
+        account = Account(SigningKey(os.urandom(32)))
         self.admin = self.web3.eth.accounts[0]
         writer = Web3.to_checksum_address(account.address)
         self.web3.eth.send_transaction({"from": self.admin, "to": writer, "value": Web3.to_wei(100, "ether")})

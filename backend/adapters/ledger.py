@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import rlp
-from coincurve import PrivateKey
+from coincurve import PublicKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from backend.adapters.contract import Interface, reason
+from backend.adapters.keys import SigningKey
 from backend.adapters.rpc import PARTY, Rpc, RpcError, number, octets
 from backend.contract import anchor_log
 from backend.errors import Unavailable
@@ -38,9 +39,9 @@ class Place:
 class Account:
     """A key that writes on a chain."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._key = PrivateKey(secret)
-        self.address = keccak(self._key.public_key.format(compressed=False)[1:])[12:]
+    def __init__(self, key: SigningKey) -> None:
+        self._key = key
+        self.address = keccak(PublicKey(key.public).format(compressed=False)[1:])[12:]
 
     def signed(self, chain_id: int, call: "Call", fees: Fees, is_dynamic: bool) -> bytes:
         """A raw transaction; is_dynamic: with both fees (EIP-1559), else with a gas price (EIP-155)."""
@@ -53,7 +54,7 @@ class Account:
         return bytes(rlp.encode([*fields, v + 35 + 2 * chain_id, r, s]))
 
     def _sign(self, digest: bytes) -> tuple[int, int, int]:
-        made = self._key.sign_recoverable(digest, hasher=None)
+        made = self._key.sign_recoverable(digest)
         return made[64], int.from_bytes(made[:32], "big"), int.from_bytes(made[32:64], "big")
 
 

@@ -114,7 +114,7 @@ def fees_for(market: Market, gas: int, ceiling_wei: int, before: Fees | None) ->
     if asked > market.balance_wei // gas:
         return Hold(f"{_gwei(market.balance_wei)} Gwei of funds do not cover {gas} gas at {_gwei(asked)} Gwei")
     if asked > ceiling_wei:
-        return Hold(f"a fee of {_gwei(asked)} Gwei is above the ceiling of {_gwei(ceiling_wei)}")
+        return Hold(f"a fee of {_gwei(asked)} Gwei is above the ceiling of {_gwei(ceiling_wei)} Gwei")
     fair = min(2 * market.base_fee_wei + market.tip_wei, ceiling_wei, market.balance_wei // gas)
     offered = max(least.max_fee_wei, fair)
     return Fees(offered, min(offered, max(least.tip_wei, market.tip_wei)))

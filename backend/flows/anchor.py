@@ -47,6 +47,31 @@ class Terms:
     max_fee_wei: int = 500 * GWEI
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen: the block at confirmation depth, the state of each desired epoch."""
+
+    deep: Block
+    states: Mapping[int, str]
+
+
+def look(ledger: Ledger, head: Block, desired: Sequence[Commitment], before: Mapping[int, str], terms: Terms) -> Look:
+    """The states as of a head (rule 1); before: as last noted. Raises Unavailable."""
+    deep = ledger.block(max(0, head.number - terms.confirmations))
+    epochs = [epoch for epoch, _, _ in desired]
+    picture = Picture(_words(ledger, epochs, head), _words(ledger, epochs, deep))
+    if ledger.block(head.number).hash != head.hash:
+        raise Unavailable("chain", f"block {head.number} was replaced while it was read")
+    return Look(deep, {e: state_of(e, root, count, before.get(e, ""), picture) for e, root, count in desired})
+
+
+def _words(ledger: Ledger, epochs: Sequence[int], block: Block) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    for first, count in spans(epochs):
+        found.update(zip(range(first, first + count), ledger.words(first, count, block), strict=True))
+    return found
+
+
 class Anchoring:
     """One step at a time; may be killed between any two lines and started again."""
 
@@ -82,15 +107,12 @@ class Anchoring:
         head = ledger.head()
         self._certification.follow(ledger, head)
         desired = list(self._store.desired(WATCHED_EPOCHS))
-        deep = ledger.block(max(0, head.number - self._terms.confirmations))
-        picture = Picture(self._words(desired, head), self._words(desired, deep))
-        if ledger.block(head.number).hash != head.hash:
-            raise Unavailable("chain", f"block {head.number} was replaced while it was read")
-        for epoch, root, count in desired:
-            self._note(epoch, state_of(epoch, root, count, self._states.get(epoch, ("", 0))[0], picture))
+        seen = look(ledger, head, desired, {epoch: state for epoch, (state, _) in self._states.items()}, self._terms)
+        for epoch, state in seen.states.items():
+            self._note(epoch, state)
         self._store.note_look(head, self._now_ms())
         if self._store.flights():
-            self._store.forget_flights(ledger.nonce(deep))
+            self._store.forget_flights(ledger.nonce(seen.deep))
         missing = to_send(desired, {epoch: state for epoch, (state, _) in self._states.items()})
         if missing:
             self._send(missing, head)
@@ -109,13 +131,6 @@ class Anchoring:
             self._alarm(f"the commitment of epoch {epoch} {what}")
         self._store.set_state(epoch, state, block)
         self._states[epoch] = (state, block)
-
-    def _words(self, desired: Sequence[Commitment], block: Block) -> dict[int, bytes]:
-        found: dict[int, bytes] = {}
-        for first, count in spans([epoch for epoch, _, _ in desired]):
-            words = self._ledger.words(first, count, block)
-            found.update(zip(range(first, first + count), words, strict=True))
-        return found
 
     def _send(self, missing: Sequence[Commitment], head: Block) -> None:
         nonce = self._ledger.nonce(head)

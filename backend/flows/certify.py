@@ -6,7 +6,7 @@
    all before it.
 3. At most SPANS_PER_STEP spans of SPAN_BLOCKS are read in a step: a long way to catch up holds nobody up.
 4. A commitment to an epoch that the SCD does not know, and every change of roles, admin or pause, is an alarm; what stood
-   there before the SCD first looked is not.
+   there before the SCD first looked is not, nor what a reorganisation only moved.
 """
 
 from collections.abc import Callable
@@ -26,18 +26,22 @@ class Certification:
     def __init__(self, store: AnchorStore, alarm: Callable[[str], None]) -> None:
         self._store = store
         self._alarm = alarm
+        self._told: set[tuple[bytes, str]] = set()
 
     def follow(self, ledger: Ledger, head: Block) -> bool:
         """Reads on towards the head; True if it was reached. Raises Unavailable."""
-        known = bool(self._store.cursors())
+        news = bool(self._store.cursors())
         at = self._still_on(ledger, head)
         for _ in range(SPANS_PER_STEP):
             if at >= head.number:
-                return True
+                break
             last = min(at + SPAN_BLOCKS, head.number)
-            self._read(ledger, at + 1, head if last == head.number else ledger.block(last), known)
+            self._read(ledger, at + 1, head if last == head.number else ledger.block(last), news)
             at = last
-        return at >= head.number
+        if at < head.number:
+            return False
+        self._told.clear()
+        return True
 
     def _still_on(self, ledger: Ledger, head: Block) -> int:
         """The block up to which what was read still holds (rule 1)."""
@@ -46,11 +50,15 @@ class Certification:
             now = head if number == head.number else ledger.block(number) if number < head.number else None
             if now is not None and now.hash == known:
                 if number != cursors[0][0]:
-                    self._store.forget_events(number)
+                    self._forget(number)
                 return number
         if cursors:
-            self._store.forget_events(-1)
+            self._forget(-1)
         return ledger.first_block - 1
+
+    def _forget(self, above: int) -> None:
+        self._told |= {_said(event) for event in self._store.certification() if event.block > above}
+        self._store.forget_events(above)
 
     def _read(self, ledger: Ledger, first: int, last: Block, is_news: bool) -> None:
         events = ledger.events(first, last.number)
@@ -58,9 +66,14 @@ class Certification:
             raise Unavailable("chain", f"block {last.number} was replaced while its events were read")
         ours = set(self._store.anchor_states()) if is_news and events else set()
         for event in events:
-            if is_news and (what := _remarkable(event, ours)):
+            if is_news and _said(event) not in self._told and (what := _remarkable(event, ours)):
                 self._alarm(f"the contract says in block {event.block}: {what}")
         self._store.save_events(last, events, KEPT_CURSORS)
+
+
+def _said(event: ChainEvent) -> tuple[bytes, str]:
+    """What makes an event the same after a reorganisation."""
+    return event.transaction, event.name
 
 
 def _remarkable(event: ChainEvent, ours: set[int]) -> str:

@@ -15,6 +15,7 @@ from lightwire.receipt import commitment_word
 
 from backend.adapters.admin import ContractAdmin
 from backend.adapters.chain_store import ChainStore
+from backend.adapters.keys import SigningKey
 from backend.adapters.ledger import Account, Call, ContractLedger, Place
 from backend.adapters.rpc import Rpc
 from backend.adapters.sqlite import SqliteStore
@@ -88,7 +89,7 @@ class _Crashing:
 
 def deploy(anvil: Anvil, log: bytes, writer: bytes) -> Place:
     """AnchorLog on a node of the rig, deployed by its developer account, with a writer that has a role and funds."""
-    admin = ContractAdmin(anvil.rpc, Account(DEVELOPER_KEY), 500 * GWEI, 10)
+    admin = ContractAdmin(anvil.rpc, Account(SigningKey(DEVELOPER_KEY)), 500 * GWEI, 10)
     made = admin.deploy(anchor_log())
     admin.change(made.contract, anchor_log(), "grant", (log, "0x" + writer.hex(), True))
     anvil.do("anvil_setBalance", "0x" + writer.hex(), hex(100 * 10**18))
@@ -102,7 +103,7 @@ class BadDays:
         self._anvil, self._path, self._dice = anvil, folder / "scd.sqlite", random.Random(seed)
         self.counts: Counter[str] = Counter()
         self.wanted = {FIRST_EPOCH + k: (self._dice.randbytes(32), 1 + k % 5) for k in range(epochs)}
-        self._account = Account(self._dice.randbytes(32))
+        self._account = Account(SigningKey(self._dice.randbytes(32)))
         place = deploy(anvil, LOG, self._account.address)
         anvil.mine(DEEPEST_REORGANISATION + 4)
         anvil.do("evm_setAutomine", False)

@@ -1,16 +1,22 @@
 """AnchorLog against a model of it in Python: random sequences of everything that anybody may call."""
 
-import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from lightwire.receipt import commitment_word
 
-from backend.adapters.ethereum import EmbeddedChain
+from backend.adapters.contract import Interface, reason
+from backend.adapters.rpc import RpcError
+from backend.contract import anchor_log
+from hil.anvil import Anvil
+
+BOUNDS = settings(deadline=None, suppress_health_check=list(HealthCheck))
+INTERFACE = Interface(anchor_log())
 
 LOGS = (b"A" * 32, b"B" * 32)
 EPOCHS = 6
@@ -75,27 +81,33 @@ class Model:
 class AgainstTheContract(RuleBasedStateMachine):
     """Each call on both: the same refusal or none; afterwards the same state."""
 
-    chain: EmbeddedChain
-    start: int
+    node: Anvil
+    contract: str
+    start: str
 
     def __init__(self) -> None:
         super().__init__()
-        self.chain.web3.provider.ethereum_tester.revert_to_snapshot(self.start)  # type: ignore[attr-defined]
-        type(self).start = self.chain.web3.provider.ethereum_tester.take_snapshot()  # type: ignore[attr-defined]
+        assert self.node.do("evm_revert", self.start)
+        type(self).start = self.node.do("evm_snapshot")
         self.model = Model()
-        self.accounts = self.chain.web3.eth.accounts[:4]
+        self.accounts: list[str] = self.node.do("eth_accounts")[:4]
+
+    def ask(self, name: str, *arguments: Any) -> Any:
+        call = {"to": self.contract, "data": "0x" + INTERFACE.call(name, *arguments).hex()}
+        return INTERFACE.answer(name, bytes.fromhex(self.node.do("eth_call", call, "latest")[2:]))
 
     def both(self, name: str, who: int, *arguments: Any) -> None:
         expected = getattr(self.model, name)(who, *arguments)
         named = [self.accounts[a] if name in ("grant", "offer_admin") and type(a) is int else a for a in arguments]
-        call = getattr(self.chain.functions, name)(*named)
+        call = {"from": self.accounts[who], "to": self.contract, "data": "0x" + INTERFACE.call(name, *named).hex()}
         try:
-            call.call({"from": self.accounts[who]})
+            self.node.do("eth_call", call, "latest")
+            self.node.do("eth_sendTransaction", {**call, "gas": "0xf4240"})
+            self.node.do("evm_mine")
             refused = ""
-            call.transact({"from": self.accounts[who], "gas": 1_000_000})
-        except Exception as error:
-            refused = str(error)
-        assert (expected in refused) if expected else not refused, f"{name}: {expected!r}, the contract: {refused!r}"
+        except RpcError as error:
+            refused = reason(error)
+        assert refused == expected, f"{name}: {expected!r}, the contract: {refused!r}"
 
     @rule(who=WHO, log=st.sampled_from(LOGS), account=WHO, allowed=st.booleans())
     def grant(self, who: int, log: bytes, account: int, allowed: bool) -> None:
@@ -134,32 +146,33 @@ class AgainstTheContract(RuleBasedStateMachine):
 
     @invariant()
     def the_same_state(self) -> None:
-        before = copy.copy(self.model)
-        functions = self.chain.functions
         for log in LOGS:
-            words = functions.commitments(log, 0, EPOCHS).call()
-            assert words == [before.words.get((log, epoch), bytes(32)) for epoch in range(EPOCHS)]
-        assert functions.paused().call() == before.paused and functions.admin().call() == self.accounts[before.admin]
+            words = self.ask("commitments", log, 0, EPOCHS)
+            assert list(words) == [self.model.words.get((log, epoch), bytes(32)) for epoch in range(EPOCHS)]
+        assert self.ask("paused") == self.model.paused
+        assert self.ask("admin") == self.accounts[self.model.admin].lower()
 
 
-def run_against(chain: EmbeddedChain, examples: int, steps: int) -> None:
-    from hypothesis.stateful import run_state_machine_as_test
+@pytest.fixture
+def node(anvil: Callable[..., Anvil]) -> Anvil:
+    """A node with the contract; a transaction that the contract refuses is refused when it is sent."""
+    made = anvil("--no-mining")
+    data = anchor_log().bytecode
+    sent = made.do("eth_sendTransaction", {"from": made.do("eth_accounts")[0], "data": data, "gas": "0x4c4b40"})
+    made.do("evm_mine")
+    AgainstTheContract.node = made
+    AgainstTheContract.contract = made.do("eth_getTransactionReceipt", sent)["contractAddress"]
+    AgainstTheContract.start = made.do("evm_snapshot")
+    return made
 
-    AgainstTheContract.chain = chain
-    AgainstTheContract.start = chain.web3.provider.ethereum_tester.take_snapshot()  # type: ignore[attr-defined]
-    bounds = settings(
-        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
-    )
-    run_state_machine_as_test(AgainstTheContract, settings=bounds)
 
-
+@pytest.mark.usefixtures("node")
 def test_contract_and_model_agree_on_a_sample() -> None:
-    chain = EmbeddedChain(bytes(32))
-    run_against(chain, 3, 12)
+    run_state_machine_as_test(AgainstTheContract, settings=settings(BOUNDS, max_examples=8, stateful_step_count=20))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
+@pytest.mark.usefixtures("node")
 def test_contract_and_model_agree() -> None:
-    chain = EmbeddedChain(bytes(32))
-    run_against(chain, 60, 40)
+    run_state_machine_as_test(AgainstTheContract, settings=settings(BOUNDS, max_examples=60, stateful_step_count=50))
