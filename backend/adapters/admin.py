@@ -52,13 +52,14 @@ class ContractAdmin:
 
     def deploy(self, build: Build, arguments: bytes = b"") -> Done:
         """A new contract; arguments: the constructor's, encoded."""
-        return self._carry_out(b"", bytes.fromhex(build.bytecode[2:]) + arguments)
+        return self.send(b"", bytes.fromhex(build.bytecode[2:]) + arguments)
 
     def change(self, contract: bytes, build: Build, function: str, arguments: Sequence[object]) -> Done:
         """A call of a function of the contract."""
-        return self._carry_out(contract, Interface(build).call(function, *arguments))
+        return self.send(contract, Interface(build).call(function, *arguments))
 
-    def _carry_out(self, to: bytes, data: bytes) -> Done:
+    def send(self, to: bytes, data: bytes) -> Done:
+        """One transaction, mined (rules 1 to 3); to: empty to deploy."""
         call = {"from": _hex(self._account.address), "data": _hex(data), **({"to": _hex(to)} if to else {})}
         try:
             gas = int(number(self._rpc.ask("eth_estimateGas", call)) * _MARGIN)

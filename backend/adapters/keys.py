@@ -20,6 +20,12 @@ class SigningKey:
         self._key = coincurve.PrivateKey(secret)
         self.public = self._key.public_key.format()
 
+    @property
+    def point(self) -> tuple[int, int]:
+        """The public key's coordinates."""
+        x, y = self._key.public_key.point()
+        return x, y
+
     def sign(self, digest: bytes) -> bytes:
         """r || s (64 bytes), RFC 6979, low s."""
         return self.sign_recoverable(digest)[:64]

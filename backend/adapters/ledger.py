@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import rlp
-from coincurve import PublicKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
@@ -41,7 +40,7 @@ class Account:
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
-        self.address = keccak(PublicKey(key.public).format(compressed=False)[1:])[12:]
+        self.address = bytes(keccak(b"".join(part.to_bytes(32, "big") for part in key.point))[12:])
 
     def signed(self, chain_id: int, call: "Call", fees: Fees, is_dynamic: bool) -> bytes:
         """A raw transaction; is_dynamic: with both fees (EIP-1559), else with a gas price (EIP-155)."""
