@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from backend.adapters import dispute
 from backend.adapters.admin import ContractAdmin, Done, NotYet
 from backend.adapters.chain_store import ChainStore
 from backend.adapters.keys import open_key
@@ -49,7 +50,19 @@ def add_commands(groups: Any) -> None:
         made.add_argument("account", help="address of the account, 0x and 40 hexadecimal digits")
     pause = _command(commands, "pause", _pause, "stop all writing to the contract, or with --off let it go on", "--off")
     pause.add_argument("--off", action="store_true", help="let writing go on")
+    _add_dispute(commands)
     _command(commands, "catch-up", _catch_up, "anchor what the database holds, now", "--db scd.sqlite --wait 600")
+
+
+def _add_dispute(commands: Any) -> None:
+    """DeviceAnchor: for permissioned chains and disputes, only by hand."""
+    made = _command(commands, "deploy-device-anchor", _deploy_device_anchor, "put DeviceAnchor on a chain", "00" * 16)
+    made.add_argument("deployment", help="the deployment id, 32 hexadecimal digits")
+    show = _command(commands, "anchor-statement", _anchor_statement, "anchor a device's signed statement", "FILE KEY")
+    show.add_argument("statement", type=Path, help="the sealed batch statement as the device sent it")
+    show.add_argument("public", help="the device's public key, 66 hexadecimal digits")
+    for one in (made, show):
+        one.add_argument("--permissioned", action="store_true", help="who reads the chain may see what is anchored")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -145,10 +158,7 @@ def _deploy(options: argparse.Namespace, settings: ChainSettings) -> _Answer:
 
 
 def _grant(options: argparse.Namespace, settings: ChainSettings) -> _Answer:
-    try:
-        account = octets(20)(options.account)
-    except ValueError as error:
-        raise Rejected(f"account {options.account[:60]!r}: {error}") from error
+    account = _given(octets(20), options.account, "account")
     allowed = options.command == "grant"
     contract, operator = _needed(settings.contract, "contract"), _needed(settings.operator, "operator")
     done = _admin(options, settings).change(contract, anchor_log(), "grant", (operator, checksummed(account), allowed))
@@ -160,6 +170,35 @@ def _pause(options: argparse.Namespace, settings: ChainSettings) -> _Answer:
     contract, state = _needed(settings.contract, "contract"), not options.off
     done = _admin(options, settings).change(contract, anchor_log(), "set_paused", (state,))
     return DONE, _facts(done), f"writing {'is stopped' if state else 'goes on'} since block {done.block}"
+
+
+def _deploy_device_anchor(options: argparse.Namespace, settings: ChainSettings) -> _Answer:
+    deployment = _given(octets(16), options.deployment, "deployment")
+    _refuse_public(options, settings)
+    done = dispute.deploy(_admin(options, settings), deployment)
+    facts = {**_facts(done), "contract": checksummed(done.contract)}
+    return DONE, facts, f"DeviceAnchor is at {checksummed(done.contract)} since block {done.block}"
+
+
+def _anchor_statement(options: argparse.Namespace, settings: ChainSettings) -> _Answer:
+    public = _given(octets(33), options.public, "public key")
+    contract = _needed(settings.contract, "contract")
+    with options.statement.open("rb") as file:
+        message = file.read(dispute.MESSAGE_MAX_BYTES)
+    _refuse_public(options, settings)
+    done = dispute.anchor(_admin(options, settings), contract, message, public)
+    return DONE, _facts(done), f"the statement is anchored in block {done.block} ({done.gas} gas)"
+
+
+def _refuse_public(options: argparse.Namespace, settings: ChainSettings) -> None:
+    dispute.refuse_public(int(str(_endpoints(settings).ask("eth_chainId")), 16), options.permissioned)
+
+
+def _given(check: Callable[[object], bytes], value: str, name: str) -> bytes:
+    try:
+        return check(value)
+    except ValueError as error:
+        raise Rejected(f"{name} {value[:70]!r}: {error}") from error
 
 
 def _facts(done: Done) -> dict[str, Any]:

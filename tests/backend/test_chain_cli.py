@@ -1,5 +1,6 @@
 """`lightnode chain` on a real node: each command, its exit code, what it says."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -7,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightwire import envelope, records
 
+from backend.adapters.keys import SigningKey
 from backend.adapters.sqlite import SqliteStore
 from backend.cli import main
 from hil.anvil import DEVELOPER_KEY, Anvil
@@ -155,3 +158,36 @@ def test_a_settings_file_that_is_wrong_is_one_line(tmp_path: Path, text: str, re
     assert main(["chain", "status", "--settings", str(path)]) == 1
     said = capsys.readouterr().err
     assert reason in said and str(path) in said and said.count("\n") == 1
+
+
+def statement(tmp_path: Path) -> tuple[str, str]:
+    """A file with a device's sealed statement, and its public key."""
+    key = SigningKey(b"\x05" * 32)
+    device = hashlib.sha256(key.public).digest()[:8]
+    made = records.BatchStatement(
+        device, 1, 3, 226, bytes(32), 1, 225, 225, 0, 0, 1_796_040_000_000, 1_796_040_900_000, 0, 9, 0, 0, b"R" * 32
+    )
+    (tmp_path / "statement.cose").write_bytes(envelope.seal(made, bytes(16), key.sign))
+    return str(tmp_path / "statement.cose"), key.public.hex()
+
+
+def test_a_statement_is_anchored_by_hand_and_only_where_somebody_says_it_may(say: Say, tmp_path: Path) -> None:
+    file, public = statement(tmp_path)
+    code, facts = say("deploy-device-anchor", "00" * 16)
+    assert code == 1 and "--permissioned" in facts["reason"]
+    code, facts = say("deploy-device-anchor", "00" * 16, "--permissioned")
+    assert code == 0
+    where = ["--permissioned", "--contract", facts["contract"]]
+    assert say("anchor-statement", file, public, *where)[0] == 0
+    code, facts = say("anchor-statement", file, public, *where)
+    assert (code, facts["reason"]) == (1, "the contract refuses: taken")
+    other = SigningKey(b"\x06" * 32).public.hex()
+    assert "signature" in say("anchor-statement", file, other, *where)[1]["reason"]
+    assert "no sealed record" in say("anchor-statement", str(tmp_path / "backend.toml"), public, *where)[1]["reason"]
+
+
+def test_a_public_chain_is_refused_whatever_is_said(anvil: Callable[..., Anvil], tmp_path: Path, capsys: Any) -> None:
+    node = anvil("--chain-id", "1")
+    words = ["--rpc", node.url, "--key", str(tmp_path / "key"), "--permissioned", "--json"]
+    assert main(["chain", "deploy-device-anchor", "00" * 16, *words]) == 1
+    assert "chain 1 is public" in json.loads(capsys.readouterr().out)["reason"]
