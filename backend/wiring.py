@@ -120,9 +120,11 @@ class Backend:
             self._receipts(max(ready))
 
     def _say_trouble(self, what: str) -> None:
-        if what and what != self._chain_trouble:
+        """Once until it is another trouble: fees and block numbers in it change all the time."""
+        kind = "".join(letter for letter in what if letter not in "0123456789.")
+        if what and kind != self._chain_trouble:
             self._alarm(what)
-        self._chain_trouble = what
+        self._chain_trouble = kind
 
     def _alarm(self, what: str) -> None:
         self.store.add_finding(self._now_ms(), what)

@@ -5,7 +5,7 @@
 2. Exactly one nonce is in flight; the raw transaction is stored before it is broadcast, and broadcast again at each step
    until its nonce is used. When it is stuck it is replaced, with more on the fees and everything missing by then.
 3. The block of a commitment is the one whose event says so (flows.certify). What is final is looked at again for
-   WATCHED_EPOCHS, and whenever its event has gone.
+   WATCHED_EPOCHS, and whenever its event has gone. An endpoint that gives no events holds up no commitment.
 4. A commitment that has gone, or another one in its place, is an alarm.
 5. What the contract would refuse (paused, no role) is not sent: it costs and changes nothing. `trouble` says what is in
    the way, and is empty when nothing is.
@@ -105,7 +105,10 @@ class Anchoring:
         if self._nothing_to_do():
             return {}
         head = ledger.head()
-        self._certification.follow(ledger, head)
+        try:
+            self._certification.follow(ledger, head)
+        except Unavailable as away:
+            self.trouble = str(away)
         desired = list(self._store.desired(WATCHED_EPOCHS))
         seen = look(ledger, head, desired, {epoch: state for epoch, (state, _) in self._states.items()}, self._terms)
         for epoch, state in seen.states.items():

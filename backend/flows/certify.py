@@ -4,7 +4,8 @@
    after the youngest that still is has gone with it, and is read again; if none is, everything is.
 2. Events of a span count only if the span's last block is the same before and after they were read: its hash commits to
    all before it.
-3. At most SPANS_PER_STEP spans of SPAN_BLOCKS are read in a step: a long way to catch up holds nobody up.
+3. At most SPANS_PER_STEP spans of SPAN_BLOCKS are read in a step: a long way to catch up holds nobody up. When a span
+   cannot be had the next is half as long, as endpoints limit what they give; then longer again.
 4. A commitment to an epoch that the SCD does not know, and every change of roles, admin or pause, is an alarm; what stood
    there before the SCD first looked is not, nor what a reorganisation only moved.
 """
@@ -26,6 +27,7 @@ class Certification:
     def __init__(self, store: AnchorStore, alarm: Callable[[str], None]) -> None:
         self._store = store
         self._alarm = alarm
+        self._span = SPAN_BLOCKS
         self._told: set[tuple[bytes, str]] = set()
 
     def follow(self, ledger: Ledger, head: Block) -> bool:
@@ -35,9 +37,13 @@ class Certification:
         for _ in range(SPANS_PER_STEP):
             if at >= head.number:
                 break
-            last = min(at + SPAN_BLOCKS, head.number)
-            self._read(ledger, at + 1, head if last == head.number else ledger.block(last), news)
-            at = last
+            last = min(at + self._span, head.number)
+            try:
+                self._read(ledger, at + 1, head if last == head.number else ledger.block(last), news)
+            except Unavailable:
+                self._span = max(1, self._span // 2)
+                raise
+            at, self._span = last, min(SPAN_BLOCKS, self._span * 2)
         if at < head.number:
             return False
         self._told.clear()

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -261,3 +262,35 @@ def test_changes_of_the_contract_and_epochs_of_others_are_alarms(anvil: MakeAnvi
     desk.step(mined=1)
     assert any(f"epoch {E1 + 9} was committed, which this database does not know" in what for what in desk.alarms)
     assert any("Paused state True" in what for what in desk.alarms)
+
+
+class NoLogs:
+    """The node behind an endpoint that gives the events of few blocks at a time, or of none."""
+
+    def __init__(self, rpc: Any, most_blocks: int) -> None:
+        self._rpc, self.most_blocks = rpc, most_blocks
+
+    def ask(self, method: str, *params: Any) -> Any:
+        if method == "eth_getLogs":
+            blocks = int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
+            if blocks > self.most_blocks:
+                raise Unavailable("chain", f"at most {self.most_blocks} blocks")
+        return self._rpc.ask(method, *params)
+
+    def broadcast(self, raw: bytes) -> Any:
+        return self._rpc.broadcast(raw)
+
+
+def test_an_endpoint_without_events_holds_up_no_commitment_and_one_with_few_is_asked_for_few(
+    anvil: MakeAnvil, tmp_path: Path
+) -> None:
+    desk = Desk(anvil(), tmp_path)
+    endpoint = NoLogs(desk.node.rpc, 0)
+    desk.ledger._rpc = endpoint
+    desk.want(E1)
+    desk.step()
+    assert desk.step(mined=3) == {E1: "final"} and desk.block(E1) == 0 and "at most 0" in desk.anchoring.trouble
+    endpoint.most_blocks = 7
+    for _ in range(12):
+        desk.step()
+    assert desk.block(E1) > 0 and desk.anchoring.trouble == ""
