@@ -60,6 +60,12 @@ class ContractAdmin:
 
     def send(self, to: bytes, data: bytes) -> Done:
         """One transaction, mined (rules 1 to 3); to: empty to deploy."""
+        try:
+            return self._sent(to, data)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unavailable(PARTY, f"an answer that is none: {error}") from error
+
+    def _sent(self, to: bytes, data: bytes) -> Done:
         call = {"from": _hex(self._account.address), "data": _hex(data), **({"to": _hex(to)} if to else {})}
         try:
             gas = int(number(self._rpc.ask("eth_estimateGas", call)) * _MARGIN)

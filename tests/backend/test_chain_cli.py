@@ -113,12 +113,34 @@ def test_a_conflict_is_refused_by_catch_up_and_named(say: Say, node: Anvil, stor
     assert code == 1 and facts["commitments"] == {"conflict": 1} and "another root" in facts["alarms"][0]
 
 
-def test_a_chain_that_is_away_is_an_outage(say: Say, node: Anvil, store: SqliteStore) -> None:
+def test_a_chain_that_is_away_is_an_outage_and_what_was_seen_last_is_said_as_such(
+    say: Say, node: Anvil, store: SqliteStore
+) -> None:
     say("deploy", "--grant-self")
+    store.save_epoch(2_000_000, b"r" * 32, 5, [])
+    assert say("catch-up", "--wait", "0.6")[0] == 4
     node.kill()
     for command in ("status", "catch-up"):
         code, facts = say(command, "--wait", "0.1")
         assert code == 3 and node.url in facts["reason"]
+    seen = say("status")[1]["as_last_seen"]
+    assert seen["commitments"] == {"anchored": 1} and seen["last_step"]["block"] > 0
+
+
+def test_the_status_can_be_read(say: Say, store: SqliteStore, tmp_path: Path, capsys: Any) -> None:
+    say("deploy")
+    store.save_epoch(2_000_000, b"r" * 32, 5, [])
+    assert main(["chain", "status", "--settings", str(tmp_path / "backend.toml")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["chain", "head", "account", "writing", "commitments", "unanchored"]
+    assert "oldest is epoch 2000000, due since 2027-01-15T08:15:00Z" in lines[5] and "refuses: role" in lines[3]
+
+
+@pytest.mark.parametrize("wait", ["nan", "-1", "inf", "x"])
+def test_a_wait_ends(wait: str, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["chain", "catch-up", "--wait", wait])
+    assert ended.value.code == 2 and "seconds from 0 to 86400" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
