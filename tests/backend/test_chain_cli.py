@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from lightwire import envelope, records
 
 from backend.adapters.keys import SigningKey
 from backend.adapters.sqlite import SqliteStore
-from backend.cli import main
+from backend.cli import _parser, main
+from backend.settings import load
 from hil.anvil import DEVELOPER_KEY, Anvil
 
 OPERATOR = "0123456789abcdef"
@@ -213,3 +215,22 @@ def test_a_public_chain_is_refused_whatever_is_said(anvil: Callable[..., Anvil],
     words = ["--rpc", node.url, "--key", str(tmp_path / "key"), "--permissioned", "--json"]
     assert main(["chain", "deploy-device-anchor", "00" * 16, *words]) == 1
     assert "chain 1 is public" in json.loads(capsys.readouterr().out)["reason"]
+
+
+def test_every_command_of_the_readme_is_one_and_its_settings_can_be_read(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "backend" / "README.md").read_text()
+    commands = re.findall(r"^    lightnode (chain .*)$", text, re.MULTILINE)
+    assert len(commands) >= 9
+    for command in commands:
+        assert _parser().parse_args(command.split()).group == "chain"
+    example = "\n".join(line[4:] for line in text[text.index("    [chain]") :].splitlines()[:11])
+    (tmp_path / "backend.toml").write_text(example)
+    found = load(tmp_path / "backend.toml", {})
+    assert found.chain_id == 31337 and len(found.endpoints) == 2 and found.key_file == tmp_path / "chain.key"
+
+
+def test_an_option_goes_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "backend.toml").write_text("[chain]\nconfirmations = 7\nmax_fee_gwei = 1.5\n")
+    assert load(tmp_path / "backend.toml", {"confirmations": None}).confirmations == 7
+    assert load(tmp_path / "backend.toml", {"confirmations": 0}).confirmations == 0
+    assert load(tmp_path / "backend.toml", {}).max_fee_wei == 1_500_000_000

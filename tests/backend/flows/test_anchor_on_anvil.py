@@ -294,3 +294,21 @@ def test_an_endpoint_without_events_holds_up_no_commitment_and_one_with_few_is_a
     for _ in range(12):
         desk.step()
     assert desk.block(E1) > 0 and desk.anchoring.trouble == ""
+
+
+def test_after_a_restart_events_are_read_from_the_cursor_on_and_a_reorganisation_from_where_chains_part(
+    anvil: MakeAnvil, tmp_path: Path
+) -> None:
+    desk = Desk(anvil(), tmp_path)
+    desk.want(E1)
+    desk.step()
+    read: list[tuple[int, int]] = []
+    asked = desk.ledger.events
+    desk.ledger.events = lambda first, last: read.append((first, last)) or asked(first, last)  # type: ignore[method-assign, func-returns-value]
+    head = desk.ledger.head().number
+    desk.step(mined=4)
+    desk.restart()
+    desk.step(mined=3)
+    desk.node.reorganise(2)
+    desk.step(mined=1)
+    assert read == [(head + 1, head + 4), (head + 5, head + 7), (head + 5, head + 8)]
