@@ -234,3 +234,10 @@ def test_an_option_goes_before_the_file(tmp_path: Path) -> None:
     assert load(tmp_path / "backend.toml", {"confirmations": None}).confirmations == 7
     assert load(tmp_path / "backend.toml", {"confirmations": 0}).confirmations == 0
     assert load(tmp_path / "backend.toml", {}).max_fee_wei == 1_500_000_000
+
+
+def test_a_key_without_funds_deploys_on_a_chain_without_fees(anvil: Callable[..., Anvil], tmp_path: Path) -> None:
+    node = anvil("--gas-price", "0", "--block-base-fee-per-gas", "0", "--disable-min-priority-fee")
+    words = ["--rpc", node.url, "--key", str(tmp_path / "new.key"), "--operator", OPERATOR]
+    assert main(["chain", "deploy", "--grant-self", *words]) == 0
+    assert (tmp_path / "new.key").stat().st_mode & 0o077 == 0
