@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import proof
+from backend import chain, proof
 from backend.adapters.readings import Selection, exported
 from backend.errors import Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_quorum
@@ -24,7 +24,7 @@ DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings.",
+        description="The back end: evidence, readings, chain.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(evidence)
     proof.add_commands(evidence, _octets)
     _add_export(groups)
+    chain.add_commands(groups)
     return parser
 
 
@@ -99,6 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if "run" in options:
         return proof.guarded(options)
+    if options.group == "chain":
+        return chain.run(options)
     if options.group == "readings":
         return _export(options)
     _complete(options)

@@ -50,7 +50,7 @@ def mutants() -> tuple[Mutant, ...]:
     return tuple(Mutant(name, **table) for name, table in document.items())
 
 
-def is_caught(mutant: Mutant, folder: Path, timeout_s: float = 120) -> bool:
+def is_caught(mutant: Mutant, folder: Path, timeout_s: float = 600) -> bool:
     """Whether a test fails on the mutant. MutantError if the tests could not even run."""
     firmware = mutant.firmware(folder)
     command = [

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import rlp  # type: ignore[import-untyped]
+import rlp
 
 from backend.errors import Rejected
 from backend.evidence.verifier.anchors import STATE_FORMAT, ask

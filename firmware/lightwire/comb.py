@@ -9,7 +9,8 @@
    Cortex-M3, and returns its result.
 """
 
-from .curve import Curve, inverting
+from .curve import Curve
+from .inversion import inverting
 
 TEETH, BLOCKS, COLUMNS = 6, 2, 22
 POINT_BYTES = 64

@@ -1,13 +1,12 @@
-"""The two curves, secp256k1 and P-256: points in Jacobian coordinates, the field's arithmetic, inversion.
+"""The two curves, secp256k1 and P-256: points in Jacobian coordinates, the field's arithmetic.
 
 1. Formulas are complete where a caller needs it: P + P, P - P and infinity are answered rightly and never raise.
 2. Both curves reduce by `%`. For secp256k1 folding (2^256 = 2^32 + 977 mod p) is quicker in itself, but makes three times
    the garbage: with its collection, and the search for free memory, it is slower on a device.
-3. Inversion is Lehmer's: Euclid's quotients are found on leading bits, in small integers. Its time tells its operand, so a
-   secret one is blinded by the caller. `pow(a, -1, m)` is not used: MicroPython returns 0.
 """
 
 from .errors import OutOfRange
+from .inversion import inverting
 
 _P = 2**256 - 2**32 - 977
 _Q = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
@@ -124,92 +123,6 @@ P256 = Curve(
     _double_p256,
     _add_p256,
 )
-
-
-def finished(steps):  # type: ignore[no-untyped-def]
-    """The result of a generator, run to its end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-def invert(value: int, modulus: int) -> int:
-    """What `inverting` returns."""
-    return finished(inverting(value, modulus))  # type: ignore[no-any-return]
-
-
-def inverting(value: int, modulus: int):  # type: ignore[no-untyped-def]
-    """The inverse modulo a prime of at most 256 bits, in slices; value in 1..modulus-1."""
-    r = modulus
-    s = value
-    u = 0
-    v = 1
-    odd = 0  # r is -u * value and s is v * value after an even number of steps, the other signs after an odd one
-    shift = 228
-    pause = 128
-    while True:
-        x = r >> shift
-        while x < 0x200000 and shift:
-            lower = 14 if x < 0x4000 else 7
-            shift = shift - lower if shift > lower else 0
-            x = r >> shift
-        y = s >> shift
-        a = d = 1
-        b = c = turned = 0
-        while y:  # twice the same step, with the names changed over: x and y are not carried about
-            q = x // y
-            t = x - q * y
-            e = a + q * c
-            f = b + q * d
-            if shift and (t < f or y - t < f + d):
-                break  # leading bits no longer say the quotient for sure (Jebelean 1993)
-            x = t
-            a = e
-            b = f
-            turned = 1
-            if not x:
-                break
-            q = y // x
-            t = y - q * x
-            e = c + q * a
-            f = d + q * b
-            if shift and (t < f or x - t < f + b):
-                break
-            y = t
-            c = e
-            d = f
-            turned = 0
-        if turned:
-            a, b, c, d = c, d, a, b
-        if not c:
-            q, t = divmod(r, s)
-            r = s
-            s = t
-            t = u + q * v
-            u = v
-            v = t
-            odd ^= 1
-            if s:
-                continue
-            return u if odd else modulus - u
-        odd ^= turned
-        t = a * u + b * v
-        if not shift:
-            return t if odd else modulus - t
-        v = c * u + d * v
-        u = t
-        if turned:
-            t = b * s - a * r
-            s = c * r - d * s
-        else:
-            t = a * r - b * s
-            s = d * s - c * r
-        r = t
-        if shift < pause:
-            pause = 0
-            yield
 
 
 def affine(curve: Curve, point: tuple[int, int, int], blind: int = 1):  # type: ignore[no-untyped-def]

@@ -14,9 +14,10 @@ import hashlib
 from .comb import base_multiple, make_table, sum_of_multiples
 from .curve import P256 as P256
 from .curve import SECP256K1 as SECP256K1
-from .curve import Curve, affine, decompressing, inverting
-from .curve import finished as finished
+from .curve import Curve, affine, decompressing
 from .errors import OutOfRange
+from .inversion import finished as finished
+from .inversion import inverting
 
 KEYS_KEPT = 4
 _INNER = int.from_bytes(b"\x36" * 32, "big")

@@ -17,6 +17,7 @@ def found(firmware: Path) -> list[str]:
         pytest.skip(str(missing))
 
 
+@pytest.mark.long  # `./run lint` asks the same
 def test_rule_1_the_firmware_is_clean_for_every_board() -> None:
     assert found(FIRMWARE) == []
 

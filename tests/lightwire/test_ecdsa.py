@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_ds
 from hypothesis import given
 from hypothesis import strategies as st
 from lightwire import ecdsa
-from lightwire.curve import affine, finished, invert
+from lightwire.curve import affine
 from lightwire.ecdsa import P256, SECP256K1
 from lightwire.errors import OutOfRange
+from lightwire.inversion import finished, invert
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "ecdsa.json").read_text())
 CURVES = {"secp256k1": SECP256K1, "p256": P256}

@@ -73,7 +73,7 @@ def flash(target: Target, tmp_path: Path) -> Path:
 
 def wait_for_reset(repl: Repl) -> None:
     """Until the board has started again and its REPL answers."""
-    repl.enter(120)
+    repl.enter(400)
 
 
 def diagnostics(repl: Repl) -> list[tuple[int, ...]]:

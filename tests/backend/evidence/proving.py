@@ -43,7 +43,7 @@ class ProvingChain(EmbeddedChain):
                 if asked["method"] == "eth_getProof":
                     result: Any = chain.proof(params[0], params[1], int(params[2], 16))
                 else:
-                    number = chain.ledger.head() if params[0] == "finalized" else int(params[0], 16)
+                    number = chain.ledger.head().number if params[0] == "finalized" else int(params[0], 16)
                     result = chain.block(number)
                 body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode()
                 self.send_response(200)
