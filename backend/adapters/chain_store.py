@@ -30,7 +30,7 @@ class ChainStore:
 
     def set_state(self, epoch: int, state: str, block: int) -> None:
         """As last seen on chain."""
-        self._store.change("update epoch set state = ?, block = ? where epoch = ?", state, block, epoch)
+        self._store.set_state(epoch, state, block)
 
     def flight(self, nonce: int) -> Flight | None:
         """The newest transaction that was made for this nonce."""

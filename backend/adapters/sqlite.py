@@ -278,6 +278,10 @@ class SqliteStore:
         """(epoch, root, count, state, block) of all commitments."""
         return self._rows("select epoch, root, count, state, block from epoch order by epoch")  # type: ignore[return-value]
 
+    def set_state(self, epoch: int, state: str, block: int) -> None:
+        """As last seen on chain."""
+        self._do("update epoch set state = ?, block = ? where epoch = ?", state, block, epoch)
+
     # set-points and documents
 
     def add_setpoint(self, id: bytes, device: bytes, pod: str, sealed: bytes) -> None:
