@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Parses, calls, prints."""
     options = _parser().parse_args(arguments)
     if "run" in options:
-        return proof.guarded(options)
+        return proof.run(options)
     if options.group == "chain":
         return chain.run(options)
     if options.group == "readings":

@@ -8,8 +8,6 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import rlp
-
 from backend.errors import Rejected
 from backend.evidence.verifier.anchors import STATE_FORMAT, ask
 from backend.evidence.verifier.file import verify
@@ -65,7 +63,7 @@ def state_proof(url: str, contract: bytes, log: bytes, epochs: Iterable[int], bl
 def header(head: Mapping[str, Any]) -> bytes:
     """The bytes whose hash the block has (rule 1)."""
     names = [*_HEADER, *(name for name in _LATER if head.get(name) is not None)]
-    made: bytes = rlp.encode([_number(head[name]) if name in _NUMBERS else _bytes(head[name]) for name in names])
+    made = _rlp([_number(head[name]) if name in _NUMBERS else _bytes(head[name]) for name in names])
     if keccak(made) != _bytes(head["hash"]):
         raise Rejected(f"block {head['number']}: its header is of a form that is not known here")
     return made
@@ -84,3 +82,16 @@ def _bytes(value: str) -> bytes:
 def _number(value: str) -> bytes:
     number = int(value, 16)
     return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _rlp(items: Iterable[bytes]) -> bytes:
+    """A list of byte strings in recursive length prefix."""
+    body = b"".join(one if len(one) == 1 and one[0] < 0x80 else _prefix(0x80, len(one)) + one for one in items)
+    return _prefix(0xC0, len(body)) + body
+
+
+def _prefix(base: int, length: int) -> bytes:
+    if length < 56:
+        return bytes([base + length])
+    digits = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes([base + 55 + len(digits)]) + digits

@@ -113,7 +113,8 @@ class ReceiptFiles:
         issuer = envelope.peek(rows[0].sealed).issuer
         if kind == "setpoint":
             return self._file(kind, sealed, records.TREE_SETPOINTS, [issuer])
-        signer = envelope.peek(sealed).device if kind == "decision" else envelope.peek(sealed).agent
+        record = envelope.peek(sealed)
+        signer = record.agent if isinstance(record, records.Execution) else record.device
         return self._file(kind, sealed, records.TREE_SETPOINTS, [issuer, signer], about=rows[0].sealed.hex())
 
     def document(self, kind: str, id: str, version: int = 0) -> str:

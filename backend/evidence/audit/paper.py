@@ -1,7 +1,8 @@
 """Statements, set-points and documents: rows that point into the trees, and that the trees ask for.
 
 1. The row of a statement names the leaf where it stands, and its receipt proves that to the word on chain.
-2. A set-point and its answers are leaves; an answer in the tree has its row.
+2. A set-point and its answers are leaves; an answer in the tree has its row. The execution is the agent's, or the energy
+   manager's word that the light node signed.
 3. A document is the one whose digest was signed, under the id that was signed, at its place in its tree.
 """
 
@@ -138,6 +139,8 @@ def _wrong(row: SetPoint, pods: Mapping[tuple[bytes, str], str], ground: Ground)
         sealed = getattr(row, column)
         if sealed is None:
             continue
+        if isinstance(_peek(sealed), records.EmsReport):
+            signer = "device"
         answer = opened(sealed, ground.keys, ground.trust, signer)
         if isinstance(answer, str) or getattr(answer, "setpoint", b"") != row.id:
             return f"{column}: {answer if isinstance(answer, str) else 'is about another set-point'}"
@@ -149,6 +152,7 @@ def _wrong(row: SetPoint, pods: Mapping[tuple[bytes, str], str], ground: Ground)
 def _check_answer(sealed: bytes, seen: Mapping[bytes, SetPoint], alarms: Alarms) -> None:
     record = _peek(sealed)
     columns = {records.SET_POINT: "sealed", records.DECISION: "decision", records.EXECUTION: "execution"}
+    columns[records.EMS_REPORT] = "execution"
     column = columns.get(getattr(record, "KIND", 0))
     if column is None or record is None:
         return

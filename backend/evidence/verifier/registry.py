@@ -16,6 +16,7 @@ from typing import Any
 
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.message import Message, PublicKey, parse_payload, read_message, split
+from backend.evidence.verifier.reading import reading_of
 from backend.evidence.verifier.receipt import Anchored, Receipts
 from backend.evidence.verifier.sheet import octets, record
 
@@ -28,6 +29,7 @@ _ID_FIELDS = {NODE: "device", AGENT: "agent", ISSUER: "issuer"}
 _TIMES = {1: "time_ms", 2: "end_ms", 6: "not_before_ms", 8: "time_ms", 15: "time_ms", 16: "time_ms", 18: "time_ms"}
 _UNTRUSTED_CLOCK = 1
 _EPOCH_MS = 900_000
+_ES256K = 1
 EARLIEST_UTC_MS = 10**12
 """Below this an instant is a device's monotonic time."""
 
@@ -49,6 +51,7 @@ class Registry:
         self._receipts = receipts
         self._check = receipts.check_or_promise if takes_promises else receipts.check
         self._keys: dict[tuple[bytes, int], _Key] = {}
+        self.trusts_roots = False
 
     def read(self, rows: Sequence[Any]) -> list[Anchored]:
         """Takes the rows of a bundle; what their receipts prove."""
@@ -90,6 +93,23 @@ class Registry:
         message = read_message(raw, key.public, self._deployment, where, kind)
         _check_validity(message, key, where)
         return message
+
+    def under_root(self, raw: bytes, statement: Message, where: str) -> Message | None:
+        """A reading of the device and key of a statement that was opened, inside the key's validity; None for anything else."""
+        reading = reading_of(raw)
+        if reading is None:
+            return None
+        said, asked = reading.fields, statement.fields
+        if said["device"] != asked["device"] or said["generation"] != asked["generation"]:
+            return None
+        key = self._keys[asked["device"], asked["generation"]]  # type: ignore[index]
+        if key.public.algorithm != _ES256K:
+            return None
+        time_ms = said["time_ms"]
+        assert isinstance(time_ms, int)
+        if not key.valid_from_ms <= time_ms <= key.valid_to_ms:
+            _check_validity(reading, key, where)
+        return reading
 
     def check_anchored(self, message: Message, anchored: Anchored | None, where: str) -> None:
         """NotValid if a message was anchored after its key was revoked, or is not yet (rule 5)."""

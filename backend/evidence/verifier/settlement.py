@@ -54,8 +54,9 @@ def readings_by_frame(records: Sequence[Message]) -> dict[int, list[tuple[int, M
     for message in records:
         if message.kind != 1:
             continue
-        time_ms = message.number("time_ms")
-        if message.number("flags") & 1:
+        time_ms, flags = message.fields["time_ms"], message.fields["flags"]
+        assert isinstance(time_ms, int) and isinstance(flags, int)
+        if flags & 1:
             if message.number("boot") not in shifts:
                 continue
             time_ms = (time_ms + shifts[message.number("boot")] + SLOT_MS // 2) // SLOT_MS * SLOT_MS

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.merkle import leaf_hash, root_of_path
-from backend.evidence.verifier.message import Message, PublicKey, read_message
+from backend.evidence.verifier.message import Message, PublicKey, parse_payload, read_message, split
 from backend.evidence.verifier.receipt import Anchored, Receipts
 from backend.evidence.verifier.registry import Registry
 from backend.evidence.verifier.sheet import number, octets, record, rows, text_of, word
@@ -32,7 +32,7 @@ FIELDS = (
 _IN_A_BATCH = {"reading": 1, "gap": 3, "clock link": 4, "diagnostics": 15, "update report": 16, "report": 18}
 _LEAVES = {"batch": (2, 1), "setpoint": (6, 2), "decision": (7, 2), "execution": (8, 2)}
 KINDS = (*_IN_A_BATCH, *_LEAVES, "document", "key")
-_STATEMENT, _SET_POINT, _ENTRY, _EVIDENCE = 2, 6, 12, 13
+_STATEMENT, _SET_POINT, _ENTRY, _EVIDENCE, _EMS_REPORT = 2, 6, 12, 13, 18
 _TREE_READINGS, _TREE_SETTLEMENT, _TREE_KEYS = 1, 4, 5
 
 
@@ -149,6 +149,8 @@ def _path(context: _Context) -> list[bytes]:
 def _leaf(context: _Context, raw: bytes, kind: str) -> _Leaf:
     _empty(context, "name", "body")
     expected, tree = _LEAVES[kind]
+    if kind == "execution" and parse_payload(split(raw, "record")[1], "record")[0] == _EMS_REPORT:
+        expected = _EMS_REPORT
     message = context.registry.open(raw, expected, "record")
     if kind in ("batch", "setpoint"):
         _empty(context, "about")
@@ -156,7 +158,8 @@ def _leaf(context: _Context, raw: bytes, kind: str) -> _Leaf:
         what = f"batch {message.number('seq')} of {who}" if kind == "batch" else f"set-point for {who}"
         return _Leaf(raw, tree, what, message)
     point = context.registry.open(context.octets("about"), _SET_POINT, "about")
-    same = message.octets("setpoint") == point.octets("id") and message.octets("digest") == point.payload_digest
+    digest = message.fields.get("digest", point.payload_digest)  # an energy manager's word names the id alone
+    same = message.octets("setpoint") == point.octets("id") and digest == point.payload_digest
     if not same or message.octets("device") != point.octets("device"):
         raise NotValid("about", "is another set-point than the one that was answered")
     return _Leaf(raw, tree, f"{kind} of set-point {point.octets('id').hex()}", message)

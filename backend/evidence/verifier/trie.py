@@ -7,8 +7,6 @@
 
 from collections.abc import Sequence
 
-from Crypto.Hash import keccak as _keccak
-
 from backend.evidence.verifier.finding import NotValid
 
 Item = bytes | list["Item"]
@@ -18,7 +16,9 @@ _MOST_NODES = 64
 
 def keccak(data: bytes) -> bytes:
     """Keccak-256 (32 bytes)."""
-    return _keccak.new(digest_bits=256, data=data).digest()
+    from Crypto.Hash import keccak as algorithm  # late: a file without a state proof needs none of it
+
+    return algorithm.new(digest_bits=256, data=data).digest()
 
 
 def read_rlp(data: bytes, where: str) -> Item:

@@ -76,6 +76,7 @@ def test_tables_have_the_fields_that_are_checked() -> None:
         "consistency",
         "receipt",
         "state",
+        "reading",
         "trie",
         "anchors",
     ],
