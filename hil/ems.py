@@ -168,9 +168,10 @@ def over_tcp(host: str, port: int, unit: int = 1) -> EnergyManager:
     return EnergyManager(client, unit)
 
 
-def over_serial(port: str, unit: int = 1) -> EnergyManager:
-    """An EMS on a serial line, 9600 baud, 8N1."""
-    client = ModbusSerialClient(port, baudrate=9600, timeout=_TIMEOUT_S, retries=0)
+def over_serial(port: str, unit: int = 1, line: tuple[int, str, int] = (9600, "N", 1)) -> EnergyManager:
+    """An EMS on a serial line of (baud, parity, stop bits), 8 data bits."""
+    baud, parity, stop_bits = line
+    client = ModbusSerialClient(port, baudrate=baud, parity=parity, stopbits=stop_bits, timeout=_TIMEOUT_S, retries=0)
     if not client.connect():
         raise EmsError(f"no serial port {port}")
     return EnergyManager(client, unit)

@@ -48,7 +48,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class SetPointRow:
-    """A set-point and what came back: sealed bytes, empty while there is nothing."""
+    """A set-point and what came back: sealed bytes, empty while there is nothing. execution: the agent's Execution or, where
+    an energy manager is the node's client, its word as the node signed it, an EmsReport."""
 
     id: bytes
     device: bytes
@@ -252,10 +253,11 @@ class SqliteStore:
         """A set-point that is going to be sent."""
         self._do("insert into setpoint values (?,?,?,?,null,null)", id, device, sealed, pod)
 
-    def answer_setpoint(self, id: bytes, column: str, sealed: bytes) -> bool:
-        """Its decision or execution; False if there is one already or the set-point is not ours."""
+    def answer_setpoint(self, id: bytes, device: bytes, column: str, sealed: bytes) -> bool:
+        """Its decision or execution; False if there is one already, or the set-point is not ours or another device's."""
         assert column in ("decision", "execution")
-        return self._do(f"update setpoint set {column} = ? where id = ? and {column} is null", sealed, id) > 0
+        sql = f"update setpoint set {column} = ? where id = ? and device = ? and {column} is null"
+        return self._do(sql, sealed, id, device) > 0
 
     def setpoints(self) -> list[SetPointRow]:
         """All set-points."""

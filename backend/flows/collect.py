@@ -6,6 +6,9 @@
 3. A statement becomes a leaf of the tree of readings when the records of its range are there and give its root.
 4. A light node that has gone is a finding, once, until it says that it is there again. Its word is not signed: no evidence.
 5. What is refused is counted and kept as a finding; it never stops the rest. So is an energy manager that failed.
+6. The first word of an energy manager about a set-point is its execution, as the light node signed it, unless an agent has
+   answered. That it could not be reached is the node's word, a finding only.
+7. Alarms that a light node counts in its diagnostics are a finding when they have become more.
 """
 
 from collections.abc import Callable
@@ -34,7 +37,8 @@ UPLINK_KINDS = (
 @dataclass(slots=True)
 class DeviceState:
     """What collect knows of one device: up to which seq everything is committed, what is ahead of a hole, what was
-    acknowledged and when, statements that wait for the records of their range, whether the broker says that it is gone."""
+    acknowledged and when, statements that wait for the records of their range, whether the broker says that it is gone,
+    the start and the number of alarms that its last diagnostics name."""
 
     committed: int = 0
     ahead: set[int] = field(default_factory=set)
@@ -43,6 +47,7 @@ class DeviceState:
     statement_waits: bool = False
     is_gone: bool = False
     waiting: dict[int, bytes] = field(default_factory=dict)
+    alarms: tuple[int, int] = (0, 0)
 
 
 class Collect:
@@ -78,6 +83,8 @@ class Collect:
             state = DeviceState()
             for kind, seq, sealed in self._store.numbers(party.id):
                 self._arrived(state, kind, seq, sealed)
+                if kind == records.DIAGNOSTICS:
+                    _new_alarms(state, envelope.peek(sealed))
             state.waiting = {seq: sealed for seq, sealed in state.waiting.items() if seq > state.committed}
             self._devices[party.id] = state
 
@@ -166,8 +173,10 @@ class Collect:
                 )
             return
         state = self._devices[device]
-        if record.KIND == records.EMS_REPORT and record.state == records.FAILED:
-            self._store.add_finding(self._now_ms(), _ems_failed(record))
+        if record.KIND == records.EMS_REPORT:
+            self._ems_report(record, sealed)
+        if record.KIND == records.DIAGNOSTICS and (new := _new_alarms(state, record)):
+            self._store.add_finding(self._now_ms(), _alarmed(record, new))
         self._place(record)
         self._arrived(state, record.KIND, record.seq, sealed)
         for seq in sorted(seq for seq in state.waiting if seq <= state.committed) if state.waiting else ():
@@ -225,7 +234,7 @@ class Collect:
             raise Refused(f"{device.hex()}: decision without its set-point: {error}") from error
         if digest != record.digest:
             raise Refused(f"{device.hex()}: decision about another set-point than the one it carries")
-        if self._store.answer_setpoint(record.setpoint, "decision", sealed):
+        if self._store.answer_setpoint(record.setpoint, device, "decision", sealed):
             self._trees.append(records.TREE_SETPOINTS, sealed)
         elif record.outcome == records.REFUSED:
             self._store.add_finding(
@@ -236,8 +245,30 @@ class Collect:
         record = open_verified(sealed, self._deployment, self._signers, "agent", "agent")
         if record.device != device or record.KIND != records.EXECUTION:
             raise Refused(f"{device.hex()}: no execution for this device")
-        if self._store.answer_setpoint(record.setpoint, "execution", sealed):
+        self._carried_out(record, sealed)
+
+    def _ems_report(self, report: records.EmsReport, sealed: bytes) -> None:
+        """Rules 5 and 6."""
+        if report.state == records.FAILED:
+            self._store.add_finding(self._now_ms(), _ems_failed(report))
+        if (report.state, report.reason) != (records.FAILED, decision.EMS_UNREACHABLE):
+            self._carried_out(report, sealed)
+
+    def _carried_out(self, answer: records.Execution | records.EmsReport, sealed: bytes) -> None:
+        if self._store.answer_setpoint(answer.setpoint, answer.device, "execution", sealed):
             self._trees.append(records.TREE_SETPOINTS, sealed)
+
+
+def _new_alarms(state: DeviceState, told: Any) -> int:
+    """How many alarms these diagnostics name that those before did not; each start counts from 0."""
+    boot, known = state.alarms
+    state.alarms = max(state.alarms, (told.boot, told.alarms))
+    return max(0, int(told.alarms) - (known if boot == told.boot else 0))
+
+
+def _alarmed(told: Any, new: int) -> str:
+    why = "late receipts, messages that are not ours, a silent energy manager; its log names them"
+    return f"{told.device.hex()}: alarms, {new} new, {told.alarms} since start {told.boot}: {why}"
 
 
 def _ems_failed(report: Any) -> str:

@@ -43,7 +43,8 @@ _CONDUCTED_PATIENCE = 20  # a conducted slot waits for us: a busy computer must 
 WATCHDOG_MS = 3 * SLOT_MS
 SAMPLER_SILENT_MS = 6000  # the supervisor's reason says more than the watchdog's, so it comes first
 _TAIL_BYTES = 512
-_LOGGED = ("trusted", "connected", "alarms", "times_refused", "refused")  # counts whose changes are events
+# counts whose changes are events
+_LOGGED = ("trusted", "connected", "alarms", "receipts_late", "times_refused", "refused")
 
 
 class Node:
@@ -193,6 +194,7 @@ class Node:
             "fill_permille": journal.fill_permille,
             "receipts": link.receipts,
             "awaiting": len(journal.unproven),
+            "receipts_late": link.receipts_late,
             "setpoint": setpoints.in_force.hex(),
             "accepted": setpoints.accepted,
             "refused": sum(setpoints.refused),

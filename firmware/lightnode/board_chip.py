@@ -1,89 +1,32 @@
-"""What the boards that are sold do alike. Hardware comes in as objects: this module imports none.
+"""What the boards that are sold do alike with lines, flash and watchdog. Hardware comes in as objects: it imports none.
 
-1. The link is brought up again by whoever wants to connect; between attempts nothing waits for it.
-2. NTP is a hint that only makes the dates in certificates checkable: it is asked before a connection when the one before
-   failed, its answer is never the node's time.
-3. RS-485 with a direction pin: the pin is high from before the first bit until after the last. Sending blocks that long,
-   9 ms for a request at 9600 baud: a meter answers after 3.5 characters, which no other task may overrun.
+RS-485 with a direction pin: the pin is high from before the first bit until after the last. Sending blocks that long, 9 ms
+for a request at 9600 baud: a meter answers after 3.5 characters, which no other task may overrun.
 """
 
 import asyncio
 
 from .compat import sleep_ms
-from .errors import NodeError
 
 PAGE = 256
-SECTOR = 4096
-_LINK_MS = 20_000
-_POLL_MS = 250
+_RX_BYTES = 512
+_PARITIES = {"N": None, "E": 0, "O": 1}
 
 
-class Link:
-    """A network interface. join(): begins to join its network; ask_time(): NTP, once."""
+def open_uart(machine, as_pin, path: str, line, pins: dict[str, int]):  # type: ignore[no-untyped-def]
+    """(reader, writer) of the UART with this number.
 
-    def __init__(self, interface, join, ask_time, address) -> None:  # type: ignore[no-untyped-def]
-        """interface: as of MicroPython's network; address: (address, mask, gateway, name server), None for DHCP."""
-        self._interface = interface
-        self._join = join
-        self._ask_time = ask_time
-        self._well = False
-        interface.active(True)
-        if address is not None:
-            interface.ifconfig(address)
-        self._try_join()
-
-    async def up(self) -> None:
-        """The link is up; OSError if it does not come up within 20 s."""
-        if not self._interface.isconnected():
-            self._try_join()
-        for _ in range(_LINK_MS // _POLL_MS):
-            if self._interface.isconnected():
-                break
-            await sleep_ms(_POLL_MS)
-        else:
-            raise OSError("no link")
-        if not self._well:
-            try:
-                self._ask_time()
-            except (OSError, ValueError, IndexError, OverflowError):
-                pass  # rule 2: without a hint the certificate's dates decide
-
-    async def connected(self, connection):  # type: ignore[no-untyped-def]
-        """What the coroutine `connection` gives, over a link that is up."""
-        try:
-            await self.up()
-        except OSError:
-            connection.close()
-            raise
-        self._well = False
-        found = await connection
-        self._well = True
-        return found
-
-    def text(self) -> str:
-        """For the installer."""
-        return ("up, " if self._interface.isconnected() else "down, ") + self._interface.ifconfig()[0]
-
-    def _try_join(self) -> None:
-        try:
-            self._join()
-        except OSError:
-            return  # it is joining already
-
-
-def password_of(path: str | None) -> str:
-    """The first line of the file that holds a network's password, "" for an open network. NodeError without the content."""
-    if path is None:
-        return ""
-    try:
-        with open(path) as file:
-            return file.readline().strip()
-    except (OSError, UnicodeError):
-        raise NodeError("network.password_file " + path + " cannot be read")
+    machine: the port's module; as_pin(number): what its UART takes for a pin; line: (baud, parity N, E or O, stop bits);
+    pins: tx_pin and rx_pin, else the UART's own, and de_pin if an RS-485 driver wants its direction."""
+    baud, parity, stop_bits = line
+    port = machine.UART(int(path), baudrate=baud, bits=8, parity=_PARITIES[parity], stop=stop_bits, rxbuf=_RX_BYTES)
+    if "tx_pin" in pins and "rx_pin" in pins:
+        port.init(tx=as_pin(pins["tx_pin"]), rx=as_pin(pins["rx_pin"]))
+    return streams(port, machine.Pin(pins["de_pin"], machine.Pin.OUT) if "de_pin" in pins else None)
 
 
 class HalfDuplex:
-    """The writing side of an RS-485 line with a direction pin (rule 3): write(data), then drain()."""
+    """The writing side of an RS-485 line with a direction pin: write(data), then drain()."""
 
     def __init__(self, port, direction) -> None:  # type: ignore[no-untyped-def]
         """port: a UART; direction(level) sets the pin."""

@@ -4,7 +4,6 @@ The journal has a partition of its own, found by its label, which journal.path n
 board of this kind was at hand when this was written: types are checked against the port's stubs, logic on stand-ins.
 """
 
-import asyncio
 import os
 
 import esp32
@@ -13,8 +12,11 @@ import network
 import ntptime
 from lightwire import records
 
-from . import board_port
-from .board_chip import Link, Watchdog, password_of, streams
+from . import board_network
+from .board_chip import Watchdog, open_uart
+from .board_network import connect as connect
+from .board_network import link as link
+from .board_network import open_tcp as open_tcp
 from .board_port import Terminal
 from .board_port import check_files as check_files
 from .errors import NodeError
@@ -24,13 +26,12 @@ _NVS = "lightnode"
 _REASON = "reason"
 _REASON_MOST = 1024
 _SECTOR = 4096
-_RX_BYTES = 512
-_PARITIES = {"N": None, "E": 0, "O": 1}
-_link: Link | None = None
 
 
 def random(count: int) -> bytes:
-    """Random bytes of the hardware generator; true ones while the radio is on, else seeded from noise at the start."""
+    """Random bytes of the hardware generator; true ones while the radio is on, so it is on when keys are made."""
+    if not board_network.is_used():
+        network.WLAN(network.WLAN.IF_STA).active(True)
     return os.urandom(count)
 
 
@@ -45,60 +46,24 @@ def open_flash(path: str, size: int) -> esp32.Partition:
     return found[0]  # type: ignore[no-any-return]
 
 
-def open_serial(
-    path: str,
-    baud: int = 9600,
-    parity: str = "N",
-    stop_bits: int = 1,
-    tx_pin: int | None = None,
-    rx_pin: int | None = None,
-    de_pin: int | None = None,
-):  # type: ignore[no-untyped-def]
+def open_serial(path: str, baud: int = 9600, parity: str = "N", stop_bits: int = 1, **pins: int):  # type: ignore[no-untyped-def]
     """(reader, writer) of the UART with this number, RS-485 with a direction pin if de_pin is given."""
-    port = machine.UART(int(path), baudrate=baud, bits=8, parity=_PARITIES[parity], stop=stop_bits, rxbuf=_RX_BYTES)
-    if tx_pin is not None and rx_pin is not None:
-        port.init(tx=tx_pin, rx=rx_pin)
-    direction = None if de_pin is None else machine.Pin(de_pin, machine.Pin.OUT)
-    return streams(port, direction)
+    return open_uart(machine, int, path, (baud, parity, stop_bits), pins)
 
 
 def open_network(value) -> None:  # type: ignore[no-untyped-def]
     """Begins to join the network of the settings. NodeError if they do not say which."""
-    global _link
-    network.hostname(value("network.hostname"))
-    if value("network.interface") == "lan":
-        pins = value("network.lan_pins")
-        if pins is None:
-            raise NodeError("network.lan_pins is missing: the pins sck, mosi, miso, cs and int of the W5500")
-        sck, mosi, miso, cs, interrupt = [machine.Pin(pin) for pin in pins]
-        bus = machine.SPI(1, sck=sck, mosi=mosi, miso=miso)
-        lan = network.LAN(0, phy_type=network.PHY_W5500, phy_addr=0, spi=bus, cs=cs, int=interrupt)  # type: ignore[call-arg]
-        _link = Link(lan, lambda: None, ntptime.settime, value("network.address"))
+    if value("network.interface") != "lan":
+        board_network.use_wireless(network, ntptime.settime, value)
         return
-    ssid, path = value("network.ssid"), value("network.password_file")
-    if ssid is None:
-        raise NodeError("network.ssid is missing: the name of the wireless network")
-    wlan = network.WLAN(network.WLAN.IF_STA)
-    _link = Link(wlan, lambda: wlan.connect(ssid, password_of(path)), ntptime.settime, value("network.address"))
-
-
-def link() -> str:
-    """Whether the link is up, and its address."""
-    return _link.text() if _link is not None else "none"
-
-
-async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
-    """(reader, writer) of a plain TCP connection, for a meter; OSError if it fails."""
-    if _link is None:
-        raise OSError("no network")
-    return await _link.connected(asyncio.open_connection(host, port))
-
-
-async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
-    """(reader, writer) of a TLS connection with a client certificate. OSError or ValueError if it fails."""
-    if _link is None:
-        raise OSError("no network")
-    return await _link.connected(board_port.connect(host, port, ca, cert, key))
+    pins = value("network.lan_pins")
+    if pins is None:
+        raise NodeError("network.lan_pins is missing: the pins sck, mosi, miso, cs and int of the W5500")
+    network.hostname(value("network.hostname"))
+    sck, mosi, miso, cs, interrupt = [machine.Pin(pin) for pin in pins]
+    bus = machine.SPI(1, sck=sck, mosi=mosi, miso=miso)
+    lan = network.LAN(0, phy_type=network.PHY_W5500, phy_addr=0, spi=bus, cs=cs, int=interrupt)  # type: ignore[call-arg]
+    board_network.use(lan, lambda: None, ntptime.settime, value)
 
 
 def watchdog(timeout_ms: int) -> Watchdog:

@@ -5,7 +5,6 @@ The journal lies in the last journal.bytes of the flash's storage; the image's `
 checked against the port's stubs, logic on stand-ins.
 """
 
-import asyncio
 import os
 
 import machine
@@ -14,8 +13,11 @@ import ntptime
 import rp2
 from lightwire import records
 
-from . import board_port
-from .board_chip import Link, PagedFlash, Watchdog, password_of, streams
+from . import board_network
+from .board_chip import PagedFlash, Watchdog, open_uart
+from .board_network import connect as connect
+from .board_network import link as link
+from .board_network import open_tcp as open_tcp
 from .board_port import Terminal
 from .board_port import check_files as check_files
 from .board_port import keep_reason as keep_reason
@@ -26,9 +28,6 @@ from .system_clock import SystemClock as SystemClock
 
 WATCHDOG_MOST_MS = 8388  # 24 bits of half microseconds on the RP2040
 _SECTOR = 4096
-_RX_BYTES = 512
-_PARITIES = {"N": None, "E": 0, "O": 1}
-_link: Link | None = None
 
 
 def random(count: int) -> bytes:
@@ -45,51 +44,16 @@ def open_flash(path: str, size: int) -> PagedFlash:
     return PagedFlash(rp2.Flash(start=blocks * _SECTOR - size, len=size))
 
 
-def open_serial(
-    path: str,
-    baud: int = 9600,
-    parity: str = "N",
-    stop_bits: int = 1,
-    tx_pin: int | None = None,
-    rx_pin: int | None = None,
-    de_pin: int | None = None,
-):  # type: ignore[no-untyped-def]
+def open_serial(path: str, baud: int = 9600, parity: str = "N", stop_bits: int = 1, **pins: int):  # type: ignore[no-untyped-def]
     """(reader, writer) of the UART with this number, RS-485 with a direction pin if de_pin is given."""
-    port = machine.UART(int(path), baudrate=baud, bits=8, parity=_PARITIES[parity], stop=stop_bits, rxbuf=_RX_BYTES)
-    if tx_pin is not None and rx_pin is not None:
-        port.init(tx=machine.Pin(tx_pin), rx=machine.Pin(rx_pin))
-    direction = None if de_pin is None else machine.Pin(de_pin, machine.Pin.OUT)
-    return streams(port, direction)
+    return open_uart(machine, machine.Pin, path, (baud, parity, stop_bits), pins)
 
 
 def open_network(value) -> None:  # type: ignore[no-untyped-def]
     """Begins to join the wireless network of the settings. NodeError if they do not say which."""
-    global _link
-    ssid, path = value("network.ssid"), value("network.password_file")
-    if value("network.interface") != "wlan" or ssid is None:
-        raise NodeError("network.ssid is missing: this board has a wireless network only")
-    network.hostname(value("network.hostname"))
-    wlan = network.WLAN(network.WLAN.IF_STA)
-    _link = Link(wlan, lambda: wlan.connect(ssid, password_of(path)), ntptime.settime, value("network.address"))
-
-
-def link() -> str:
-    """Whether the link is up, and its address."""
-    return _link.text() if _link is not None else "none"
-
-
-async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
-    """(reader, writer) of a plain TCP connection, for a meter; OSError if it fails."""
-    if _link is None:
-        raise OSError("no network")
-    return await _link.connected(asyncio.open_connection(host, port))
-
-
-async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
-    """(reader, writer) of a TLS connection with a client certificate. OSError or ValueError if it fails."""
-    if _link is None:
-        raise OSError("no network")
-    return await _link.connected(board_port.connect(host, port, ca, cert, key))
+    if value("network.interface") != "wlan":
+        raise NodeError("network.interface is lan: this board has a wireless network only")
+    board_network.use_wireless(network, ntptime.settime, value)
 
 
 def watchdog(timeout_ms: int) -> Watchdog:

@@ -20,6 +20,7 @@ from . import ems_map
 from .compat import sleep_ms
 from .ems_server import Registers, RtuServer, TcpServer
 from .ems_topic import LocalTopic
+from .meter_line import open_ems_line
 
 STUCK_MS = 12_000
 SILENT_MS = 60_000  # what `run` may go without a sign of life: a report waits for its signature
@@ -50,7 +51,7 @@ class Ems:
         self._silent_ms = value("ems.silent_s") * 1000
         self._listen = value("ems.listen")
         self._serial = value("ems.serial")
-        self._open_line = lambda: board.open_serial(self._serial)
+        self._open_line = lambda: open_ems_line(board, value)
         self.block = ems_map.EmsBlock()
         registers = Registers(self.node_block, self.block)
         self.tcp = TcpServer(registers, value("ems.unit"))

@@ -10,6 +10,7 @@
 5. State (acknowledgement, command number, digest of the last statement, time floor) opens every sector and every boot.
    Set-points that may still rule are carried forward before their sector is erased.
 6. Full: the oldest sector goes, what was unacknowledged in it is named by `take_dropped`.
+7. A signature is kept only for who asks: of a key with random ones it is the record's for good (signatures.py).
 """
 
 import hashlib
@@ -32,9 +33,12 @@ from .packing import (
     unpack,
 )
 from .ring import SHORT, Ring
+from .signatures import KIND as _SIGNATURE
+from .signatures import Signatures
 
 _WHOLE, _CURSOR, _BOOT, _SETPOINT, _RECEIPT, _SMALL = 2, 3, 4, 5, 6, 7
 _RECORDS = (SHORT, _WHOLE, _SMALL)
+_LASTING = _RECORDS + (_SIGNATURE,)
 _STATE = ">I8sI32sQQ"
 _SETPOINTS_KEPT = 16
 
@@ -42,7 +46,8 @@ _SETPOINTS_KEPT = 16
 class Journal:
     """`seq`, `boot`, `acked`: last used, this start's, last acknowledged. `command`: highest accepted. `head`: digest of the
     last statement's payload, `closed_seq`, `closed_ms`: where its range ended. `floor_ms`: last trusted time.
-    `named`: (first, last) seq of the last gap for overrun. `last_reading_ms`: up to and with this slot each one is told."""
+    `named`: (first, last) seq of the last gap for overrun, `named_by`: its seq. `last_reading_ms`: up to and with this slot
+    each one is told."""
 
     def __init__(self, flash, device: bytes = bytes(8), generation: int = 1, vt_ratio: int = 1) -> None:  # type: ignore[no-untyped-def]
         """flash: MicroPython's block-device protocol. JournalError if it is too small or of another block size."""
@@ -63,12 +68,14 @@ class Journal:
         self._setpoints: list[list] = []  # type: ignore[type-arg]
         self._dropped: list[tuple[int, int, int, int]] = []
         self.named = (0, 0)
+        self.named_by = 0
         self._lost_from_ms = 0
         self._last: records.Reading | None = None
         self._base = Base(0, generation, 0, 0, 0, 0, vt_ratio)
         self._opened = 0
         self._sectors = flash.ioctl(4, 0)
         self._ring = Ring(flash, self._opening, self._retired)
+        self._signatures = Signatures(self._ring)
         self._mount()
 
     def append(self, record) -> None:  # type: ignore[no-untyped-def]
@@ -95,6 +102,14 @@ class Journal:
         """The receipt of this statement was checked."""
         if self.unproven.pop(seq, None) is not None:
             self._write(_RECEIPT, seq.to_bytes(4, "big"))
+
+    def sign(self, seq: int, signature: bytes) -> None:
+        """Keeps the signature (64 bytes) of a kept record; on return it survives loss of power."""
+        self._write(_SIGNATURE, self._signatures.entry(seq, signature))
+
+    def signature(self, seq: int) -> bytes:
+        """The kept signature of a record, b"" if there is none."""
+        return self._signatures.find(seq)
 
     @property
     def fill_permille(self) -> int:
@@ -154,10 +169,8 @@ class Journal:
             kind, packed = SHORT, pack(self._base, self._device, record)
         else:
             self._ring.make_room(len(squeeze(self._base, self._device, record)))
-            kind, packed = (
-                _SMALL,
-                squeeze(self._base, self._device, record),
-            )  # the base is that of the sector it goes to
+            # the base is that of the sector it goes to
+            kind, packed = _SMALL, squeeze(self._base, self._device, record)
         sector, _ = self._write(kind, packed) if packed else self._write(_WHOLE, records.encode(record))
         self._count(sector, record.seq)
         self._note(record)
@@ -242,7 +255,7 @@ class Journal:
             if len(self.decided) > 4 * _SETPOINTS_KEPT:
                 del self.decided[min(self.decided, key=lambda digest: self.decided[digest])]
         elif isinstance(record, records.Gap) and record.cause == records.CAUSE_OVERRUN:
-            self.named = record.first_seq, record.last_seq
+            self.named, self.named_by = (record.first_seq, record.last_seq), record.seq
 
     def _note_time(self, time_ms: int, flags: int) -> None:
         if not flags & records.UNTRUSTED_CLOCK:
@@ -275,7 +288,7 @@ class Journal:
             else:
                 self._replay_other(sector, kind, body)
                 entry = (sector, slot, kind, body, base)
-                tail = [] if kind == _CURSOR else [one for one in tail if one[2] in _RECORDS] + [entry]
+                tail = [] if kind == _CURSOR else [one for one in tail if one[2] in _LASTING] + [entry]
         self.seq = max(self.seq, self.acked)
         self.last_reading_ms = self.last_reading_ms or self.floor_ms // SLOT_MS * SLOT_MS
         self._base = base
@@ -307,6 +320,8 @@ class Journal:
             self.acked, self.incarnation = struct.unpack(">I8s", body)
         elif kind == _SETPOINT:
             self._remember(body, sector)
+        elif kind == _SIGNATURE:
+            self._signatures.note(body)
         elif kind == _RECEIPT:
             self.unproven.pop(int.from_bytes(body, "big"), None)
 
@@ -316,14 +331,16 @@ class Journal:
         self.floor_ms = max(self.floor_ms, floor_ms)
 
     def _begin(self, tail) -> None:  # type: ignore[no-untyped-def]
-        """The new boot number first, then the last entry again (rule 3); one that carried a set-point hides no record."""
+        """The new boot number first, then the last entry again (rule 3); one that carried a set-point hides no record. A
+        signature goes before its record: it is found again whichever of the two a further cut hits."""
         if self._base.generation > self._generation:
             raise JournalError(f"made under key generation {self._base.generation}, the key is of {self._generation}")
         self.boot += 1
         self._base = self._base.reborn(self.boot, self._generation)
         self._write(_BOOT, struct.pack(">IH", self.boot, self._generation) + self._state())
+        tail.sort(key=lambda entry: entry[2] != _SIGNATURE)
         for sector, slot, kind, body, base in tail:
-            if kind == _RECEIPT:
+            if kind in (_RECEIPT, _SIGNATURE):
                 self._write(kind, body)
             elif kind == _SETPOINT:
                 command, end_ms = struct.unpack(">IQ", body[:12])

@@ -1,8 +1,10 @@
 """The device's signing keys: made on the device, never leave it, sign digests.
 
 What the application asks of any key, also of one in a secure element: `signing(digest)`, a generator that yields while it
-works and returns r || s (64 bytes, low s); `public` (33 bytes), `algorithm` (records.ES256K or ES256), `generation` and
-`device`; and, once there was a rotation, `of(generation)`: the key that signs what was recorded under an older one.
+works and returns r || s (64 bytes, low s); `is_deterministic`: whether the same digest has the same signature each time;
+`public` (33 bytes), `algorithm` (records.ES256K or ES256), `generation` and `device`; and, once there was a rotation,
+`of(generation)`: the key that signs what was recorded under an older one. The signatures of a key that is not deterministic
+are kept in the journal, so that what is sent again is the same to the byte.
 
 1. The key file is the old one or the new one after a cut at any step, and a torn one is seen: it is written whole under
    another name and then takes its own.
@@ -35,6 +37,7 @@ class DeviceKey:
         self._secret = secret
         self._random = random
         self.algorithm = records.ES256K
+        self.is_deterministic = True
         self.generation = generation
         self.public = ecdsa.public_key(ecdsa.SECP256K1, secret)
         self.device = device or hashlib.sha256(self.public).digest()[:8]

@@ -1,4 +1,4 @@
-"""The master of the meter that the settings name: on a serial port of the board, or over TCP."""
+"""The lines that the settings name: the meter's master, on a serial port of the board or over TCP; the EMS's serial line."""
 
 from . import meters
 from .modbus import TIMEOUT_MS, Master
@@ -20,7 +20,7 @@ def open_master(board, value, timeout_ms: int = TIMEOUT_MS, patience: int = 1) -
 
         baud, parity, stop_bits = layout.SERIAL
         line = value("meter.baud") or baud, value("meter.parity") or parity, value("meter.stop_bits") or stop_bits
-        pins = _pins(value)
+        pins = _pins(value, "meter.")
         return Master(
             RtuLink(lambda: board.open_serial(path, *line, **pins), line[0], layout.STEP), timeout_ms, patience
         )
@@ -30,7 +30,13 @@ def open_master(board, value, timeout_ms: int = TIMEOUT_MS, patience: int = 1) -
     return Master(TcpLink(lambda: board.open_tcp(host, int(number))), timeout_ms, patience)
 
 
-def _pins(value) -> dict[str, int]:  # type: ignore[no-untyped-def]
-    """The pins of the line that the settings name; a board has its own for the others."""
-    found = {name: value("meter." + name) for name in ("tx_pin", "rx_pin", "de_pin")}
+def open_ems_line(board, value):  # type: ignore[no-untyped-def]
+    """(reader, writer) of the line of the energy manager; OSError if it cannot be had."""
+    line = value("ems.baud"), value("ems.parity"), value("ems.stop_bits")
+    return board.open_serial(value("ems.serial"), *line, **_pins(value, "ems."))
+
+
+def _pins(value, table: str) -> dict[str, int]:  # type: ignore[no-untyped-def]
+    """The pins of a line that the settings name; a board has its own for the others."""
+    found = {name: value(table + name) for name in ("tx_pin", "rx_pin", "de_pin")}
     return {name: pin for name, pin in found.items() if pin is not None}

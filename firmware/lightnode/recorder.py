@@ -1,7 +1,7 @@
 """From a fact to a signed record that is kept: numbers it, journals it, seals it, puts it into the open batch.
 
-1. The journal has a record before its signature exists: signatures are deterministic and made again when needed, with the
-   key of the generation that the record was made under.
+1. The journal has a record before its signature exists. A deterministic signature is made again when needed, with the key
+   of the generation that the record was made under; of another key the first one is kept before anybody sees it.
 2. A batch is closed by its statement before a record that does not belong to it is made.
 3. After a reboot the open batch is rebuilt from the journal and, being of another boot, closed before anything else.
 4. Records are made one at a time, whoever asks: in order of seq each is numbered and journalled without a pause, then
@@ -179,12 +179,24 @@ class Recorder:
         await tidy()
         payload = records.encode(record)
         key = self._key if record.generation == self._key.generation else self._key.of(record.generation)
-        digest = envelope.digest(payload, self._deployment, key.algorithm)
-        signature = await sliced(key.signing(digest))
+        signature = await self._signature(record.seq, key, envelope.digest(payload, self._deployment, key.algorithm))
         sealed = envelope.wrap(payload, signature, key.algorithm)
         if isinstance(record, records.BatchStatement):
             self._leaves[record.seq] = merkle.leaf_hash(sealed)
         return sealed
+
+    async def _signature(self, seq: int, key, digest: bytes) -> bytes:  # type: ignore[no-untyped-def]
+        """Rule 1."""
+        kept: bytes = b"" if key.is_deterministic else self._journal.signature(seq)
+        if kept:
+            return kept
+        made = await sliced(key.signing(digest))
+        if key.is_deterministic:
+            return made  # type: ignore[no-any-return]
+        kept = self._journal.signature(seq)  # of who asked for the same meanwhile
+        if not kept:
+            self._journal.sign(seq, made)
+        return kept or made
 
     async def _seal_first(self, record) -> bytes:  # type: ignore[no-untyped-def]
         self._making = record.seq

@@ -2,7 +2,7 @@
 
 1. A slot gives one reading or none; none is never a value. Trust that comes while the meter answers counts from the next.
 2. Slots without a reading are collected and named by one Gap when the meter answers again or the quarter-hour ends;
-   slots that passed while nobody looked are named as lost by the clock.
+   slots that passed while nobody looked are named as lost by the clock, before anything that came later.
 3. The first trusted instant of a boot is written as ClockLink if records were made before it. Before it everything that
    has no reading until then is named: the time since the last reading of an earlier boot as loss of power, the slots whose
    meter did not answer, and what a full journal has dropped before its time was known.
@@ -51,6 +51,7 @@ class Sampler:
         self.missed = 0
         self.meter_errors = 0
         self.answer: object = None  # of the last slot: the meter's quantities, or why there are none
+        self.in_doubt = True  # whether the last reading is SUSPECT
 
     async def slot(self, mark: int) -> None:
         """Does one slot; mark in monotonic ms."""
@@ -72,6 +73,8 @@ class Sampler:
         except MeterError as error:
             self.answer = str(error)
             self.meter_errors += 1
+            if self._open is not None and self._open[0] == records.CAUSE_CLOCK:
+                await self._name(mark)
             self._begin_gap(records.CAUSE_METER, mark)
             return
         self.answer = found
@@ -84,7 +87,8 @@ class Sampler:
             last, self._earlier = self._earlier, None
             since = min(last.time_ms - self._clock.utc_of(0), mark) if self._clock.trusted else mark - _DAY_MS
             self._watch.remember(plausible.Point(since, last.import_wh, last.export_wh))
-        flags = records.SUSPECT if self._watch.is_suspect(mark, found) else 0
+        self.in_doubt = self._watch.is_suspect(mark, found)
+        flags = records.SUSPECT if self.in_doubt else 0
         if self._watch.was_reset:
             flags |= records.REGISTER_RESET
         return flags | records.RETRIED if self._master.retried else flags

@@ -2,7 +2,7 @@
 
 1. A key is shown by its fingerprint, a password not at all: what is told is chosen here, nothing is passed through.
 2. The test of the meter is the next slot's own reading, said as it came or with its error: the meter is asked no more
-   often than always, and no slot waits for the installer.
+   often than always, and no slot waits for the installer. It says whether the meter is in doubt.
 """
 
 import asyncio
@@ -72,6 +72,7 @@ class Status:
             told[name] = getattr(found, name)
         for phase, voltage_mv in zip(_PHASES, found.voltage_mv):
             told[f"voltage_{phase}_mv"] = voltage_mv
+        told["suspect"] = self._sampler.in_doubt
         return told
 
     async def key(self) -> dict[str, object]:

@@ -5,8 +5,11 @@
 3. A new session starts again behind the cursor: duplicates are the back end's to recognise, losses would be ours.
 4. A new incarnation of the store, or three minutes without progress, also starts again behind what is still held.
 5. A receipt counts when it leads from one of our statements to a root that the log key signed. A statement without a
-   receipt after the set time, and every message that claims to be the back end's and is not, is an alarm. A receipt of no
-   statement that waits (it came twice, or is another's) is only counted.
+   receipt after the set time, and every message that claims to be the back end's and is not, is an alarm. The time counts
+   from the statement's end; if that was never known, from when this start knew the time. A receipt of no statement that
+   waits (it came twice, or is another's) is only counted.
+6. Where records were dropped from a full journal, the Gap that names them is sent in their place, ahead of its own seq:
+   the back end can acknowledge what follows, and the journal need not drop more.
 """
 
 import asyncio
@@ -22,7 +25,8 @@ WINDOW = 32
 KEEPALIVE_S = 60
 STALLED_MS = 180_000
 ASK_EVERY_MS = 4000
-_QUARTER_MS = 900_000
+_LOOKS_EVERY_MS = 60_000
+_UTC_FROM_MS = 1 << 40  # below it an instant is monotonic time
 _PAUSE_MIN_MS = 50
 _PAUSE_MAX_MS = 30_000
 _OPEN_S = 60  # to a session that takes publications
@@ -31,7 +35,7 @@ SILENT_MS = 180_000  # what `run` may go without a sign of life: opening a sessi
 
 class Uplink:
     """`connected`; `sessions`; `receipts`: checked and true; `receipts_refused`: of no statement here; `alarms`: rule 5;
-    `times_refused`: answers to another question, or no better than what the clock knows."""
+    `receipts_late`: those of them for a receipt; `times_refused`: answers to another question, or no better than what the clock knows."""
 
     def __init__(self, board, settings, recorder, journal, clock, setpoints, device: bytes) -> None:  # type: ignore[no-untyped-def]
         value = settings.value
@@ -51,15 +55,18 @@ class Uplink:
         self._work = asyncio.Event()
         self._alive = lambda: None
         self._sent = 0
+        self._told = 0  # seq of the Gap that went ahead of its turn
         self._progress_ms = 0
         self._looked_ms = 0
+        self._knows_time_ms = 0
         self._asked_ms: int | None = None
         self._unsure: list[tuple[int, bytes]] = []
-        self._late: set[int] = set()
+        self._late_seq = 0
         self.connected = False
         self.sessions = 0
         self.receipts = 0
         self.receipts_refused = 0
+        self.receipts_late = 0
         self.alarms = 0
         self.times_refused = 0
         self.updates = None  # takes `update` and `chunk`, and says what to ask for on `fetch`
@@ -83,24 +90,32 @@ class Uplink:
         now = self._clock.monotonic_ms()
         if self._journal.acked < self._journal.seq and now - self._progress_ms > STALLED_MS:
             self._progress_ms = now
-            self._sent = self._journal.acked
-        if now - self._looked_ms >= _QUARTER_MS and self._clock.trusted:
+            self._from_the_cursor()
+        if now - self._looked_ms >= _LOOKS_EVERY_MS and self._clock.trusted:
             self._looked_ms = now
             self._notice_late(self._clock.utc_ms())
         self._work.set()
 
     def _notice_late(self, utc_ms: int) -> None:
+        """Rule 5; statements end in order of seq."""
+        self._knows_time_ms = self._knows_time_ms or utc_ms
         for seq, end_ms in self._journal.unproven.items():
-            if seq not in self._late and utc_ms - end_ms > self._receipt_late_ms:
-                self._late.add(seq)
+            since_ms = end_ms if end_ms > _UTC_FROM_MS else self._knows_time_ms
+            if seq > self._late_seq and utc_ms - since_ms > self._receipt_late_ms:
+                self._late_seq = seq
+                self.receipts_late += 1
                 self.alarms += 1
+
+    def _from_the_cursor(self) -> None:
+        self._sent = self._journal.acked
+        self._told = 0
 
     async def _session(self) -> None:
         reader, writer = await asyncio.wait_for(self._connect(), _OPEN_S)
         session = Session(reader, writer, self._received, self._work.set)
         try:
             await asyncio.wait_for(self._enter(session), _OPEN_S)
-            self._sent = self._journal.acked
+            self._from_the_cursor()
             self._asked_ms = None
             self._setpoints.answers[:0] = self._unsure
             self._unsure = []
@@ -160,12 +175,20 @@ class Uplink:
             if sealed:
                 await session.publish(topics.topic(self._device, "decision"), sealed + answer[1])
             return True
-        if self._sent >= self._journal.seq:
-            return False
+        return self._sent < self._journal.seq and await self._send_record(session)
+
+    async def _send_record(self, session: Session) -> bool:
+        """The next record, or the Gap for those that are gone (rule 6); False if there is none yet."""
         sent, sealed = await self._recorder.following(self._sent)
+        first, last = self._journal.named
+        if sealed and first <= self._sent + 1 <= last < sent != self._journal.named_by:
+            gap = await self._recorder.sealed(self._journal.named_by)
+            if gap:
+                self._told, sent, sealed = self._journal.named_by, last, gap
         if sealed:
-            self._sent = sent
-            await session.publish(topics.topic(self._device, "record"), sealed)
+            is_told, self._sent = sent == self._told, sent
+            if not is_told:
+                await session.publish(topics.topic(self._device, "record"), sealed)
         return bool(sealed)
 
     async def _received(self, topic: str, payload: bytes) -> None:
@@ -212,7 +235,7 @@ class Uplink:
             raise WireError("acknowledges what this device did not send")
         self._journal.acknowledge(delivery.seq, delivery.incarnation)
         if restored:
-            self._sent = self._journal.acked
+            self._from_the_cursor()
         self._progress_ms = self._clock.monotonic_ms()
 
     async def _receipt(self, payload: bytes) -> None:

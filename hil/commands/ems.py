@@ -16,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--tcp", metavar="HOST:PORT", type=_address, help="the node's ems.listen")
     where.add_argument("--serial", metavar="PORT", help="a serial port to the node's ems.serial")
+    parser.add_argument("--baud", type=int, default=9600, help="the node's ems.baud (default 9600)")
+    parser.add_argument("--parity", choices=("N", "E", "O"), default="N", help="the node's ems.parity (default N)")
+    parser.add_argument("--stop-bits", type=int, choices=(1, 2), default=1, help="the node's ems.stop_bits (default 1)")
     parser.add_argument("--unit", type=int, default=1, help="the node's ems.unit (default 1)")
     parser.add_argument("--free", metavar="W", type=int, default=0, help="what it draws without a command (default 0)")
     parser.add_argument("--stop", action="store_true", help="its emergency stop is on")
@@ -37,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         ems = (
             over_tcp(options.tcp[0], options.tcp[1], options.unit)
             if options.tcp
-            else over_serial(options.serial, options.unit)
+            else over_serial(options.serial, options.unit, (options.baud, options.parity, options.stop_bits))
         )
     except EmsError as error:
         print(f"lightnode-hil: {error}", file=sys.stderr)

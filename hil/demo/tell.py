@@ -234,7 +234,7 @@ def _applied(execution: bytes) -> bool:
     if not execution:
         return False
     record = records.decode(envelope.split(execution)[0])
-    return isinstance(record, records.Execution) and record.state == records.APPLIED
+    return isinstance(record, records.Execution | records.EmsReport) and record.state == records.APPLIED
 
 
 def _proofs(played: Played, story: Story) -> None:

@@ -68,6 +68,7 @@ class FleetKey:
     def __init__(self, seed: str, number: int) -> None:
         self._key = SigningKey(hashlib.sha256(f"fleet/{seed}/{number}".encode()).digest())
         self.algorithm = records.ES256K
+        self.is_deterministic = True
         self.generation = 1
         self.public = self._key.public
         self.device = hashlib.sha256(self.public).digest()[:8]

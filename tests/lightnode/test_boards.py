@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lightnode.board_chip import HalfDuplex, Link, PagedFlash, password_of
+from lightnode import board_network
+from lightnode.board_chip import HalfDuplex, PagedFlash
+from lightnode.board_network import Link, password_of
 from lightnode.errors import NodeError
 from lightnode.journal import Journal
 from lightwire import records
@@ -106,7 +108,7 @@ def test_rule_1_the_link_is_joined_again_by_whoever_wants_to_connect(monkeypatch
     async def broker() -> str:
         return "streams"
 
-    monkeypatch.setattr("lightnode.board_chip.sleep_ms", at_once)
+    monkeypatch.setattr("lightnode.board_network.sleep_ms", at_once)
     interface = Interface(needs=3)
     asked: list[int] = []
     link = Link(interface, interface.join, lambda: asked.append(1), ("10.0.0.2", "255.0.0.0", "10.0.0.1", "10.0.0.1"))
@@ -138,7 +140,7 @@ def test_rule_2_ntp_is_asked_until_a_connection_holds_and_a_bad_answer_stops_not
     assert len(asked) == 2
 
 
-def test_rule_3_the_direction_pin_is_high_only_while_it_sends() -> None:
+def test_the_direction_pin_is_high_only_while_it_sends() -> None:
     events: list[Any] = []
 
     class Port:
@@ -208,6 +210,18 @@ class Uart:
         self.made[-1].update(options)
 
 
+class Pin(tuple):  # type: ignore[type-arg]
+    """("pin", number); called, it sets its level."""
+
+    OUT = 1
+
+    def __new__(cls, number: int, mode: int = 0) -> "Pin":
+        return super().__new__(cls, ("pin", number))
+
+    def __call__(self, level: int) -> None:
+        return None
+
+
 def stand_ins(cause: int) -> dict[str, Any]:
     timers: list[int] = []
     wlan = types.SimpleNamespace(**{name: getattr(Interface(), name) for name in ("active", "ifconfig", "isconnected")})
@@ -227,9 +241,8 @@ def stand_ins(cause: int) -> dict[str, Any]:
 
     machine = types.SimpleNamespace(
         WDT_RESET=3, PWRON_RESET=1, HARD_RESET=2, reset_cause=lambda: cause, UART=Uart, timers=timers, joined=joined,
-        WDT=lambda timeout: timers.append(timeout), Pin=lambda number, mode=0: ("pin", number),
+        WDT=lambda timeout: timers.append(timeout), Pin=Pin,
     )  # fmt: skip
-    machine.Pin.OUT = 1
     return {
         "machine": machine,
         "network": types.SimpleNamespace(WLAN=wlan_class, hostname=lambda name: None),
@@ -250,6 +263,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
             monkeypatch.setitem(sys.modules, module, stand_in)
         for module in ("lightnode.board_esp32", "lightnode.board_rp2"):
             sys.modules.pop(module, None)
+        board_network._used.clear()
         monkeypatch.setattr("asyncio.StreamReader", lambda port: port)
         monkeypatch.setattr("asyncio.StreamWriter", lambda port, extra: port)
         return importlib.import_module("lightnode." + name)
@@ -301,6 +315,28 @@ def test_it_joins_the_network_of_the_settings(load: Callable[..., Any], name: st
     assert board.link().startswith("down, ")
     with pytest.raises(NodeError, match="network.ssid is missing"):
         board.open_network(settings(tmp_path, **{"network.ssid": None}))
+    wired = (
+        "lan_pins is missing" if name == "board_esp32" else "interface is lan: this board has a wireless network only"
+    )
+    with pytest.raises(NodeError, match=wired):
+        board.open_network(settings(tmp_path, **{"network.interface": "lan"}))
+
+
+@pytest.mark.parametrize("name", ["board_esp32", "board_rp2"])
+def test_rule_3_without_a_link_there_is_no_connection(load: Callable[..., Any], name: str) -> None:
+    board = load(name)
+    for connection in (board.open_tcp("h", 1), board.connect("h", 1, "", "", "")):
+        with pytest.raises(OSError, match="no network"):
+            asyncio.run(connection)
+
+
+def test_esp32_has_its_radio_on_when_random_bytes_make_a_key(
+    load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, on = load("board_esp32"), []
+    wlan = types.SimpleNamespace(active=on.append)
+    monkeypatch.setattr(board.network, "WLAN", type("Wlan", (), {"IF_STA": 0, "__new__": lambda *_: wlan}))
+    assert len(board.random(8)) == 8 and on == [True]
 
 
 @pytest.mark.parametrize("name", ["board_esp32", "board_rp2"])
@@ -312,6 +348,8 @@ def test_the_meters_line_has_the_pins_and_the_form_of_the_settings(load: Callabl
     made = Uart.made[-1]
     assert (made["id"], made["baudrate"], made["parity"], made["stop"], made["bits"]) == (1, 19_200, 0, 1, 8)
     assert made["tx"] in (4, ("pin", 4)) and made["rx"] in (5, ("pin", 5))
+    _, writer = board.open_serial("1", de_pin=6)
+    assert isinstance(writer, HalfDuplex) and "tx" not in Uart.made[-1]
 
 
 def test_the_journal_of_rp2_lies_at_the_end_of_the_flash(

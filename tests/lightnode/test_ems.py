@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from lightnode import ems, ems_map
 from lightnode.ems import Ems
+from lightnode.meter_line import open_ems_line
 from lightnode.setpoint import SetPoints
 from lightwire import decision, records
 
@@ -282,3 +283,25 @@ def test_an_address_that_cannot_be_had_is_tried_again_and_given_back_at_the_end(
         socket.create_server(("127.0.0.1", port)).close()
 
     asyncio.run(main())
+
+
+def test_its_serial_line_is_opened_as_the_settings_say() -> None:
+    opened: list[tuple[Any, ...]] = []
+
+    class Board:
+        @staticmethod
+        def open_serial(path: str, *line: object, **pins: object) -> tuple[str, str]:
+            opened.append((path, *line, pins))
+            return "reader", "writer"
+
+    line = Settings(
+        ems__serial="2",
+        ems__baud=38_400,
+        ems__parity="E",
+        ems__stop_bits=2,
+        ems__tx_pin=4,
+        ems__rx_pin=None,
+        ems__de_pin=6,
+    )
+    assert open_ems_line(Board, line.value) == ("reader", "writer")
+    assert opened == [("2", 38_400, "E", 2, {"tx_pin": 4, "de_pin": 6})]

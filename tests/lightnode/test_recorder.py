@@ -161,6 +161,7 @@ class P256Key:
 
     def __init__(self) -> None:
         self.algorithm = records.ES256
+        self.is_deterministic = True
         self.generation = 1
         self.public = ecdsa.public_key(ecdsa.P256, 77)
         self.device = hashlib.sha256(self.public).digest()[:8]

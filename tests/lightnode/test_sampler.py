@@ -71,6 +71,20 @@ def test_2_slots_that_passed_while_nobody_looked_are_named() -> None:
     asyncio.run(made.slots(1))
     (gap,) = made.kept(records.GAP)
     assert (gap.cause, gap.slots, gap.end_ms) == (records.CAUSE_CLOCK, 4, made.kept(records.READING)[-1].time_ms)
+    assert [r.KIND for r in made.kept()][-3:] == [records.READING, records.GAP, records.READING]
+
+
+def test_2_slots_that_a_long_cycle_took_and_slots_of_a_silent_meter_have_a_gap_each() -> None:
+    made = node()
+    asyncio.run(made.slots(1))
+    made.source.now += 21_000
+    made.meter.silent = True
+    asyncio.run(made.slots(2))
+    made.meter.silent = False
+    asyncio.run(made.slots(1))
+    gaps = [(g.cause, g.slots) for g in made.kept(records.GAP)]
+    assert gaps == [(records.CAUSE_CLOCK, 4), (records.CAUSE_METER, 2)]
+    assert [r.KIND for r in made.kept()][-4:] == [records.READING, records.GAP, records.GAP, records.READING]
 
 
 def test_3_before_trust_readings_say_so_and_a_link_maps_their_boot() -> None:
@@ -211,3 +225,16 @@ def test_3_a_reboot_after_an_outage_longer_than_the_ring_still_names_the_time_wi
     asyncio.run(made.slots(1))
     gaps = [g for g in made.kept(records.GAP) if g.cause == records.CAUSE_POWER]
     assert [(g.start_ms, g.end_ms) for g in gaps] == [(START + 3 * 4000, START + 900 * 4000)]
+
+
+def test_4_the_installer_sees_whether_the_meter_is_still_in_doubt() -> None:
+    made = Node()
+    made.trust(START)
+    made.meter.counts = True
+    asyncio.run(made.slots(1))
+    assert made.sampler.in_doubt
+    asyncio.run(made.slots(30))
+    assert not made.sampler.in_doubt
+    made.meter.power, made.meter.reactive = -made.meter.power, -made.meter.reactive
+    asyncio.run(made.slots(1))
+    assert made.sampler.in_doubt

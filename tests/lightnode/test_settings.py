@@ -43,6 +43,8 @@ def test_without_an_energy_manager_nothing_listens() -> None:
     found = Settings(good())
     assert [found.value(f"ems.{key}") for key in ("listen", "serial", "broker", "ca")] == [None] * 4
     assert (found.value("ems.unit"), found.value("ems.silent_s")) == (1, 120)
+    assert [found.value(f"ems.{key}") for key in ("baud", "parity", "stop_bits")] == [9600, "N", 1]
+    assert [found.value(f"ems.{key}") for key in ("tx_pin", "rx_pin", "de_pin")] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,10 @@ HOSTILE = [
     (changed("meter", "stop_bits", 3), "meter.stop_bits is 3, a whole number from 1 to 2"),
     (changed("", "ems", {"listen": "1502"}), "ems.listen is '1502', host:port or null belongs here"),
     (changed("", "ems", {"serial": ""}), "ems.serial is '', a text on one line belongs here"),
+    (changed("", "ems", {"baud": 300}), "ems.baud is 300, a whole number from 1200 to 921600 belongs here"),
+    (changed("", "ems", {"parity": "even"}), "ems.parity is 'even', N, E or O belongs here"),
+    (changed("", "ems", {"stop_bits": 3}), "ems.stop_bits is 3, a whole number from 1 to 2 belongs here"),
+    (changed("", "ems", {"de_pin": 64}), "ems.de_pin is 64, a whole number from 0 to 63 belongs here"),
     (changed("", "ems", {"silent_s": 9}), "ems.silent_s is 9, a whole number from 10 to 3600 belongs here"),
     (changed("", "ems", {"unit": 0}), "ems.unit is 0, a whole number from 1 to 247 belongs here"),
     (changed("", "ems", 7), "ems is 7, an object belongs here"),

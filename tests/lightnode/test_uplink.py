@@ -7,6 +7,7 @@ import pytest
 from lightnode.uplink import Uplink
 from lightwire import envelope, records, topics
 
+from hil.flash import NorFlash
 from tests.lightnode.parts import DEPLOYMENT, DEVICE, T0, Node, Settings, key_of, sealed
 
 LOG, STRANGER = key_of(b"log"), key_of(b"stranger")
@@ -123,23 +124,106 @@ def test_5_bytes_that_are_no_receipt_are_an_alarm_and_a_late_receipt_too(node: N
     assert made.alarms == 2
 
 
-def test_1_what_is_sent_are_the_sealed_records_in_order(node: Node) -> None:
-    made, sent = uplink(node), []
+def test_5_a_late_receipt_is_one_alarm_a_minute_after_it_is_due_and_a_later_one_another(node: Node) -> None:
+    made = uplink(node)
+    asyncio.run(node.recorder.close_batch())
+    due_ms = 7_200_000 - 3_600_000
+    for after_ms, wanted in ((3_600_000, 0), (due_ms + 90_000, 1), (60_000, 1), (3_600_000, 1)):
+        node.source.now += after_ms
+        made.tick()
+        assert (made.alarms, made.receipts_late) == (wanted, wanted)
+    asyncio.run(node.slots(2))
+    asyncio.run(node.recorder.close_batch())
+    node.source.now += 8_000_000
+    made.tick()
+    assert (made.alarms, made.receipts_late) == (2, 2)
 
-    class Session:
-        in_flight: set[int] = set()
 
-        async def publish(self, topic: str, payload: bytes) -> None:
-            sent.append((topic, payload))
+def test_5_a_receipt_that_came_in_time_is_no_alarm(node: Node) -> None:
+    made = uplink(node)
+    asyncio.run(node.recorder.close_batch())
+    for seq in list(node.journal.unproven):
+        node.recorder.proven(seq)
+    node.source.now += 8_000_000
+    made.tick()
+    assert made.alarms == 0
+
+
+def test_5_a_statement_that_never_knew_the_time_is_late_from_when_the_time_is_known() -> None:
+    node = Node()
+    asyncio.run(node.slots(3))
+    node.restart()
+    assert [end_ms for end_ms in node.journal.unproven.values()] == [12_000]
+    node.trust(T0)
+    made = uplink(node)
+    for after_ms, wanted in ((61_000, 0), (7_100_000, 0), (200_000, 1)):
+        node.source.now += after_ms
+        made.tick()
+        assert made.alarms == wanted
+
+
+class Session:
+    """Takes what is sent."""
+
+    def __init__(self) -> None:
+        self.in_flight: set[int] = set()
+        self.sent: list[tuple[str, bytes]] = []
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        self.sent.append((topic, payload))
+
+
+def drained(made: Uplink) -> list[bytes]:
+    """The records that a session sends until there is nothing left."""
+    session = Session()
 
     async def drain() -> None:
-        while await made._send_some(Session()):
+        while await made._send_some(session):
             pass
 
     asyncio.run(drain())
-    mine = [payload for topic, payload in sent if topic.endswith("record")]
+    return [payload for topic, payload in session.sent if topic.endswith("record")]
+
+
+def test_1_what_is_sent_are_the_sealed_records_in_order(node: Node) -> None:
+    mine = drained(uplink(node))
     assert [envelope.peek(m).seq for m in mine] == list(range(1, node.journal.seq + 1))
     assert mine == [node.sealed(seq) for seq in range(1, node.journal.seq + 1)]
+
+
+def test_6_the_gap_that_names_what_was_dropped_goes_where_that_would_have_been() -> None:
+    node = Node(NorFlash(4))
+    node.trust(T0)
+    asyncio.run(node.slots(700))
+    seqs = [envelope.peek(m).seq for m in drained(uplink(node))]
+    held = [record.seq for record in node.kept()]
+    named = max(r.seq for r in node.kept(records.GAP) if r.cause == records.CAUSE_OVERRUN)
+    assert seqs == [named, *(seq for seq in held if seq != named)]
+    assert node.journal.find(named).last_seq == held[0] - 1
+
+
+def test_6_each_session_says_it_again_and_a_range_that_is_acknowledged_is_not_told_first() -> None:
+    node = Node(NorFlash(4))
+    node.trust(T0)
+    asyncio.run(node.slots(700))
+    made = uplink(node)
+    first = drained(made)
+    assert drained(made) == []
+    made._from_the_cursor()
+    assert drained(made) == first
+    node.journal.acknowledge(node.kept()[10].seq, INCARNATION)
+    made._from_the_cursor()
+    seqs = [envelope.peek(m).seq for m in drained(made)]
+    assert seqs == list(range(node.journal.acked + 1, node.journal.seq + 1))
+
+
+def test_6_after_a_restart_the_gap_still_goes_first() -> None:
+    node = Node(NorFlash(4))
+    node.trust(T0)
+    asyncio.run(node.slots(700))
+    node.restart()
+    found = [envelope.peek(m) for m in drained(uplink(node))]
+    assert (found[0].KIND, found[0].last_seq) == (records.GAP, min(r.seq for r in found) - 1)
 
 
 def test_a_broker_that_takes_the_connection_and_says_nothing_is_left_and_tried_again(

@@ -151,6 +151,8 @@ def test_an_order_reaches_the_ems_and_its_answer_the_customers_bundle(stand: Ben
     assert said[0].state == records.APPLIED and said[-1].state == records.EXPIRED
     assert {r.commanded_w for r in said if r.state == records.APPLIED} == {BASE_W - ORDERED_W}
     assert 2 <= len(said) <= 17
+    (row,) = [one for one in stand.backend.store.setpoints() if one.id == id]
+    assert envelope.peek(row.execution) == said[0], "the shared database has the EMS's word, as the node signed it"
     assert stand.facts[POD]["missed"] == stand.facts[POD]["alarms"] == 0
     settle(stand)
     for _ in range(4):
@@ -162,6 +164,8 @@ def test_an_order_reaches_the_ems_and_its_answer_the_customers_bundle(stand: Ben
     messages = [bytes.fromhex(s) for b in json.loads(bundle)["batches"] for s in b["records"]]
     inside = [m for m in map(envelope.peek, messages) if isinstance(m, records.EmsReport)]
     assert [r for r in inside if r.state == records.APPLIED], "the EMS's word is in the verified bundle"
+    (answered,) = json.loads(bundle)["setpoints"]
+    assert envelope.peek(bytes.fromhex(answered["execution"])) == said[0]
     ems.close()
 
 

@@ -115,12 +115,45 @@ def test_its_health_reaches_the_back_end_in_the_statement_of_its_quarter_hour(be
     assert bench.backend.collect.refused == 0
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.long
+def test_a_receipt_that_does_not_come_is_an_alarm_in_its_diagnostics_and_a_finding_of_the_back_end(
+    tmp_path: Path, mosquitto: list[str], micropython: object
+) -> None:
+    late = {POD: {"receipt_late_s": 900}}
+    with Bench(tmp_path, pods=[POD], start_ms=START_MS, node_settings=late) as bench:
+
+        def without_receipts(utc_ms: int) -> dict[str, object]:
+            bench.backend.collect.deliver(utc_ms)
+            return {}
+
+        bench.step_backend = without_receipts
+        bench.warm_up()
+        while bench.conductor.now_ms < QUARTER_MS + 1_800_000 + 8_000:
+            bench.tick()
+        bench.drain()
+        assert [(r.time_ms - QUARTER_MS, r.alarms) for r in stored(bench, records.DIAGNOSTICS)] == [
+            (0, 0),
+            (900_000, 1),  # of the time before trust, whose statement ended with the clock link
+            (1_800_000, 2),
+        ]
+        device = bench.nodes[POD].device.hex()
+        found = [what for _, what in bench.backend.store.findings() if "alarms" in what]
+        assert [what.split(": late")[0] for what in found] == [
+            f"{device}: alarms, 1 new, 1 since start 1",
+            f"{device}: alarms, 1 new, 2 since start 1",
+        ]
+        facts = bench.facts[POD]
+        assert facts["receipts_late"] == facts["alarms"] >= 2 and facts["receipts"] == 0
+
+
 def test_the_installer_sees_meter_key_and_network_while_the_node_works(console: Console) -> None:
     device = console.bench.nodes[POD].device.hex()
     assert f"device: {device}" in console.say("key", "key_sha256")
     line = next(row for row in console.say("meter json", "}}").splitlines() if "command" in row)
     found = json.loads(line)
     assert 45_000 < found["answer"]["power_w"] < 55_000 and found["answer"]["voltage_l1_mv"] > 200_000
+    assert isinstance(found["answer"]["suspect"], bool)
     network = console.say("network", "utc_ms")
     assert "broker: 127.0.0.1:" in network and "connected: True" in network
     assert "no such command, try help" in console.say("x" * 30, "help")

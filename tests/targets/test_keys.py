@@ -58,3 +58,42 @@ def test_generations_are_kept_rotated_and_dropped(target: Target) -> None:
     for line in signed:
         public, signature = (bytes.fromhex(word) for word in line.split())
         assert ecdsa.verify(ecdsa.SECP256K1, public, digest, signature)
+
+
+RANDOM_NONCES = """
+import asyncio, hashlib
+from lightnode import board, journal, keys, recorder
+from lightwire import ecdsa, records
+
+here = board.load()
+ecdsa._nonce = lambda curve, secret, z: int.from_bytes(here.random(31), "big") + 1
+key = keys.DeviceKey(0x1234567890ABCDEF, 1, here.random)
+key.is_deterministic = False
+assert key.sign(bytes(32)) != key.sign(bytes(32))
+
+def started():
+    kept = journal.Journal(here.open_flash("journal", 65536), key.device)
+    return kept, recorder.Recorder(key, kept, bytes(16))
+
+async def sent(keeper):
+    found = []
+    for seq in (1, 2, 3):
+        found.append(await keeper.sealed(seq))
+    return found
+
+async def main():
+    kept, keeper = started()
+    for slot in range(3):
+        await keeper.keep(lambda *whose: records.Gap(*whose, records.CAUSE_METER, 4000 * slot, 4000 * slot + 4000, 1, 0, 0))
+    first = await sent(keeper)
+    kept, keeper = started()
+    await keeper.ready()
+    print(first == await sent(keeper), len(kept.signature(4)), kept.find(4).KIND == records.STATEMENT)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.needs("flash", "asyncio")
+def test_what_a_key_with_random_signatures_has_signed_is_the_same_after_a_restart(target: Target) -> None:
+    assert target.run(Job(RANDOM_NONCES)).split() == ["True", "64", "True"]

@@ -180,6 +180,11 @@ class Made:
         command = envelope.peek(point).command
         decision = device.put(records.Decision, id, digest, command, records.ACCEPTED, 0, time_ms)
         self._send(pod, "decision", [decision + point])
+        self._carry_out(pod, frame, envelope.peek(point), digest)
+
+    def _carry_out(self, pod: str, frame: int, point: records.SetPoint, digest: bytes) -> None:
+        """What the agent says of it."""
+        device, id, command = self.devices[pod], point.id, point.command
         agent = self.agents[pod]
         execution = records.Execution(
             id_of(agent), 1, 1, command, device.id, id, digest, records.APPLIED, 0, frame * FRAME_MS, 0, 0

@@ -11,7 +11,7 @@ from backend.adapters.mqtt import Incoming
 from backend.adapters.sqlite import Party, SqliteStore
 from backend.flows.collect import Collect
 from backend.flows.ledgers import EvidenceTrees
-from tests.lightnode.parts import DEPLOYMENT, DEVICE, KEY, QUARTER_MS, T0, Node
+from tests.lightnode.parts import DEPLOYMENT, DEVICE, KEY, QUARTER_MS, T0, Node, sealed
 
 LOG = SigningKey(hashlib.sha256(b"log").digest())
 OPERATOR = hashlib.sha256(LOG.public).digest()[:8]
@@ -115,3 +115,30 @@ def test_an_energy_manager_that_failed_is_a_finding_once_and_its_report_is_kept(
         f"{DEVICE.hex()}: 200, set-point {b'p'.hex() * 16}",
     ]
     assert [one.sealed for one in store.of_kind(DEVICE, records.EMS_REPORT)] == messages
+
+
+def told(node: Node, boot_alarms: list[tuple[int, int]]) -> list[bytes]:
+    """Diagnostics of (boot, alarms), as a light node sends them."""
+    made = []
+    for seq, (boot, alarms) in enumerate(boot_alarms, 1):
+        counts = (0, 0, records.RESET_POWER, 0, 0, 0, 0, 0, 0, 0, 0, 0, alarms)
+        made.append(sealed(records.Diagnostics(DEVICE, 1, boot, seq, T0 + seq * QUARTER_MS, 0, *counts), KEY))
+    return made
+
+
+def test_7_alarms_of_a_light_node_are_a_finding_when_they_are_more_over_a_restart_of_the_back_end(
+    tmp_path: Path,
+) -> None:
+    messages = told(Node(), [(1, 0), (1, 2), (1, 2), (1, 3), (2, 0), (2, 1)])
+    store = SqliteStore(tmp_path / "scd.sqlite")
+    store.register(Party(DEVICE, 1, "node", "POD", records.ES256K, KEY.public, 0, 2**62, b"", b""))
+    take(start(store, Link()), messages[:3])
+    collect = start(store, Link())
+    take(collect, messages)
+    assert collect.refused == 0
+    why = "late receipts, messages that are not ours, a silent energy manager; its log names them"
+    assert [what for _, what in store.findings()] == [
+        f"{DEVICE.hex()}: alarms, 2 new, 2 since start 1: {why}",
+        f"{DEVICE.hex()}: alarms, 1 new, 3 since start 1: {why}",
+        f"{DEVICE.hex()}: alarms, 1 new, 1 since start 2: {why}",
+    ]
