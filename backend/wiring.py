@@ -9,14 +9,15 @@ from queue import SimpleQueue
 
 from lightwire import envelope, records, topics
 
+from backend.adapters.chain_store import ChainStore
 from backend.adapters.keys import SigningKey, open_key
 from backend.adapters.kits import KitStore
 from backend.adapters.mqtt import BrokerAccess, Incoming, MqttLink
 from backend.adapters.sqlite import Party, SqliteStore
 from backend.errors import Unavailable
-from backend.evidence.anchoring import ANCHORED, FINAL
+from backend.evidence.anchoring import ANCHORED, FINAL, spans
 from backend.flows.activate import Activate
-from backend.flows.anchor import Anchoring
+from backend.flows.anchor import Anchoring, Terms
 from backend.flows.bundle import Bundles
 from backend.flows.collect import Collect
 from backend.flows.erase import Erase, Erased
@@ -26,6 +27,7 @@ from backend.flows.register import Register
 from backend.ports import Ledger
 
 BATCH = 1000
+_TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Backend:
         broker: BrokerAccess,
         ledger: Ledger,
         now_ms: Callable[[], int],
-        confirmations: int = 2,
+        terms: Terms = _TERMS,
     ) -> None:
         self.identity = identity
         self.ledger = ledger
@@ -74,7 +76,7 @@ class Backend:
         self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
         self.enrolments = Enrolments(self.store, KitStore(self.store), self.register)
         self._introductions: SimpleQueue[Incoming] = SimpleQueue()
-        self.anchoring = Anchoring(self.store, ledger, confirmations, self._alarm)
+        self.anchoring = Anchoring(ChainStore(self.store), ledger, terms, now_ms, self._alarm)
         self.store.note_fact("chain_id", ledger.chain_id.to_bytes(8, "big"))
         self.store.note_fact("contract", ledger.contract)
         self._chain_trouble = ""
@@ -128,14 +130,19 @@ class Backend:
         try:
             states = self.anchoring.step()
         except Unavailable as reason:
-            if str(reason) != self._chain_trouble:
-                self._chain_trouble = str(reason)
-                self._alarm(self._chain_trouble)
+            self._say_trouble(str(reason))
             return
-        self._chain_trouble = ""
-        ready = [epoch for epoch, state in states.items() if state in (ANCHORED, FINAL)]
+        self._say_trouble(self.anchoring.trouble)
+        ready = [epoch for epoch, (state, block) in states.items() if state in (ANCHORED, FINAL) and block]
         if ready:
             self._receipts(max(ready))
+
+    def _say_trouble(self, what: str) -> None:
+        """Once until it is another trouble: fees and block numbers in it change all the time."""
+        kind = "".join(letter for letter in what if letter not in "0123456789.")
+        if what and kind != self._chain_trouble:
+            self._alarm(what)
+        self._chain_trouble = kind
 
     def _alarm(self, what: str) -> None:
         self.store.add_finding(self._now_ms(), what)
@@ -163,14 +170,16 @@ class Backend:
         """What the chain holds for this log, as the verifier's anchors file: read from the contract, not from the store."""
         epochs = [row[0] for row in self.store.epochs()]
         head = self.ledger.head()
-        words = self.ledger.words(epochs[0], epochs[-1] - epochs[0] + 1, head) if epochs else []
-        held = {str(epochs[0] + k): word.hex() for k, word in enumerate(words) if any(word)}
+        held: dict[str, str] = {}
+        for first, count in spans(epochs):
+            words = self.ledger.words(first, count, head)
+            held |= {str(first + k): word.hex() for k, word in enumerate(words) if any(word)}
         return {
             "format": "lightnode-anchors/1",
             "chain_id": self.ledger.chain_id,
             "contract": self.ledger.contract.hex(),
             "operator": self.ledger.log.hex(),
-            "block": head,
+            "block": head.number,
             "commitments": held,
         }
 

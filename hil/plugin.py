@@ -4,7 +4,7 @@
 2. `@pytest.mark.needs("uart")` names what a body needs; a target without it is skipped with the reason.
 3. With CI=true a missing cpython, vm or chip is a failure: a test set-up installs them itself.
 4. With `--lab FILE` the boards of the lab file take the place of `board`, each leased with its meter and its switch.
-5. `broker`, `chain`, `meter`, `bench` and `node` are the real parts, started for one test and stopped after it.
+5. `broker`, `chain`, `anvil`, `meter`, `bench` and `node` are the real parts, started for one test and stopped after it.
 """
 
 import os
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from backend.adapters.ethereum import EmbeddedChain
+from hil.anvil import Anvil, anvil_command
 from hil.bench import Bench
 from hil.broker import Broker
 from hil.errors import PartMissing
@@ -149,6 +150,20 @@ def chain() -> Iterator[EmbeddedChain]:
     running = EmbeddedChain(bytes(32))
     yield running
     running.close()
+
+
+@pytest.fixture
+def anvil(tmp_path: Path) -> Iterator[Callable[..., Anvil]]:
+    """anvil(*options, state=False) -> a real node on loopback; its developer accounts have funds."""
+    _needed(lambda: list(anvil_command()))
+    with ExitStack() as stack:
+        made: list[Anvil] = []
+
+        def make(*options: str, state: bool = False) -> Anvil:
+            made.append(stack.enter_context(Anvil(tmp_path / f"anvil-{len(made)}", *options, state=state)))
+            return made[-1]
+
+        yield make
 
 
 @pytest.fixture

@@ -20,9 +20,19 @@ class SigningKey:
         self._key = coincurve.PrivateKey(secret)
         self.public = self._key.public_key.format()
 
+    @property
+    def point(self) -> tuple[int, int]:
+        """The public key's coordinates."""
+        x, y = self._key.public_key.point()
+        return x, y
+
     def sign(self, digest: bytes) -> bytes:
         """r || s (64 bytes), RFC 6979, low s."""
-        return self._key.sign_recoverable(digest, hasher=None)[:64]
+        return self.sign_recoverable(digest)[:64]
+
+    def sign_recoverable(self, digest: bytes) -> bytes:
+        """r || s || recovery id (65 bytes), as transactions want it."""
+        return self._key.sign_recoverable(digest, hasher=None)
 
 
 def open_key(path: Path) -> SigningKey:

@@ -10,7 +10,12 @@ create table leaf (tree int, position int, sealed blob, primary key (tree, posit
 create table node (tree int, position int, hash blob, primary key (tree, position)) without rowid;
 create table checkpoint (epoch int, tree int, payload blob, primary key (epoch, tree)) without rowid;
 create table epoch (epoch int primary key, root blob, count int, state text, block int);
-create table flight (one int primary key check (one = 1), nonce int, raw blob, bump int);
+create table flight (nonce int primary key, raw blob, max_fee_wei text, tip_wei text, first int, last int, block int);
+create table chain_event (block int, position int, block_hash blob, transaction_hash blob, name text, epoch int, facts text,
+  primary key (block, position)) without rowid;
+create index chain_event_epoch on chain_event (epoch);
+create table chain_cursor (block int primary key, hash blob);
+create table chain_look (one int primary key check (one = 1), block int, hash blob, block_time_s int, seen_ms int);
 create table statement (device blob, seq int, position int, receipt blob, primary key (device, seq)) without rowid;
 create table setpoint (id blob primary key, device blob, sealed blob, pod text, decision blob, execution blob) without rowid;
 create table document (kind text, id text, version int, body text, evidence blob, tree int, position int,

@@ -288,30 +288,9 @@ class SqliteStore:
         """(epoch, root, count, state, block) of all commitments."""
         return self._rows("select epoch, root, count, state, block from epoch order by epoch")  # type: ignore[return-value]
 
-    def desired(self, watched: int) -> list[tuple[int, bytes, int]]:
-        """Commitments that are not final, and of the last `watched` epochs those that are."""
-        sql = (
-            "select epoch, root, count from epoch"
-            " where state != 'final' or epoch > (select max(epoch) from epoch) - ? order by epoch"
-        )
-        return self._rows(sql, watched)  # type: ignore[return-value]
-
-    def anchor_states(self) -> dict[int, str]:
-        """The state of each epoch as last noted."""
-        return dict(self._rows("select epoch, state from epoch"))  # type: ignore[arg-type]
-
     def set_state(self, epoch: int, state: str, block: int) -> None:
         """As last seen on chain."""
         self._do("update epoch set state = ?, block = ? where epoch = ?", state, block, epoch)
-
-    def in_flight(self) -> tuple[int, bytes, int] | None:
-        """(nonce, raw, bump) of the transaction in flight."""
-        rows = self._rows("select nonce, raw, bump from flight")
-        return rows[0] if rows else None  # type: ignore[return-value]
-
-    def save_in_flight(self, nonce: int, raw: bytes, bump: int) -> None:
-        """Before it is broadcast."""
-        self._do("insert or replace into flight values (1,?,?,?)", nonce, raw, bump)
 
     # set-points and documents
 

@@ -5,10 +5,12 @@
 @license Apache-2.0
 @notice One commitment per operator log and epoch, written once. A commitment is the RFC 6962 root over the checkpoints of
         the operator's evidence trees; what is kept is sha256(0x02 || epoch || count || root), numbers as 8 bytes.
+        The admin says who writes which log and may stop writing; nobody changes or removes what is written.
+        Reasons: admin, paused, role, count, taken, length, epoch, index, path.
 """
 
 MAX_BATCH: constant(uint256) = 128
-MAX_PATH: constant(uint256) = 16
+MAX_PATH: constant(uint256) = 64
 
 event Committed:
     operator: indexed(bytes32)
@@ -53,7 +55,7 @@ def grant(operator: bytes32, account: address, allowed: bool):
 
 @external
 def offer_admin(account: address):
-    """@notice First step of handing over: the new admin must accept."""
+    """@notice First step of handing over: the new admin must accept. Address zero withdraws an offer."""
     assert msg.sender == self.admin, "admin"
     self.pending_admin = account
     log AdminOffered(account=account)
@@ -99,6 +101,7 @@ def commit_many(operator: bytes32, first: uint64, roots: DynArray[bytes32, MAX_B
     assert not self.paused, "paused"
     assert self.grants[operator][msg.sender], "role"
     assert len(roots) == len(counts), "length"
+    assert convert(first, uint256) + len(roots) <= convert(max_value(uint64), uint256), "epoch"
     epoch: uint64 = first
     for k: uint256 in range(len(roots), bound=MAX_BATCH):
         if counts[k] != 0 and self.words[operator][epoch] == empty(bytes32):
@@ -117,7 +120,9 @@ def commitment(operator: bytes32, epoch: uint64) -> bytes32:
 @external
 @view
 def commitments(operator: bytes32, first: uint64, count: uint256) -> DynArray[bytes32, MAX_BATCH]:
-    """@notice The words of count epochs from first on."""
+    """@notice The words of count epochs from first on, at most 128; zero where there is none."""
+    assert count <= MAX_BATCH, "count"
+    assert convert(first, uint256) + count <= convert(max_value(uint64), uint256), "epoch"
     found: DynArray[bytes32, MAX_BATCH] = []
     for k: uint256 in range(count, bound=MAX_BATCH):
         found.append(self.words[operator][first + convert(k, uint64)])
@@ -151,6 +156,10 @@ def _root(leaf: bytes32, index: uint256, size: uint256, path: DynArray[bytes32, 
 @external
 @view
 def verify(operator: bytes32, epoch: uint64, count: uint64, leaf: bytes32, index: uint64, path: DynArray[bytes32, MAX_PATH]) -> bool:
-    """@notice Whether the checkpoint with this leaf hash stands at index among the count checkpoints of the epoch."""
+    """
+    @notice Whether the checkpoint with this leaf hash stands at index among the count checkpoints of the epoch: the RFC 9162
+            inclusion proof (2.1.3.2), nearest sibling first. False if it leads to another root; a path that fits no tree of
+            count leaves reverts.
+    """
     root: bytes32 = self._root(leaf, convert(index, uint256), convert(count, uint256), path)
     return self.words[operator][epoch] == self._word(epoch, count, root)

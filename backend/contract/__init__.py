@@ -1,4 +1,4 @@
-"""The interface and byte code of AnchorLog as they were built and committed (build.json); a test builds them again."""
+"""Interfaces and byte code of the contracts as they were built and committed (build.json); a test builds them again."""
 
 import json
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+SOURCES = ("AnchorLog", "DeviceAnchor")
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What the compiler made of the contract."""
+    """What the compiler made of a contract; bytecode: hexadecimal with 0x, the constructor's arguments follow it."""
 
     compiler: str
     abi: list[dict[str, Any]]
@@ -18,6 +19,16 @@ class Build:
 
 
 def anchor_log() -> Build:
-    """The committed build."""
+    """One commitment per operator log and epoch."""
+    return _committed("AnchorLog")
+
+
+def device_anchor() -> Build:
+    """A device's statement, anchored by anyone; for permissioned chains and disputes."""
+    return _committed("DeviceAnchor")
+
+
+def _committed(name: str) -> Build:
     document = json.loads((FOLDER / "build.json").read_text())
-    return Build(document["compiler"], document["abi"], document["bytecode"])
+    made = document["contracts"][name]
+    return Build(document["compiler"], made["abi"], made["bytecode"])

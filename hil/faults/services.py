@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 from backend.adapters.mqtt import BrokerAccess, Incoming, MqttLink
 from backend.errors import Unavailable
-from backend.ports import Ledger
+from backend.evidence.anchoring import Commitment, Fees, Market
+from backend.ports import Block, ChainEvent, Ledger
 from backend.wiring import Backend
 from hil.bench import Bench
 from hil.broker import Broker
@@ -94,26 +95,39 @@ class ChainSwitch:
         self.is_on = True
         self.refused = 0
         self.chain_id, self.contract, self.log = ledger.chain_id, ledger.contract, ledger.log
+        self.first_block = ledger.first_block
 
-    def head(self) -> int:
-        """Number of the latest block."""
+    def head(self) -> Block:
+        """As the ledger."""
         return self._there().head()
 
-    def words(self, first: int, count: int, block: int) -> list[bytes]:
+    def block(self, number: int) -> Block:
+        """As the ledger."""
+        return self._there().block(number)
+
+    def words(self, first: int, count: int, block: Block) -> list[bytes]:
         """As the ledger."""
         return self._there().words(first, count, block)
 
-    def block_of(self, epoch: int, head: int) -> int:
+    def events(self, first: int, last: int) -> list[ChainEvent]:
         """As the ledger."""
-        return self._there().block_of(epoch, head)
+        return self._there().events(first, last)
 
-    def nonce(self, block: int) -> int:
+    def nonce(self, block: Block) -> int:
         """As the ledger."""
         return self._there().nonce(block)
 
-    def prepare(self, nonce: int, commitments: Sequence[tuple[int, bytes, int]], bump: int) -> bytes:
+    def market(self, block: Block) -> Market:
         """As the ledger."""
-        return self._there().prepare(nonce, commitments, bump)
+        return self._there().market(block)
+
+    def refusal(self, commitments: Sequence[Commitment], block: Block) -> str:
+        """As the ledger."""
+        return self._there().refusal(commitments, block)
+
+    def prepare(self, nonce: int, commitments: Sequence[Commitment], fees: Fees) -> bytes:
+        """As the ledger."""
+        return self._there().prepare(nonce, commitments, fees)
 
     def send(self, raw: bytes) -> None:
         """As the ledger."""

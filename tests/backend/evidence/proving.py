@@ -45,7 +45,7 @@ class ProvingChain(EmbeddedChain):
                 elif asked["method"] == "eth_chainId":
                     result = hex(chain.ledger.chain_id)
                 else:
-                    number = chain.ledger.head() if params[0] == "finalized" else int(params[0], 16)
+                    number = chain.ledger.head().number if params[0] == "finalized" else int(params[0], 16)
                     result = chain.block(number)
                 body = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode()
                 self.send_response(200)

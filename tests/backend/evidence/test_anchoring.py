@@ -2,43 +2,45 @@
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from lightwire.receipt import commitment_word
 
+from backend.adapters.chain_store import ChainStore
 from backend.adapters.ethereum import EmbeddedChain
-from backend.flows.anchor import Anchoring
+from backend.adapters.sqlite import SqliteStore
+from backend.flows.anchor import Anchoring, Terms
+
+TWO, ONE = Terms(2), Terms(1)
 
 
 class Stop(Exception):
     """The process ends here."""
 
 
-class MemoryStore:
-    """An AnchorStore in memory."""
+class Desk:
+    """A database with commitments, and whoever anchors them; `restart` makes another of what is stored."""
 
-    def __init__(self) -> None:
-        self.rows: dict[int, tuple[bytes, int]] = {}
-        self.states: dict[int, str] = {}
-        self.blocks: dict[int, int] = {}
-        self.flight: tuple[int, bytes, int] | None = None
+    def __init__(self, path: Path, ledger: object, terms: Terms = ONE) -> None:
+        self.sqlite = SqliteStore(path)
+        self.store = ChainStore(self.sqlite)
+        self.ledger, self.terms = ledger, terms
+        self.alarms: list[str] = []
+        self.restart()
 
-    def desired(self, watched: int) -> list[tuple[int, bytes, int]]:
-        last = max(self.rows, default=0)
-        return [(e, *row) for e, row in self.rows.items() if self.states.get(e) != "final" or e > last - watched]
+    def restart(self) -> None:
+        self.anchoring = Anchoring(self.store, self.ledger, self.terms, lambda: 0, self.alarms.append)  # type: ignore[arg-type]
 
-    def anchor_states(self) -> dict[int, str]:
-        return dict(self.states)
+    def want(self, epoch: int, root: bytes, count: int) -> None:
+        self.sqlite.save_epoch(epoch, root, count, [])
 
-    def set_state(self, epoch: int, state: str, block: int) -> None:
-        self.states[epoch] = state
-        self.blocks[epoch] = block
+    @property
+    def states(self) -> dict[int, str]:
+        return {epoch: state for epoch, (state, _) in self.store.anchor_states().items()}
 
-    def in_flight(self) -> tuple[int, bytes, int] | None:
-        return self.flight
-
-    def save_in_flight(self, nonce: int, raw: bytes, bump: int) -> None:
-        self.flight = (nonce, raw, bump)
+    def block(self, epoch: int) -> int:
+        return self.store.anchor_states()[epoch][1]
 
 
 class LossyLedger:
@@ -62,23 +64,23 @@ class LossyLedger:
             raise Stop
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_every_epoch_is_anchored_once_with_its_root_under_loss_and_stops(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_every_epoch_is_anchored_once_with_its_root_under_loss_and_stops(seed: int, tmp_path: Path) -> None:
     source = random.Random(seed)
     chain = EmbeddedChain(b"L" * 32)
-    store = MemoryStore()
-    anchoring = Anchoring(store, LossyLedger(chain.ledger, source), 2)  # type: ignore[arg-type]
-    for step in range(60):
-        if step < 20:
-            store.rows[2_000_000 + step] = (bytes([step]) * 32, 1 + step % 5)
+    desk = Desk(tmp_path / "scd.sqlite", LossyLedger(chain.ledger, source), TWO)
+    wanted = {2_000_000 + step: (bytes([step]) * 32, 1 + step % 5) for step in range(10)}
+    for step in range(36):
+        if step < 10:
+            desk.want(2_000_000 + step, *wanted[2_000_000 + step])
         try:
-            anchoring.step()
+            desk.anchoring.step()
         except Stop:
-            anchoring = Anchoring(store, LossyLedger(chain.ledger, source), 2)  # type: ignore[arg-type]
+            desk.restart()
         chain.advance()
-    assert set(store.states.values()) == {"final"} and len(store.states) == 20, f"seed {seed}: {store.states}"
-    words = chain.ledger.words(2_000_000, 20, chain.ledger.head())
-    assert words == [commitment_word(e, count, root) for e, (root, count) in sorted(store.rows.items())]
+    assert set(desk.states.values()) == {"final"} and len(desk.states) == 10, f"seed {seed}: {desk.states}"
+    words = chain.ledger.words(2_000_000, 10, chain.ledger.head())
+    assert words == [commitment_word(e, count, root) for e, (root, count) in sorted(wanted.items())]
     chain.close()
 
 
@@ -89,17 +91,17 @@ def chain() -> Iterator[EmbeddedChain]:
     made.close()
 
 
-def test_the_block_of_a_commitment_is_that_of_its_event_whenever_it_is_seen(chain: EmbeddedChain) -> None:
-    store = MemoryStore()
-    store.rows[2_000_000] = (b"r" * 32, 3)
-    anchoring = Anchoring(store, chain.ledger, 2)
-    anchoring.step()
-    chain.advance()
-    mined = chain.ledger.head()
+def test_the_block_of_a_commitment_is_that_of_its_event_whenever_it_is_seen(
+    chain: EmbeddedChain, tmp_path: Path
+) -> None:
+    desk = Desk(tmp_path / "scd.sqlite", chain.ledger, TWO)
+    desk.want(2_000_000, b"r" * 32, 3)
+    desk.anchoring.step()
+    mined = chain.ledger.head().number
     chain.advance(225)
-    anchoring.step()
-    assert store.states == {2_000_000: "final"} and store.blocks[2_000_000] in (mined - 1, mined)
-    assert anchoring.settled
+    desk.anchoring.step()
+    assert desk.states == {2_000_000: "final"} and desk.block(2_000_000) == mined
+    assert desk.anchoring.settled
 
 
 class Forgetful:
@@ -111,29 +113,58 @@ class Forgetful:
     def __getattr__(self, name: str) -> object:
         return getattr(self._ledger, name)
 
-    def words(self, first: int, count: int, block: int) -> list[bytes]:
+    def words(self, first: int, count: int, block: object) -> list[bytes]:
         found: list[bytes] = self._ledger.words(first, count, block)  # type: ignore[attr-defined]
         return [bytes(32)] * count if self.forgets else found
 
 
-def test_a_final_commitment_that_has_gone_is_an_alarm_after_a_restart_too(chain: EmbeddedChain) -> None:
-    store, ledger, alarms = MemoryStore(), Forgetful(chain.ledger), []
-    store.rows[2_000_000] = (b"r" * 32, 3)
+def test_a_final_commitment_that_has_gone_is_an_alarm_after_a_restart_too(chain: EmbeddedChain, tmp_path: Path) -> None:
+    ledger = Forgetful(chain.ledger)
+    desk = Desk(tmp_path / "scd.sqlite", ledger)
+    desk.want(2_000_000, b"r" * 32, 3)
     for _ in range(3):
-        Anchoring(store, ledger, 1).step()  # type: ignore[arg-type]
+        desk.restart()
+        desk.anchoring.step()
         chain.advance()
-    assert store.states == {2_000_000: "final"}
+    assert desk.states == {2_000_000: "final"}
     ledger.forgets = True
-    anchoring = Anchoring(store, ledger, 1, alarms.append)  # type: ignore[arg-type]
-    anchoring.step()
-    assert store.states == {2_000_000: "regressed"} and not anchoring.settled
-    assert alarms == ["the commitment of epoch 2000000 has gone from the chain"]
+    desk.restart()
+    desk.anchoring.step()
+    assert desk.states == {2_000_000: "regressed"} and not desk.anchoring.settled
+    assert desk.alarms == ["the commitment of epoch 2000000 has gone from the chain"]
 
 
-def test_another_root_in_the_place_of_ours_is_an_alarm(chain: EmbeddedChain) -> None:
-    other, store, alarms = MemoryStore(), MemoryStore(), []
-    other.rows[2_000_000], store.rows[2_000_000] = (b"o" * 32, 3), (b"r" * 32, 3)
-    Anchoring(other, chain.ledger, 1).step()
+def test_another_root_in_the_place_of_ours_is_an_alarm(chain: EmbeddedChain, tmp_path: Path) -> None:
+    other, ours = Desk(tmp_path / "other.sqlite", chain.ledger), Desk(tmp_path / "ours.sqlite", chain.ledger)
+    other.want(2_000_000, b"o" * 32, 3)
+    ours.want(2_000_000, b"r" * 32, 3)
+    other.anchoring.step()
     chain.advance()
-    Anchoring(store, chain.ledger, 1, alarms.append).step()
-    assert store.states == {2_000_000: "conflict"} and "another root" in alarms[0]
+    ours.anchoring.step()
+    assert ours.states == {2_000_000: "conflict"} and "another root" in ours.alarms[0]
+
+
+def test_what_the_contract_would_refuse_is_not_sent_and_is_said(chain: EmbeddedChain, tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "scd.sqlite", chain.ledger)
+    desk.want(2_000_000, b"r" * 32, 3)
+    chain.functions.set_paused(True).transact({"from": chain.admin})
+    nonce = chain.ledger.nonce(chain.ledger.head())
+    for _ in range(3):
+        desk.anchoring.step()
+    assert desk.anchoring.trouble == "the contract refuses: paused"
+    assert desk.states == {2_000_000: "pending"} and chain.ledger.nonce(chain.ledger.head()) == nonce
+    chain.functions.set_paused(False).transact({"from": chain.admin})
+    desk.anchoring.step()
+    desk.anchoring.step()
+    assert desk.anchoring.trouble == "" and desk.states == {2_000_000: "anchored"}
+
+
+def test_a_day_without_a_chain_is_caught_up_in_one_transaction(chain: EmbeddedChain, tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "scd.sqlite", chain.ledger)
+    for k in range(96):
+        desk.want(2_000_000 + k, bytes([k]) * 32, 5)
+    nonce = chain.ledger.nonce(chain.ledger.head())
+    desk.anchoring.step()
+    chain.advance()
+    desk.anchoring.step()
+    assert set(desk.states.values()) == {"final"} and chain.ledger.nonce(chain.ledger.head()) == nonce + 1

@@ -8,6 +8,7 @@ import pytest
 from lightwire.receipt import commitment_word
 
 from backend.adapters.ethereum import EmbeddedChain
+from backend.evidence.anchoring import Fees
 from backend.evidence.verifier.anchors import from_rpc
 from backend.evidence.verifier.finding import AnchorsUnavailable
 
@@ -19,7 +20,7 @@ ROOT = bytes(range(32))
 def chain() -> Iterator[EmbeddedChain]:
     made = EmbeddedChain(LOG)
     ledger = made.ledger
-    ledger.send(ledger.prepare(ledger.nonce(ledger.head()), [(100, ROOT, 3)], 0))
+    ledger.send(ledger.prepare(ledger.nonce(ledger.head()), [(100, ROOT, 3)], Fees(10**10, 10**9)))
     made.advance()
     yield made
     made.close()

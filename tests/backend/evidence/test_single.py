@@ -12,6 +12,7 @@ from lightwire import envelope, records
 from backend.adapters.state import state_file, with_state
 from backend.cli import main
 from backend.errors import Rejected
+from backend.evidence.anchoring import Fees
 from backend.evidence.verifier.anchors import from_file
 from backend.evidence.verifier.file import verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid
@@ -68,7 +69,7 @@ def chain(made: Made) -> Iterator[ProvingChain]:
     """A chain that holds every commitment."""
     chain = ProvingChain(made.operator.rjust(32, b"\0"))
     rows = [(epoch, root, count) for epoch, root, count, _, _ in made.store.epochs()]
-    chain.ledger.send(chain.ledger.prepare(chain.ledger.nonce(chain.ledger.head()), rows, 0))
+    chain.ledger.send(chain.ledger.prepare(chain.ledger.nonce(chain.ledger.head()), rows, Fees(10**10, 10**9)))
     chain.advance(2)
     yield chain
     chain.close()
@@ -79,7 +80,9 @@ def proven(made: Made, chain: ProvingChain) -> tuple[dict[str, str], bytes]:
     """Every kind with a state proof, and the hash of the block."""
     url, ledger = chain.serve_proofs(), chain.ledger
     plain = every_kind(made, files_of(made, (ledger.chain_id, ledger.contract)))
-    return {kind: with_state(text, url, None) for kind, text in plain.items()}, bytes(chain.header(ledger.head()).hash)
+    return {kind: with_state(text, url, None) for kind, text in plain.items()}, bytes(
+        chain.header(ledger.head().number).hash
+    )
 
 
 def test_every_kind_holds_alone_against_the_anchors(made: Made, files: dict[str, str]) -> None:
@@ -159,7 +162,7 @@ def test_a_bundle_holds_from_the_hash_of_a_block_with_a_file_of_state(
     path.write_text(
         state_file(chain.serve_proofs(), ledger.contract, ledger.log, [FRAME - 1, FRAME + 3, FRAME + 4], None)
     )
-    block = bytes(chain.header(ledger.head()).hash)
+    block = bytes(chain.header(ledger.head().number).hash)
     anchors = from_file(path, block)
     assert (
         anchors.words == {e: w for e, w in made.anchors().words.items() if e in anchors.words}
