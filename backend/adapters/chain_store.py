@@ -21,12 +21,12 @@ class ChainStore:
             "select epoch, root, count from epoch where state != 'final' or epoch > (select max(epoch) from epoch) - ?"
             " or block is not (select block from chain_event where chain_event.epoch = epoch.epoch) order by epoch"
         )
-        return self._store.rows(sql, watched)  # type: ignore[return-value]
+        return self._store.rows(sql, watched)
 
     def anchor_states(self) -> dict[int, tuple[str, int]]:
         """(state, block) of each epoch as last noted."""
         rows = self._store.rows("select epoch, state, block from epoch")
-        return {epoch: (state, block) for epoch, state, block in rows}  # type: ignore[misc]
+        return {epoch: (state, block) for epoch, state, block in rows}
 
     def set_state(self, epoch: int, state: str, block: int) -> None:
         """As last seen on chain."""
@@ -62,11 +62,11 @@ class ChainStore:
     def last_look(self) -> tuple[int, bytes, int, int] | None:
         """(block, hash, its time in UTC seconds, when in UTC ms); None before the first."""
         rows = self._store.rows("select block, hash, block_time_s, seen_ms from chain_look")
-        return rows[0] if rows else None  # type: ignore[return-value]
+        return rows[0] if rows else None
 
     def cursors(self) -> list[tuple[int, bytes]]:
         """(block, hash) up to which events were read, newest first."""
-        return self._store.rows("select block, hash from chain_cursor order by block desc")  # type: ignore[return-value]
+        return self._store.rows("select block, hash from chain_cursor order by block desc")
 
     def save_events(self, last: Block, events: Sequence[ChainEvent], keep: int) -> None:
         """Events up to `last`, and `last` as the newest of at most `keep` cursors, in one commit."""
@@ -98,7 +98,7 @@ class ChainStore:
         """Every event of the contract that concerns the log, in order of the chain."""
         rows = self._store.rows("select * from chain_event order by block, position")
         return [
-            ChainEvent(block, position, block_hash, transaction, name, json.loads(facts))  # type: ignore[arg-type]
+            ChainEvent(block, position, block_hash, transaction, name, json.loads(facts))
             for block, position, block_hash, transaction, name, _, facts in rows
         ]
 

@@ -213,6 +213,11 @@ class SqliteStore:
         )
         return [Kept(*row) for row in self._rows(sql, device, kind, count)]  # type: ignore[arg-type]
 
+    def links(self, device: bytes, boot: int) -> list[bytes]:
+        """Sealed clock links of a boot. Cost: the clock links of the device, found by their index."""
+        sql = "select sealed from message indexed by message_time where device = ? and kind = ? and boot = ?"
+        return [row[0] for row in self._rows(sql, device, records.CLOCK_LINK, boot)]  # type: ignore[misc]
+
     def place(self, device: bytes, boot: int, shift_ms: int) -> None:
         """Moves readings of a boot made on monotonic time (kept as -1 - ms) to their slot in UTC; shift: UTC - monotonic."""
         self._do(

@@ -213,8 +213,7 @@ class Collect:
         """Readings before trust get their slot in UTC from the link of their boot, whichever of the two comes first."""
         links = [record] if record.KIND == records.CLOCK_LINK else []
         if record.KIND == records.READING and record.flags & records.UNTRUSTED_CLOCK:
-            kept = [envelope.peek(one.sealed) for one in self._store.of_kind(record.device, records.CLOCK_LINK)]
-            links = [link for link in kept if link.boot == record.boot]
+            links = [envelope.peek(sealed) for sealed in self._store.links(record.device, record.boot)]
         for link in links[:1]:
             self._store.place(link.device, link.boot, link.utc_ms - link.monotonic_ms)
 

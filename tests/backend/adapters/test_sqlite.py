@@ -59,3 +59,13 @@ def test_an_error_inside_undoes_the_outer_commit_too(store: SqliteStore) -> None
             store.add_finding(2, "inner")
             raise KeyError
     assert list(store.findings()) == []
+
+
+def test_the_clock_links_of_a_boot_are_found_without_looking_at_the_readings(store: SqliteStore) -> None:
+    """Each reading before trust asks for them: a scan of all the device's messages held ingest up for minutes."""
+    asked: list[str] = []
+    store._db.set_trace_callback(asked.append)
+    assert store.links(b"device-1", 3) == []
+    store._db.set_trace_callback(None)
+    (plan,) = store._db.execute(f"explain query plan {asked[0]}").fetchall()
+    assert "INDEX message_time (device=? AND kind=?)" in plan[3]
