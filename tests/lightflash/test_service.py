@@ -82,6 +82,7 @@ def test_a_release_over_the_cable_then_one_over_the_air_then_back(tmp_path: Path
         assert [r.outcome for r in reports(serviced)][:2] == [records.UPDATE_COMMITTED, records.UPDATE_COMMITTED]
 
 
+@pytest.mark.long
 def test_the_next_key_is_made_once_registered_and_used(tmp_path: Path) -> None:
     with in_service(tmp_path) as serviced:
         nonce, out = "0f" * 16, tmp_path / "rotation.json"

@@ -220,6 +220,7 @@ def check_thief(kit: Kit, operator: Operator, folder: Path) -> None:
     assert refused == [1] and heard == []
 
 
+@pytest.mark.long
 def test_without_an_answer_it_is_pending_and_refusals_are_named(tmp_path: Path, operator: Operator) -> None:
     van = Van(tmp_path / "van", operator.kit)
     with written_board(tmp_path / "b1") as first, written_board(tmp_path / "b2", 2) as second:
