@@ -174,10 +174,14 @@ async def main():
     for _ in range(16):
         found["reading"] = max(found["reading"], await block(node.slot()))
     for name in ("acknowledgement_first", "acknowledgement"):
-        found[name] = await block(node.receive("delivery", node.delivery()))
+        message = node.delivery()
+        gc.collect()  # what the sender's signature left is not the node's
+        found[name] = await block(node.receive("delivery", message))
         await node.slot()
     for name in ("set_point_first", "set_point"):
-        found[name] = await block(node.receive("setpoint", node.set_point()))
+        message = node.set_point()
+        gc.collect()
+        found[name] = await block(node.receive("setpoint", message))
     found["statement"] = await block(node.recorder.close_batch())
     found["drain"] = await block(node.recorder.following(3))
     node.recorder = recorder.Recorder(node.key, node.journal, DEPLOYMENT)

@@ -13,6 +13,7 @@ import asyncio
 from lightwire import envelope, merkle, records
 
 from .batch import SLOT_MS, Batch
+from .compat import sleep_ms
 from .slices import sliced, tidy
 
 _FRESH = 24  # sealed records kept for the uplink: what a minute makes, until the next Delivery
@@ -142,6 +143,7 @@ class Recorder:
     async def _close(self, over: bool) -> None:
         if not self._batch.count:
             return
+        await sleep_ms(0)
         statement = self._batch.statement(self.identity(), self._journal.head, over)
         self._journal.append(statement)
         await self._seal_first(statement)

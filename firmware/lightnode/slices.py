@@ -13,15 +13,16 @@ from lightwire.errors import BadSignature
 from . import compat, heap
 from .compat import sleep_ms
 
-_SLICE_KIB = 12  # of garbage: no slice makes more
-_SPARE_KIB = 4  # what other tasks leave meanwhile
+_SLICE_KIB = 16  # of garbage: no slice makes more
+_SPARE_KIB = 8  # what other tasks leave meanwhile, and what a node holds later that it does not when it is made
+_MOST_KIB = 84  # of garbage: to collect more would take longer than a slice may
 _TABLE_KIB = 14  # what the table of a public key takes while it is made
-_garbage = [0, 96]  # KiB since it was collected; how much there may be
+_garbage = [0, _MOST_KIB]  # KiB since it was collected; how much there may be
 
 
 def pace() -> None:
     """Rule 3 for the heap that is free now: called when the node is made."""
-    _garbage[1] = max(2 * _SLICE_KIB, ((heap.free_bytes() or 1 << 30) >> 10) - _SPARE_KIB)
+    _garbage[1] = max(2 * _SLICE_KIB, min(_MOST_KIB, ((heap.free_bytes() or 1 << 30) >> 10) - _SPARE_KIB))
 
 
 async def tidy() -> None:

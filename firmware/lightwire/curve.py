@@ -3,7 +3,7 @@
 1. A point (x, y, zz, zzz) is (x / zz, y / zzz) with zz^3 = zzz^2 (Sutherland 2008); zz = 0 is infinity. An addition costs ten
    products and nine reductions, one less of each than in Jacobian coordinates.
 2. Formulas are complete where a caller needs it: P + P, P - P and infinity are answered rightly and never raise.
-3. The formulas of secp256k1, which folds, are in its own module; any other prime's products are reduced by `%`.
+3. The formulas of secp256k1, whose a is 0, are in its own module.
 """
 
 from . import secp256k1
@@ -153,7 +153,7 @@ def decompressing(curve: Curve, public: bytes):  # type: ignore[no-untyped-def]
             for _ in range(4):
                 y = y * y % p
             y = y * powers[nibble] % p
-        yield
+        yield 2
     if x >= p or y * y % p != square:
         raise OutOfRange("the public key is no point of " + curve.name)
     return x, (y if y & 1 == public[0] & 1 else p - y)

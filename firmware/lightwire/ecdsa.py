@@ -17,7 +17,7 @@ from .curve import SECP256K1 as SECP256K1
 from .curve import Curve, affine, decompressing
 from .curve import finished as finished
 from .errors import OutOfRange
-from .inversion import invert
+from .inversion import INVERSION_KIB, invert
 from .key_table import make_table
 
 KEYS_KEPT = 4
@@ -73,10 +73,10 @@ def signing(curve: Curve, secret: int, digest: bytes, random=None):  # type: ign
     n = curve.n
     z = int.from_bytes(digest, "big")
     k = _nonce(curve, secret, z)
-    yield
+    yield 5
     point = yield from base_multiple(curve, k, _scalar(random, curve.p))
     x, y = affine(curve, point, _scalar(random, curve.p))
-    yield
+    yield INVERSION_KIB
     r = x % n
     b = _scalar(random, n)
     s = invert(k * b % n, n) * ((b * z + (b * secret % n) * r) % n) % n
@@ -133,7 +133,7 @@ def verifying(curve: Curve, public: bytes, digest: bytes, signature: bytes):  # 
     except OutOfRange:
         return False
     w = invert(s, n)
-    yield
+    yield INVERSION_KIB
     u = int.from_bytes(digest, "big") * w % n
     x, _, zz, _ = yield from sum_of_multiples(curve, r * w % n, table, u)
     if not zz:

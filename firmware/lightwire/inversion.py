@@ -9,6 +9,7 @@
 4. `pow(a, -1, m)` is not used: MicroPython returns 0.
 """
 
+INVERSION_KIB = 15  # of garbage, with what its callers compute beside it
 _PACKED = 257
 _HALF = 1 << _PACKED - 1
 _SURE = 0xC000  # a remainder on leading bits that is not below it is more than its error: the true one is not negative

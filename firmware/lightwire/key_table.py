@@ -8,7 +8,7 @@
 
 from .comb import BLOCKS, POINT_BYTES, TEETH, columns
 from .curve import Curve
-from .inversion import invert
+from .inversion import INVERSION_KIB, invert
 
 _ENTRIES = BLOCKS << TEETH - 1
 
@@ -47,7 +47,7 @@ def _add_all(curve: Curve, table: bytearray, steps):  # type: ignore[no-untyped-
             yield
     yield
     rest = invert(product, p)
-    yield
+    yield INVERSION_KIB
     for k in range(len(steps) - 1, -1, -1):
         source, to, x2, y2 = steps[k]
         x, y = _at(table, source)
@@ -114,7 +114,7 @@ def _flatten(curve: Curve, points: bytearray, depths: bytearray):  # type: ignor
             yield
     yield
     rest = invert(product, p)
-    yield
+    yield INVERSION_KIB
     for at in range(len(depths) - 32, -1, -32):
         zi = rest * int.from_bytes(before[at : at + 32], "big") % p
         rest = rest * int.from_bytes(depths[at : at + 32], "big") % p
