@@ -146,7 +146,7 @@ def test_a_file_and_the_hash_of_a_block_are_enough(
     made: Made, chain: ProvingChain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ledger, url = chain.ledger, chain.serve_proofs()
-    block = bytes(chain.header(ledger.head()).hash)
+    block = bytes(chain.header(ledger.head().number).hash)
     plain, proven = tmp_path / "plain.json", tmp_path / "proven.json"
     plain.write_text(files_of(made, (ledger.chain_id, ledger.contract)).document("orders", POD))
     assert main(["evidence", "prove", str(plain), "--rpc", url, "--out", str(proven)]) == 0

@@ -9,6 +9,7 @@ from lightwire import decision, envelope, records
 from backend.adapters.keys import SigningKey, verifier
 from backend.adapters.sqlite import SqliteStore
 from backend.flows.activate import TEST_MS, Activate, Target
+from backend.flows.ledgers import EvidenceTrees
 
 DEPLOYMENT = bytes(range(16))
 ISSUER, NODE = (SigningKey(hashlib.sha256(name).digest()) for name in (b"issuer", b"node"))
@@ -32,7 +33,9 @@ def store(tmp_path: Path) -> SqliteStore:
 
 
 def flow(store: SqliteStore, link: Link) -> Activate:
-    return Activate(store, link, ISSUER, hashlib.sha256(ISSUER.public).digest()[:8], DEPLOYMENT)
+    issuer = hashlib.sha256(ISSUER.public).digest()[:8]
+    trees = EvidenceTrees(store, ISSUER.sign, DEPLOYMENT, issuer)
+    return Activate(store, trees, link, ISSUER, (DEPLOYMENT, issuer))
 
 
 def decided(store: SqliteStore, seq: int, command: int, outcome: int = records.ACCEPTED) -> None:
