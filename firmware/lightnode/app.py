@@ -24,6 +24,7 @@ from . import board as boards
 from . import keys, meter_line, reason, settings, slices, uplink
 from .clock import SLOT_MS, Clock
 from .compat import pack_heap
+from .conducted import ConductedClock
 from .console import Console
 from .diagnostics import Health
 from .errors import NodeError
@@ -76,11 +77,7 @@ class Node:
         self._journal = Journal(flash, device, self._key.generation, value("meter.vt_ratio"))
         pack_heap(True)
         self._conducted = value("conductor")
-        self._source = self._real
-        if self._conducted:
-            from .board_conducted import ConductedClock
-
-            self._source = ConductedClock(self._conducted)
+        self._source = ConductedClock(self._conducted) if self._conducted else self._real
         self._retire_keys()
         self._clock = Clock(self._source, self._journal.floor_ms, board.random)
         self._recorder = Recorder(self._key, self._journal, value("deployment"))
