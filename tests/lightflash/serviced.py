@@ -24,6 +24,7 @@ from lightwire import records, topics
 from littlefs import LittleFS
 from shelf import NEW, a_build, files_on
 
+from backend.adapters.ethereum import EmbeddedChain
 from backend.adapters.mqtt import BrokerAccess
 from backend.wiring import Backend, make_identity
 from hil.boards.board import Board, firmware
@@ -91,8 +92,8 @@ class Site:
         self.broker.start()
         mine = self.pki.client("backend")
         self.access = BrokerAccess(self.broker.host, self.broker.port, self.pki.ca_pem, mine.cert_pem, mine.key_pem)
-        no_chain: Any = None  # nothing is anchored here
-        self.backend = Backend(self.folder, self.identity, self.access, no_chain, now_ms)
+        ledger = EmbeddedChain(self.identity.operator.rjust(32, b"\0")).ledger
+        self.backend = Backend(self.folder, self.identity, self.access, ledger, now_ms)
         self.backend.start()
         station = Station(Meter("P1", meter_map("sdm630")), unit=1)
         station.offer(now_ms(), Terminals.spread(3, 6_000, 100, 230_000))

@@ -212,7 +212,7 @@ def test_sources_that_are_not_there_are_named(tmp_path: Path) -> None:
 def test_files_that_do_not_fit_are_refused_with_their_sum() -> None:
     with pytest.raises(FlashError) as refused:
         image({"a": bytes(450_000)}, boards.board("rp2040-w"))
-    assert "450000 bytes in 1 files do not fit the 901120 bytes of rp2040-w 2 times" in str(refused.value)
+    assert "450000 bytes in 1 files do not fit the 966656 bytes of rp2040-w 2 times" in str(refused.value)
 
 
 def test_room_is_kept_for_an_update_beside_what_runs() -> None:

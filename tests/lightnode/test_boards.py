@@ -387,7 +387,7 @@ def test_the_start_of_rp2_formats_only_a_blank_flash(
         monkeypatch.setattr(PageNor, "readblocks", lambda self, block, buffer, offset=0: None)
     source = (ROOT / "firmware" / "device" / "rp2" / "_boot.py").read_text()
     exec(compile(source, "_boot.py", "exec"), {"__name__": "_boot"})
-    assert made == ["mkfs"] * blank + [("lfs", 0, 220, 256), "/"]
+    assert made == ["mkfs"] * blank + [("lfs", 0, 236, 256), "/"]
 
 
 def test_the_journal_of_esp32_is_the_partition_of_its_name(load: Callable[..., Any]) -> None:

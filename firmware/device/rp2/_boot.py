@@ -8,7 +8,7 @@
 import rp2
 import vfs
 
-FILES_BYTES = 901_120
+FILES_BYTES = 966_656
 _SECTOR = 4096
 
 
