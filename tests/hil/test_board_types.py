@@ -7,8 +7,6 @@ import pytest
 
 from hil.board_types import BOARDS, FIRMWARE, StubsMissing, findings
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("board types")]
-
 
 def found(firmware: Path) -> list[str]:
     try:

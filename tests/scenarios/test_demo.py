@@ -27,7 +27,7 @@ from hil.demo.report import write_report
 from hil.demo.story import Story
 from hil.errors import RigError
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1200)]  # one played day for all of them
+pytestmark = pytest.mark.timeout(1200)  # one played day for all of them
 
 
 def options(out: Path, speed: float | None = None) -> Options:

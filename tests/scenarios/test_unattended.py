@@ -237,6 +237,7 @@ def run_vm(folder: Path, meter: str, stuck: str, **other: Any) -> "subprocess.Co
         (folder / name).touch()
     config = {**CONFIG, "state_dir": str(folder), "meter": {**CONFIG["meter"], "port": meter}, **other}
     config["journal"] = {**CONFIG["journal"], **config["journal"]}
+    config["broker"] = {**CONFIG["broker"], "key": "key"}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "stuck.py").write_text(RUN.format(stuck))
     environment = {**os.environ, "MICROPYPATH": f"{FIRMWARE}:.frozen"}
