@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hil.runtime import RuntimePartMissing, micropython_command, mosquitto_command
 
 ROOT = Path(__file__).parents[1]
+_SLOWEST = ("scenarios", "targets", "hil")
 
 pytest_plugins = ("hil.plugin_faults",)
 
@@ -37,9 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is marked long, and says so; the played day begins first, since it takes longest; nothing ends the long
-    suites of cuts but their end."""
-    items.sort(key=lambda item: item.path.name != "test_demo.py")
+    """Leaves out what is marked long, and says so; what takes longest begins first, so that no process is left alone with it
+    at the end; nothing ends the long suites of cuts but their end."""
+    items.sort(
+        key=lambda item: _SLOWEST.index(item.path.parent.name) if item.path.parent.name in _SLOWEST else len(_SLOWEST)
+    )
     if not config.getoption("--long"):
         for item in items:
             if item.get_closest_marker("long"):
