@@ -261,8 +261,14 @@ def decision(journal: Journal, slot: int) -> records.Decision:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("ruling", [False, True], ids=["", "one rules all the time"])
-@pytest.mark.parametrize(("kib", "hours"), OUTAGES)
+@pytest.mark.parametrize(
+    ("kib", "hours", "ruling"),
+    [
+        pytest.param(kib, hours, ruling, marks=pytest.mark.long if ruling and kib > 640 else ())
+        for kib, hours in OUTAGES
+        for ruling in (False, True)
+    ],
+)
 def test_an_outage_of_a_day_fits_in_640_kib_and_three_in_2_mib(kib: int, hours: int, ruling: bool) -> None:
     """With a statement and diagnostics each quarter-hour, and a set-point with its decision each second hour."""
     flash = NorFlash(kib // 4)
