@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import chain, kit_command, proof
+from backend import chain, kit_command, node_command, proof
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_quorum
@@ -19,12 +19,13 @@ from backend.evidence.verifier.file import MAX_BYTES, Report, verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid
 
 DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
+_LISTS = {"kit": (kit_command.run, "kits"), "nodes": (node_command.run, "nodes")}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings, chain, kits for technicians.",
+        description="The back end: evidence, readings, chain, light nodes, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     proof.add_commands(evidence, _octets)
     _add_export(groups)
     kit_command.add_arguments(groups)
+    node_command.add_arguments(groups)
     chain.add_commands(groups)
     return parser
 
@@ -101,8 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if "run" in options:
         return proof.run(options)
-    if options.group == "kit":
-        return _kit(options)
+    if options.group in _LISTS:
+        return _listed(options)
     if options.group == "chain":
         return chain.run(options)
     if options.group == "readings":
@@ -123,17 +125,19 @@ def _complete(options: argparse.Namespace) -> None:
     options.quorum = options.quorum or asked // 2 + 1
 
 
-def _kit(options: argparse.Namespace) -> int:
+def _listed(options: argparse.Namespace) -> int:
+    run, rows_of = _LISTS[options.group]
     try:
-        said = kit_command.run(options)
+        said = run(options)
     except Rejected as refusal:
         return _say(options, REFUSED, {"reason": refusal.reason}, refusal.reason)
     except (Unavailable, OSError) as error:
         return _say(options, UNAVAILABLE, {"reason": str(error)}, str(error))
-    rows = said.get("kits", [said])
+    rows = said.get(rows_of, [said])
     assert isinstance(rows, list)
     lines = [", ".join(f"{name} {value}" for name, value in row.items()) for row in rows]
-    return _say(options, DONE, said, "\n".join(lines) or "no kits")
+    code = PENDING if said.get("state") == "waiting" else DONE
+    return _say(options, code, said, "\n".join(lines) or f"no {rows_of}")
 
 
 def _export(options: argparse.Namespace) -> int:
