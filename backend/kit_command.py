@@ -9,7 +9,7 @@ from backend.argument import hexadecimal, number
 
 
 def add_arguments(groups: Any) -> None:
-    """The options of the three."""
+    """The options of the four."""
     kit = groups.add_parser("kit", help="what technicians enrol devices with, also without a network").add_subparsers(
         dest="command", required=True
     )
@@ -41,10 +41,19 @@ def add_arguments(groups: Any) -> None:
         help="takes nothing from a kit any more",
         epilog="example: lightnode kit close --folder backend 0011223344556677",
     )
-    close.add_argument("kit", type=hexadecimal(8), help="16 hexadecimal digits")
-    for parser in (every, close):
+    revoke = kit.add_parser(
+        "revoke",
+        help="for a kit that was lost: takes nothing from it, and the broker no certificate of it any more",
+        epilog="example: lightnode kit revoke --folder backend --devices devices.pem 0011223344556677",
+    )
+    revoke.add_argument(
+        "--devices", type=Path, required=True, help="the broker's file of authorities (PEM); the kit's is removed"
+    )
+    for parser in (close, revoke):
+        parser.add_argument("kit", type=hexadecimal(8), help="16 hexadecimal digits")
+    for parser in (every, close, revoke):
         parser.add_argument("--folder", type=Path, required=True, help="the back end's: scd.sqlite")
-    for parser in (make, every, close):
+    for parser in (make, every, close, revoke):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

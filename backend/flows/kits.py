@@ -8,13 +8,14 @@
 3. A statement is taken from the kit that drew its nonce, for the nonce's POD, if the device's request for a certificate is
    of the TLS key that the statement names and of its station. Both fingerprints are registered in one entry.
 4. Statements are taken until SYNC_MS after the kit's end, since a technician may have had no network: later ones, those of
-   a closed kit and those before its beginning are refused.
+   a closed kit and those before its beginning are refused; those that come after a kit was revoked, by that name.
 5. A registered device states its next key so, too: signed by the key before it, its TLS key as it was, without a request. It
    is valid from the kit's beginning, since it cannot have been stated before.
 6. A POD has one light node. A registered device that answers another kit for the same POD gets a new certificate only.
 7. Any bytes are answered, with the register's sealed entry or one line that says why not.
 """
 
+import datetime
 import hashlib
 import json
 import os
@@ -127,6 +128,8 @@ class Enrolments:
         kit, row = self._kits.kit(id), self._kits.nonce(nonce)
         if kit is None:
             raise Rejected(f"kit {id.hex()} is not ours")
+        if kit.revoked_ms:
+            raise Rejected(f"kit {id.hex()} was revoked on {_day(kit.revoked_ms)}: enrol the device with another kit")
         if kit.closed:
             raise Rejected(f"kit {id.hex()} is closed")
         if not kit.from_ms <= now_ms < kit.to_ms + SYNC_MS:
@@ -180,6 +183,10 @@ def _document(payload: bytes) -> dict[str, str]:
     if not isinstance(found, dict) or set(found) != _FIELDS or not all(isinstance(v, str) for v in found.values()):
         raise Rejected("not a statement of a kit: exactly the texts enrolment, nonce, pod and request belong in it")
     return found
+
+
+def _day(time_ms: int) -> str:
+    return datetime.datetime.fromtimestamp(time_ms // 1000, datetime.UTC).date().isoformat()
 
 
 def _kit_of(topic: str) -> bytes:

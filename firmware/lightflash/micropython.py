@@ -3,7 +3,7 @@
 1. A file is written beside its name, hashed there and renamed: a cut leaves the old file.
 2. What is read back is hashed on the board, from its flash.
 3. A watchdog that the application armed goes on at the prompt: everything that runs there feeds it, long work while it works.
-   Whoever has no /main.py has armed none, and gets none from here.
+   Whoever has no /main.py or no settings is not in service: it has armed none, and gets none from here.
 4. Firmware is not written this way: a board that only has this takes its firmware by hand, or has it already.
 """
 
@@ -38,7 +38,7 @@ def _feed():
     pass
 try:
     import os
-    os.stat('/main.py')
+    os.stat('/main.py'), os.stat('/config.json')
     import machine
     _feed = machine.WDT(timeout=8000).feed
 except (ImportError, AttributeError, ValueError, OSError):

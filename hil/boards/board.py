@@ -9,7 +9,8 @@
 4. The port's path is the same each time it is plugged in. Nothing outlives `unplug`.
 5. With `starts_main` it is a device in service: /main.py runs at each start, its console is the port, a reset starts it again,
    an interrupt stops it for MicroPython's prompt. A board of the model "unix" runs the whole application so.
-6. With `watchdog_ms` its application has armed a watchdog, which goes on at the prompt in the board's own time; `bites` counts.
+6. With `watchdog_ms` its application has armed a watchdog, which goes on at the prompt in the board's own time: `read_ms`
+   an access to flash. `bites` counts.
 """
 
 import json
@@ -94,6 +95,7 @@ class Board:
     unique_id: bytes
     starts_main: bool = False
     watchdog_ms: int = 0
+    read_ms: int = 0
     bites: int = field(default=0, init=False)
     transfers: int = field(default=0, init=False)
     received: int = field(default=0, init=False)
@@ -281,7 +283,15 @@ class _Running(threading.Thread):
         watchdog_ms = 0 if main else self._board.watchdog_ms
         command = [*micropython_command(), "-X", heap, str(_SCRIPT), str(self._board.files)]
         self._vm = subprocess.Popen(
-            [*command, str(self._board.files.stat().st_size), str(memory), identity, mode, str(watchdog_ms)],
+            [
+                *command,
+                str(self._board.files.stat().st_size),
+                str(memory),
+                identity,
+                mode,
+                str(watchdog_ms),
+                str(self._board.read_ms),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,9 +1,9 @@
 """Runs in MicroPython's unix port and is a board: raw REPL on the standard streams, LittleFS in a file, hardware names.
 
 Arguments: file of the flash, its size, file with what lies in firmware flash, identity as JSON {platform, machine, version,
-unique_id}, "main" to run /main.py first or "prompt", and the watchdog that goes on from before, in ms, 0 for none. Exit code
-3: the board was reset; 4: it wants its boot loader; 5: its watchdog has bitten. A watchdog counts the board's own time: what
-a script, and each access to flash, would take there.
+unique_id}, "main" to run /main.py first or "prompt", the watchdog that goes on from before, in ms, 0 for none, and what one
+access to flash takes to read, in ms. Exit code 3: the board was reset; 4: it wants its boot loader; 5: its watchdog has
+bitten. A watchdog counts the board's own time: what a script, and each access to flash, would take there.
 Protocol: MicroPython's reference manual, "Raw mode and raw-paste mode".
 """
 
@@ -18,7 +18,6 @@ _WINDOW = 256
 _BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 _XIP = 0x10000000
 _SCRIPT_MS = 200
-_READ_MS = 10
 _WRITE_MS = 20
 
 
@@ -43,13 +42,14 @@ class Watchdog:
 
 
 class Flash:
-    def __init__(self, path, size, watchdog):
+    def __init__(self, path, size, watchdog, read_ms):
         self._watchdog = watchdog
+        self._read_ms = read_ms
         self._file = open(path, "r+b")
         self._blocks = size // _BLOCK
 
     def readblocks(self, block, buffer, offset=0):
-        self._watchdog.spend(_READ_MS)
+        self._watchdog.spend(self._read_ms)
         self._file.seek(block * _BLOCK + offset)
         self._file.readinto(buffer)
 
@@ -182,11 +182,11 @@ def start(source):
         sys.print_exception(error, sys.stdout)
 
 
-def main(path, size, firmware, identity, mode, watchdog_ms):
+def main(path, size, firmware, identity, mode, watchdog_ms, read_ms):
     read = sys.stdin.buffer.read
     identity = json.loads(identity)
     watchdog = Watchdog(int(watchdog_ms))
-    flash = Flash(path, int(size), watchdog)
+    flash = Flash(path, int(size), watchdog, int(read_ms))
     sys.modules["machine"] = Machine(bytes.fromhex(identity["unique_id"]), watchdog)
     sys.modules["uctypes"] = Memory(open(firmware, "rb"))
     sys.modules["sys"] = System(identity)

@@ -16,14 +16,15 @@ from hil.boards.board import Board
 
 pytestmark = [pytest.mark.usefixtures("micropython"), pytest.mark.timeout(120)]
 SERVING = b"import time\nprint('serving')\nwhile True:\n    time.sleep(1)\n"
+SERVED = {"/main.py": SERVING, "/config.json": b"{}"}
 LARGE = {"/app/a/lightnode/large.mpy": bytes(range(251)) * 400}
 
 
 def in_service(folder: Path, files: Mapping[str, bytes] = MappingProxyType({})) -> Board:
     """A board whose application has armed its watchdog."""
     board = a_board(folder / "board")
-    put_on(board, {"/main.py": SERVING, **files})
-    board.starts_main, board.watchdog_ms = True, 8000
+    put_on(board, {**SERVED, **files})
+    board.starts_main, board.watchdog_ms, board.read_ms = True, 8000, 10
     return board
 
 
@@ -32,7 +33,7 @@ def test_3_a_device_in_service_is_written_read_back_and_found_good_without_a_bit
     with board:
         (entry,) = written([row(board)], made, DeviceLog(tmp_path / "log"))
     assert (entry.state, board.bites) == (DONE, 0), entry.line
-    assert files_on(board) == {**FILES, **LARGE}
+    assert files_on(board) == {**SERVED, **FILES, **LARGE}
 
 
 def test_3_one_long_hash_feeds_while_it_works(tmp_path: Path) -> None:
@@ -56,8 +57,10 @@ def test_3_the_watchdog_bites_who_works_without_feeding_it(tmp_path: Path) -> No
         at.close()
 
 
-@pytest.mark.parametrize(("files", "fed"), [({}, "function"), ({"/main.py": SERVING}, "bound_method")])
-def test_3_who_has_no_application_gets_no_watchdog(tmp_path: Path, files: dict[str, bytes], fed: str) -> None:
+@pytest.mark.parametrize(
+    ("files", "fed"), [({}, "function"), ({"/main.py": SERVING}, "function"), (SERVED, "bound_method")]
+)
+def test_3_who_is_not_in_service_gets_no_watchdog(tmp_path: Path, files: dict[str, bytes], fed: str) -> None:
     board = a_board(tmp_path / "board")
     put_on(board, files)
     with board:
