@@ -76,7 +76,7 @@ def _add_erase(commands: Any) -> None:
         epilog="example: lightnode evidence erase IT001E00000001 --db scd.sqlite --log-key log.key",
     )
     gone.add_argument("pod", help="the point of delivery")
-    gone.add_argument("--db", type=Path, required=True, help="the database file; no back end may run on it")
+    gone.add_argument("--db", type=Path, required=True, help="the database file; a back end may run on it")
     gone.add_argument("--log-key", type=Path, required=True, help="the file of the log key")
     gone.set_defaults(run="erase")
 

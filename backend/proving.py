@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from backend.adapters.bounded import read_bounded
 from backend.adapters.copied import copied
 from backend.adapters.keys import SigningKey, read_key, verifier
 from backend.adapters.sqlite import SqliteStore
@@ -18,7 +19,7 @@ from backend.evidence.audit.commitment import Chain
 from backend.evidence.audit.registry import operator_of
 from backend.evidence.audit.whole import Audit, Outside
 from backend.evidence.verifier.anchors import Anchors, from_file, span_from_rpc
-from backend.evidence.verifier.file import MAX_BYTES, verify
+from backend.evidence.verifier.file import verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid, one_line
 from backend.evidence.verifier.single import Single
 from backend.flows.erase import Erase
@@ -52,8 +53,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _prove(options: argparse.Namespace) -> int:
-    with options.bundle.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+    data = read_bounded(options.bundle)
     report = verify(data, None)
     if isinstance(report, Single):
         made = with_state(data.decode("ascii"), options.rpc, options.block)
