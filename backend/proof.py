@@ -48,6 +48,7 @@ def _add_receipt(commands: Any, octets: Any) -> None:
     made.add_argument("--out", type=Path, help="where the file goes (else it is printed)")
     made.set_defaults(run="receipt")
     _add_erase(commands)
+    _add_revoke(commands, octets)
     state = commands.add_parser(
         "prove",
         help="add the state proof of a block to a receipt, or write that of a bundle: for --block-hash",
@@ -79,6 +80,19 @@ def _add_erase(commands: Any) -> None:
     gone.add_argument("--db", type=Path, required=True, help="the database file; a back end may run on it")
     gone.add_argument("--log-key", type=Path, required=True, help="the file of the log key")
     gone.set_defaults(run="erase")
+
+
+def _add_revoke(commands: Any, octets: Any) -> None:
+    end = commands.add_parser(
+        "revoke",
+        help="end a key now: nothing that it signs is taken any more; the revocation is anchored",
+        epilog="example: lightnode evidence revoke 0123456789abcdef 1 --db scd.sqlite --log-key log.key",
+    )
+    end.add_argument("id", type=octets(8), help="of the key: 16 hexadecimal digits")
+    end.add_argument("generation", type=int, help="1 for the first key of an id")
+    end.add_argument("--db", type=Path, required=True, help="the database file; a back end may run on it")
+    end.add_argument("--log-key", type=Path, required=True, help="the file of the log key")
+    end.set_defaults(run="revoke")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ from backend.evidence.verifier.single import Single
 from backend.flows.erase import Erase
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.receipts import Issuer, ReceiptFiles
+from backend.flows.register import Elsewhere, Register
 
 DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 _BEHIND_EPOCHS = 672
@@ -76,6 +77,18 @@ def _erase(options: argparse.Namespace) -> int:
         f"erased: {len(erased.devices)} devices, {erased.tombstones} leaves; {erased.filed_again} documents of many were "
         f"filed again without it"
     )
+    return DONE
+
+
+def _revoke(options: argparse.Namespace) -> int:
+    store, key = _opened(options)
+    try:
+        who, now_ms = (store.fact("deployment"), operator_of(key.public)), time.time_ns() // 1_000_000
+        register = Register(store, EvidenceTrees(store, key.sign, *who), Elsewhere(), key, who)
+        register.revoke(options.id, options.generation, now_ms)
+    finally:
+        store.close()
+    print(f"revoked: key {options.generation} of {options.id.hex()} at {now_ms}")
     return DONE
 
 
@@ -185,5 +198,5 @@ def _sum(found: list[Alarm], messages: int, anchors: Anchors | None) -> str:
 
 
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
-    "audit": _audit, "prove": _prove, "receipt": _receipt, "erase": _erase, "export": _export,
+    "audit": _audit, "prove": _prove, "receipt": _receipt, "erase": _erase, "revoke": _revoke, "export": _export,
 }  # fmt: skip

@@ -186,5 +186,25 @@ def test_a_back_end_goes_on_beside_the_command_and_forgets_the_customer(
     assert verify(made.sealed(made.bundle(OTHER)), made.anchors()).anchored
 
 
+def test_a_key_that_the_command_revokes_is_taken_no_more_by_the_back_end_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Traded(tmp_path, every=75)
+    key, device = tmp_path / "log.key", made.devices[POD]
+    key.write_bytes(made.log._key.secret)
+    key.chmod(0o600)
+    words = ["evidence", "revoke", device.id.hex(), "1", "--db", str(tmp_path / "scd.sqlite"), "--log-key", str(key)]
+    assert main(words) == 0 and "revoked: key 1" in capsys.readouterr().out
+    assert main(words) == 1 and "revoked already" in capsys.readouterr().err
+    device.reading(PERIOD[1] + 8000, 1)
+    made.collect.process([Incoming(topics.topic(device.id, "record"), device.out[-1], 0, 1)])
+    assert made.collect.refused == 1
+    made.close(made.epoch + 1)
+    found = audited(tmp_path / "scd.sqlite", made)
+    assert found and all("its key is valid from" in one.what for one in found), (
+        "the period lies behind this machine's now"
+    )
+
+
 def test_the_written_form_of_the_shared_document_is_canonical() -> None:
     assert written(json.loads(SHARED)) == SHARED
