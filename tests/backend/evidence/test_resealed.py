@@ -5,6 +5,7 @@ check of the verifier and sees that a row is no longer refused.
 """
 
 import json
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from backend.evidence.verifier import batch, bundle, document, registry, setpoin
 from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
+from backend.flows import bundle as writer
 from tests.backend.evidence.made import (
     DEPLOYMENT,
     FRAME,
@@ -446,7 +448,9 @@ def test_the_bundle_that_all_rows_change_is_valid_and_anchored(made: Made, good:
     assert report.anchored and (report.setpoints, report.documents, report.lines) == (3, 4, 4)
 
 
-def test_with_every_reading_the_quarter_hours_are_measured_by_readings(tmp_path: Any) -> None:
+def test_with_every_reading_the_quarter_hours_are_measured_by_readings(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     every = Made(tmp_path)
     document = every.bundle()
     report = verify(every.sealed(document), every.anchors())
@@ -456,6 +460,14 @@ def test_with_every_reading_the_quarter_hours_are_measured_by_readings(tmp_path:
     assert sources == ["4 s readings", "4 s readings", "registers of the quarter-hour", "4 s readings"]
     assert [line["payment_ueur"] for line in lines] == [250_000, 500_000, 187_493, 125_000]
     assert lines[2]["delivered_ws"] == 7_500 * 900 and lines[2]["penalty_ueur"] == 84_378
+    monkeypatch.setattr(writer, "IN_FULL", 0)
+    columns = every.sealed(every.bundle())
+    assert verify(columns, every.anchors()) == report and len(columns) < len(every.sealed(document)) // 2
+    source = random.Random(1)
+    for at in (source.randrange(len(columns)) for _ in range(12)):
+        changed = columns[:at] + bytes([columns[at] ^ 1 << source.randrange(8)]) + columns[at + 1 :]
+        with pytest.raises(NotValid):
+            verify(changed, every.anchors())
 
 
 @pytest.fixture(scope="module")
