@@ -48,8 +48,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    for path in export(options.bundle, options.out, options.format):
-        print(path)
+    files = [str(path) for path in export(options.bundle, options.out, options.format)]
+    return _done(options, {"files": files}, "\n".join(files))
+
+
+def _done(options: argparse.Namespace, facts: Mapping[str, object], text: str) -> int:
+    """Says what was done, as one JSON object if that was asked for; text may be empty."""
+    if options.json or text:
+        print(json.dumps({"done": True, **facts}) if options.json else text)
     return DONE
 
 
@@ -61,7 +67,7 @@ def _prove(options: argparse.Namespace) -> int:
     else:
         made = state_file(options.rpc, report.contract, report.log, report.epochs, options.block)
     options.out.write_text(made)
-    return DONE
+    return _done(options, {"file": str(options.out)}, "")
 
 
 def _erase(options: argparse.Namespace) -> int:
@@ -73,11 +79,15 @@ def _erase(options: argparse.Namespace) -> int:
         )
     finally:
         store.close()
-    print(
+    facts = {
+        "devices": [id.hex() for id in erased.devices], "tombstones": erased.tombstones, "filed_again": erased.filed_again,
+    }  # fmt: skip
+    return _done(
+        options,
+        facts,
         f"erased: {len(erased.devices)} devices, {erased.tombstones} leaves; {erased.filed_again} documents of many were "
-        f"filed again without it"
+        f"filed again without it",
     )
-    return DONE
 
 
 def _revoke(options: argparse.Namespace) -> int:
@@ -88,8 +98,8 @@ def _revoke(options: argparse.Namespace) -> int:
         register.revoke(options.id, options.generation, now_ms)
     finally:
         store.close()
-    print(f"revoked: key {options.generation} of {options.id.hex()} at {now_ms}")
-    return DONE
+    facts = {"id": options.id.hex(), "generation": options.generation, "time_ms": now_ms}
+    return _done(options, facts, f"revoked: key {options.generation} of {options.id.hex()} at {now_ms}")
 
 
 def _opened(options: argparse.Namespace) -> tuple[SqliteStore, SigningKey]:
