@@ -134,7 +134,7 @@ RESEALED: dict[str, tuple[Callable[[Any, Any], object], str]] = {
     "one batch": (lambda d, _: d.update(batches=d["batches"][-1:]), "batches: neither statements nor signed gaps cover"),
     "from the beginning": (lambda d, _: d.update(start_ms=0), "batches: neither statements nor signed gaps cover"),
     "statement twice": (lambda d, _: d["documents"].append(d["documents"][1]), "documents: are "),
-    "no statement": (lambda d, _: d["documents"].pop(1), "documents.1., kind: is not statement"),
+    "no statement": (lambda d, _: d["documents"].pop(1), "documents: are 2"),
     "another's statement": (lambda d, o: d.update(documents=o["documents"]), "documents.0.: is about another subject"),
     "junk": (lambda d, _: d["batches"][0].update(junk=1), "fields differ: junk"),
     "role": (lambda d, _: d["keys"][0].update(role="issuer"), "role: is issuer with an enrolment"),
