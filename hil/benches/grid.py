@@ -9,6 +9,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def _validation(day: ExampleDay) -> dict[str, Figure]:
     flow = Counted(PowerGridFlow(day.network))
     plain = day_scenarios(day.network, day.forecast(day.day_ahead_gate))
     states, _ = own_remedy(flow, plain, list(day.frames), day.margin_kept)
-    offers, hostile = _offers(day, OFFERS, 3), _offers(day, HOSTILE, 0)
+    offers, hostile = _offers(day, OFFERS, 4), _offers(day, HOSTILE, 0)
     flow.flows = 0
     spent = _least(lambda: validate(flow, states, list(day.frames), day.margin_kept, offers))
     flows, flow.flows = flow.flows // _ROUNDS, 0
@@ -231,9 +232,7 @@ def _growth() -> dict[str, Figure]:
     for buses in BUSES:
         flow = PowerGridFlow(feeders(buses))
         states = _light(flow.network, max(8, 20_000 // buses))
-        spent = _least(
-            lambda flow=flow, states=states: localise(flow, {500_000: states}, range(states.count), Limits())
-        )  # type: ignore[misc]
+        spent = _least(partial(localise, flow, {500_000: states}, range(states.count), Limits()))
         raw = _raw_s(flow, states)
         per = states.count * buses
         figures[f"growth.buses_{buses}"] = Figure(

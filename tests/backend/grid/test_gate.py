@@ -14,7 +14,7 @@ from backend.grid.substation import substation_profile
 from backend.grid.validation import Proposal, validate
 
 DAY = load_day()
-WINDOW = slice(70, 82)
+WINDOW = slice(73, 79)
 
 
 def texts(series, gate, threads=-1):
