@@ -159,7 +159,7 @@ def _of_case(
     if not fed.all():
         free[:, :, lows] = np.where(fed, free[:, :, lows], PPT_PER_UNIT)
     solved = np.stack([t.solved for t in tables])
-    broken: Booleans = np.logical_and(free < 0, solved[:, :, None]).any(axis=0)
+    broken = np.asarray(np.any(np.logical_and(free < 0, solved[:, :, None]), axis=0))
     found = []
     for row in np.flatnonzero(broken.any(axis=1) | ~solved.all(axis=0)).tolist():
         good = np.flatnonzero(solved[:, row])
