@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import kit_command, proof
+from backend import grid_day, kit_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
@@ -27,7 +27,7 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
     for it."""
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings, chain, kits for technicians.",
+        description="The back end: evidence, readings, chain, grid, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -44,6 +44,8 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
         chain.add_commands(groups)
     else:
         groups.add_parser("chain", help="the contract that holds the commitments")
+    grid = groups.add_parser("grid", help="the operator's grid: where it breaks limits, and what is done about it")
+    grid_day.add_commands(grid.add_subparsers(dest="command", required=True))
     return parser
 
 
@@ -112,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
         return proof.run(options)
     if options.group == "kit":
         return _kit(options)
+    if "grid_day" in options:
+        return grid_day.run(options)
     if options.group == "chain":
         from backend import chain
 
