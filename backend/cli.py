@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import chain, kit_command, proof
+from backend import chain, grid_command, kit_command, proof
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_quorum
@@ -24,7 +24,7 @@ DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings, chain, kits for technicians.",
+        description="The back end: evidence, readings, grid, chain, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     proof.add_commands(evidence, _octets)
     _add_export(groups)
     kit_command.add_arguments(groups)
+    grid_command.add_arguments(groups)
     chain.add_commands(groups)
     return parser
 
@@ -103,6 +104,8 @@ def main(arguments: list[str] | None = None) -> int:
         return proof.run(options)
     if options.group == "kit":
         return _kit(options)
+    if options.group == "grid":
+        return grid_command.run(options)
     if options.group == "chain":
         return chain.run(options)
     if options.group == "readings":
