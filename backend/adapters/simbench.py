@@ -28,5 +28,5 @@ def simbench_text(code: str) -> str:
             if len(table) and "tap_changer_type" in table:
                 silent = table.tap_changer_type.isna() & table.tap_pos.notna() & table.tap_step_percent.notna()
                 table.loc[silent, "tap_changer_type"] = "Ratio"
-        pandapower.runpp(net, calculate_voltage_angles=True, tolerance_mva=1e-9, numba=False)
+        pandapower.runpp(net, calculate_voltage_angles=True, tolerance_mva=1e-9, max_iteration=50, numba=False)
         return str(pandapower.to_json(net))

@@ -1,6 +1,7 @@
 """A planner's file in pandapower's format: the same results as pandapower, and every finding by its element's name."""
 
 import gzip
+import importlib.util
 import json
 from pathlib import Path
 
@@ -145,3 +146,68 @@ def test_what_is_out_of_service_is_said():
 def test_any_other_text_is_refused(text):
     with pytest.raises(Rejected, match="grid file"):
         import_grid(text)
+
+
+def makers():
+    """The generator of the committed files, with pandapower; a skip without the extra."""
+    pytest.importorskip("pandapower", reason="needs the extra import")
+    pytest.importorskip("simbench", reason="needs the extra import")
+    spec = importlib.util.spec_from_file_location("make_nets", HERE / "make_nets.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def agrees(text):
+    voltage, loading = differences(text)
+    return voltage < VOLTAGE_PU and loading < LOADING_PERCENT
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_every_example_that_is_taken_agrees_with_pandapower_and_every_other_is_refused_by_name():
+    make = makers()
+    import inspect
+
+    from pandapower import networks
+
+    wrong = []
+    for name, function in inspect.getmembers(networks, inspect.isfunction):
+        needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty and p.kind < 2]
+        if needed or name.startswith("_"):
+            continue
+        try:
+            text = make.document(make.example(name))
+        except Exception as error:  # an example that pandapower itself does not solve
+            print(f"{name}: {error}")
+            continue
+        try:
+            if not agrees(text):
+                wrong.append(name)
+        except Rejected as refusal:
+            print(f"{name}: {refusal.reason[:300]}")
+            assert ", expected " in refusal.reason
+    assert not wrong
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_every_simbench_code_agrees_with_pandapower():
+    make = makers()
+    import simbench
+
+    wrong = []
+    for code in simbench.collect_all_simbench_codes():
+        try:
+            net = make.simbench_grid(code)
+        except Exception as error:  # one that pandapower itself does not solve
+            print(f"{code}: {error}")
+            continue
+        try:
+            good = agrees(make.document(net))
+        except Rejected as refusal:
+            print(f"{code}: {refusal.reason[:300]}")
+            good = False
+        if not good:
+            wrong.append(code)
+    assert not wrong
