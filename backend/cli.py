@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import grid_day, kit_command, proof
+from backend import grid_command, grid_day, kit_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
@@ -44,9 +44,15 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
         chain.add_commands(groups)
     else:
         groups.add_parser("chain", help="the contract that holds the commitments")
-    grid = groups.add_parser("grid", help="the operator's grid: where it breaks limits, and what is done about it")
-    grid_day.add_commands(grid.add_subparsers(dest="command", required=True))
+    _add_grid(groups)
     return parser
+
+
+def _add_grid(groups: Any) -> None:
+    grid = groups.add_parser("grid", help="the operator's grid: its model, its state, what breaks limits, what is done about it")
+    commands = grid.add_subparsers(dest="command", required=True)
+    grid_command.add_commands(commands)
+    grid_day.add_commands(commands)
 
 
 def _add_verify(evidence: Any) -> None:
@@ -114,8 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
         return proof.run(options)
     if options.group == "kit":
         return _kit(options)
-    if "grid_day" in options:
-        return grid_day.run(options)
+    if options.group == "grid":
+        return grid_day.run(options) if "grid_day" in options else grid_command.run(options)
     if options.group == "chain":
         from backend import chain
 

@@ -4,7 +4,8 @@
    masked here and its numbers are zero.
 2. Transformer loading is apparent power over the rated power.
 3. Results are rounded once: to 1e-12 of rated, to W, var and mA.
-4. The calculation per phase has a model of its own, made when first asked for.
+4. Couplers are taken together with their nodes unless they are switched or their flow is asked for. Models with couplers, and
+   that per phase, are made when first asked for.
 """
 
 from dataclasses import fields
@@ -48,9 +49,9 @@ class PowerGridFlow:
     def __init__(self, network: Network, threads: int = -1) -> None:
         self._network = network
         self._threads = threads
-        self._ids = Ids(network)
-        self._model = self._made(per_phase=False)
-        self._per_phase: PowerGridModel | None = None
+        self._ids = Ids(network, couplers=False)
+        self._model = self._made(self._ids)
+        self._others: dict[bool, tuple[Ids, PowerGridModel]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to a worker process as its network; the engine is made again there."""
@@ -63,8 +64,9 @@ class PowerGridFlow:
 
     def solve(self, scenarios: Scenarios) -> States:
         """States of all scenarios; raises Rejected if the columns are not those of the network."""
-        solved, answer = self._batch(self._model, self._update(scenarios), scenarios.count, _STATE)
-        return self._states(solved, answer)
+        ids, model = (self._ids, self._model) if scenarios.link_closed is None else self._other(per_phase=False)
+        solved, answer = self._batch(model, ids, self._update(ids, scenarios), scenarios.count, _STATE)
+        return self._states(ids, solved, answer)
 
     def nominal(self) -> States:
         """The one state that the network's own document describes, rests included."""
@@ -79,11 +81,12 @@ class PowerGridFlow:
             answer = {kind: {name: c[None] for name, c in columns.items()} for kind, columns in alone.items()}
         except PowerGridError:
             solved[:] = False
-        return self._states(solved, answer)
+        return self._states(self._ids, solved, answer)
 
     def flows(self, scenarios: Scenarios) -> Flows:
         """P, Q and current of the branches; raises Rejected if the columns are not those of the network."""
-        solved, answer = self._batch(self._model, self._update(scenarios), scenarios.count, _FLOWS)
+        ids, model = self._other(per_phase=False)
+        solved, answer = self._batch(model, ids, self._update(ids, scenarios), scenarios.count, _FLOWS)
         read, net = _Reader(solved, answer), self._network
         lines, units = len(net.lines), len(net.transformers)
         return Flows(
@@ -103,11 +106,10 @@ class PowerGridFlow:
     def solve_phases(self, scenarios: Scenarios) -> PhaseStates:
         """The states with every phase on its own; raises Rejected if the columns are not those of the network."""
         self._check(scenarios)
-        if self._per_phase is None:
-            self._per_phase = self._made(per_phase=True)
-        update = phase_update(self._network, self._ids, scenarios)
-        update.update(branch_update(self._network, self._ids, scenarios))
-        solved, answer = self._batch(self._per_phase, update, scenarios.count, _PHASES, symmetric=False)
+        ids, model = self._other(per_phase=True)
+        update = phase_update(self._network, ids, scenarios)
+        update.update(branch_update(self._network, ids, scenarios))
+        solved, answer = self._batch(model, ids, update, scenarios.count, _PHASES, symmetric=False)
         read, net = _Reader(solved, answer), self._network
         return PhaseStates(
             solved=solved,
@@ -117,22 +119,28 @@ class PowerGridFlow:
             transformer_ppt=read("transformer", "loading", len(net.transformers), PPT),
         )
 
-    def _made(self, *, per_phase: bool) -> PowerGridModel:
+    def _other(self, *, per_phase: bool) -> tuple[Ids, PowerGridModel]:
+        if per_phase not in self._others:
+            ids = Ids(self._network)
+            self._others[per_phase] = ids, self._made(ids, per_phase=per_phase)
+        return self._others[per_phase]
+
+    def _made(self, ids: Ids, *, per_phase: bool = False) -> PowerGridModel:
         network = self._network
-        made = model_input(network, self._ids, per_phase=per_phase)
+        made = model_input(network, ids, per_phase=per_phase)
         try:
             return PowerGridModel(made, system_frequency=float(network.frequency_hz))
         except PowerGridError as error:
             raise Rejected(f"network {network.name!r}: the engine cannot calculate it: {error}") from error
 
     def _batch(
-        self, model: PowerGridModel, update: Any, count: int, output: Any, *, symmetric: bool = True
+        self, model: PowerGridModel, ids: Ids, update: Any, count: int, output: Any, *, symmetric: bool = True
     ) -> tuple[Booleans, Any]:
         solved = np.ones(count, dtype=bool)
         if count == 0:
             return solved, None
         answer = model.calculate_power_flow(
-            update_data=update or _unchanged(self._ids, count),
+            update_data=update or _unchanged(ids, count),
             symmetric=symmetric,
             calculation_method=CalculationMethod.newton_raphson,
             error_tolerance=TOLERANCE,
@@ -146,10 +154,10 @@ class PowerGridFlow:
             solved[np.asarray(failed.failed_scenarios, dtype=np.int64)] = False
         return solved, answer
 
-    def _update(self, scenarios: Scenarios) -> dict[Any, npt.NDArray[Any]]:
+    def _update(self, ids: Ids, scenarios: Scenarios) -> dict[Any, npt.NDArray[Any]]:
         self._check(scenarios)
-        update = injection_update(self._network, self._ids, scenarios)
-        update.update(branch_update(self._network, self._ids, scenarios))
+        update = injection_update(self._network, ids, scenarios)
+        update.update(branch_update(self._network, ids, scenarios))
         return update
 
     def _check(self, scenarios: Scenarios) -> None:
@@ -174,12 +182,12 @@ class PowerGridFlow:
         if steps is not None and (steps < 0).any() | (steps > [s.steps_max for s in net.shunts]).any():
             raise Rejected("scenarios shunt_step: outside 0 to steps_max of a shunt")
 
-    def _states(self, solved: Booleans, answer: Any) -> States:
+    def _states(self, ids: Ids, solved: Booleans, answer: Any) -> States:
         net, read = self._network, _Reader(solved, answer)
         units = len(net.transformers)
         return States(
             solved=solved,
-            voltage_ppt=read("node", "u_pu", len(net.nodes), PPT),
+            voltage_ppt=read("node", "u_pu", len(ids.node), PPT)[:, ids.place],
             line_ppt=read("line", "loading", len(net.lines), PPT),
             transformer_ppt=read("transformer", "loading", units, PPT),
             transformer_w=read("transformer", "p_from", units, 1.0),
@@ -187,7 +195,7 @@ class PowerGridFlow:
             three_winding_ppt=read("three_winding_transformer", "loading", len(net.three_windings), PPT),
             source_w=read("source", "p", len(net.sources), 1.0),
             source_var=read("source", "q", len(net.sources), 1.0),
-            energized=read("node", "energized", len(net.nodes), 1.0).astype(bool),
+            energized=read("node", "energized", len(ids.node), 1.0).astype(bool)[:, ids.place],
         )
 
 

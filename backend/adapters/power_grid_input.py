@@ -2,7 +2,9 @@
 
 1. The source is stiff (``sk`` set): the default of the engine is not.
 2. Ids are unique over all kinds, numbered through in the network's order.
-3. Reading per phase, every injection is one of phases; a line without zero sequence has 4 times the series impedance and
+3. The engine's coupler has an impedance that is seen in the voltage where much flows. Without ``couplers``, nodes joined by
+   closed couplers are one node of the engine and there are no couplers: exact, for states in which none is switched.
+4. Reading per phase, every injection is one of phases; a line without zero sequence has 4 times the series impedance and
    0.6 times the capacitance of the positive one, as a four-wire cable with an equal neutral.
 """
 
@@ -14,6 +16,7 @@ import numpy.typing as npt
 from power_grid_model import ComponentType, DatasetType, LoadGenType, WindingType, initialize_array
 
 from backend.grid.element import Injection, Line, Shunt, Storage, ThreeWinding, Transformer, exact
+from backend.grid.layout import joined_places
 from backend.grid.network import Network
 
 STIFF_VA = 1e30
@@ -23,7 +26,7 @@ Array = npt.NDArray[Any]
 class Ids:
     """The engine's id of each element, and the place of each node."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, couplers: bool = True) -> None:
         start = 0
 
         def take(count: int) -> npt.NDArray[np.int32]:
@@ -32,12 +35,13 @@ class Ids:
             return np.arange(start - count, start, dtype=np.int32)
 
         self.frequency_hz = network.frequency_hz
-        self.node = take(len(network.nodes))
-        self.of_node = {node.id: k for k, node in enumerate(network.nodes)}
+        self.of_node = {n.id: k for k, n in enumerate(network.nodes)} if couplers else joined_places(network)
+        self.node = take(max(self.of_node.values(), default=-1) + 1)
+        self.place = np.array([self.of_node[n.id] for n in network.nodes], dtype=np.int64)
         self.line = take(len(network.lines))
         self.transformer = take(len(network.transformers))
         self.three_winding = take(len(network.three_windings))
-        self.link = take(len(network.links))
+        self.link = take(len(network.links) if couplers else 0)
         self.source = take(len(network.sources))
         self.load = take(len(network.loads))
         self.storage = take(len(network.storages))
@@ -49,13 +53,15 @@ class Ids:
 def model_input(network: Network, ids: Ids, *, per_phase: bool = False) -> dict[Any, Array]:
     """Components of the network as it stands; PODs at 0."""
     at = ids.of_node
-    node = initialize_array(DatasetType.input, ComponentType.node, len(network.nodes))
-    node["id"], node["u_rated"] = ids.node, [exact(n, "u_rated_v") for n in network.nodes]
-    link = initialize_array(DatasetType.input, ComponentType.link, len(network.links))
+    node = initialize_array(DatasetType.input, ComponentType.node, len(ids.node))
+    rated = {at[n.id]: exact(n, "u_rated_v") for n in network.nodes}
+    node["id"], node["u_rated"] = ids.node, [rated[k] for k in range(len(ids.node))]
+    links = network.links if len(ids.link) else ()
+    link = initialize_array(DatasetType.input, ComponentType.link, len(links))
     link["id"] = ids.link
-    link["from_node"] = [at[k.from_node] for k in network.links]
-    link["to_node"] = [at[k.to_node] for k in network.links]
-    link["from_status"] = link["to_status"] = [k.closed for k in network.links]
+    link["from_node"] = [at[k.from_node] for k in links]
+    link["to_node"] = [at[k.to_node] for k in links]
+    link["from_status"] = link["to_status"] = [k.closed for k in links]
     source = initialize_array(DatasetType.input, ComponentType.source, len(network.sources))
     source["id"], source["node"], source["status"] = ids.source, [at[s.node] for s in network.sources], 1
     source["u_ref"], source["sk"] = [exact(s, "u_ref_ppm") / 1e6 for s in network.sources], STIFF_VA
@@ -151,8 +157,9 @@ def _three_windings(units: Sequence[ThreeWinding], ids: Ids) -> Array:
         array[f"status_{k}"] = [getattr(t, f"closed_{k}") for t in units]
         array[f"u{k}"] = [exact(t, f"u_{k}_v") for t in units]
         array[f"sn_{k}"] = [exact(t, f"sn_{k}_va") for t in units]
+    star = [_star(t) for t in units]
     for pair in ("12", "13", "23"):
-        array[f"uk_{pair}"] = [exact(t, f"uk_{pair}_ppm") / 1e6 for t in units]
+        array[f"uk_{pair}"] = [size[pair] for size in star]
         array[f"pk_{pair}"] = [exact(t, f"pk_{pair}_w") for t in units]
     array["p0"] = [exact(t, "p0_w") for t in units]
     array["i0"] = [max(exact(t, "i0_ppm") / 1e6, exact(t, "p0_w") / exact(t, "sn_1_va")) for t in units]
@@ -165,6 +172,23 @@ def _three_windings(units: Sequence[ThreeWinding], ids: Ids) -> Array:
     array["tap_side"] = [int(t.tap_side) - 1 for t in units]
     _tap(array, units)
     return array
+
+
+def _star(t: ThreeWinding) -> dict[str, float]:
+    """Uk of each pair as the engine wants them: it adds the sizes of the star's impedances, which do not add as vectors do."""
+    rated = [exact(t, f"sn_{k}_va") for k in "123"]
+    least = {"12": min(rated[0], rated[1]), "13": min(rated[0], rated[2]), "23": min(rated[1], rated[2])}
+    z = {}
+    for pair, sn_va in least.items():
+        size, real = exact(t, f"uk_{pair}_ppm") / 1e6, exact(t, f"pk_{pair}_w") / sn_va
+        z[pair] = complex(real, np.sqrt(max(size**2 - real**2, 0.0))) / sn_va
+    arms = {
+        "1": (z["12"] + z["13"] - z["23"]) / 2,
+        "2": (z["12"] + z["23"] - z["13"]) / 2,
+        "3": (z["13"] + z["23"] - z["12"]) / 2,
+    }
+    length = {k: abs(arm) if arm.imag >= 0 else -abs(arm) for k, arm in arms.items()}
+    return {pair: (length[pair[0]] + length[pair[1]]) * sn_va for pair, sn_va in least.items()}
 
 
 def shunt_admittance(shunts: Sequence[Shunt], network: Network) -> tuple[Array, Array]:

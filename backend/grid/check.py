@@ -8,6 +8,7 @@
 6. A number with a fraction, a NaN or a bool is a finding where the document is read.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ MV_V = 1_000
 LEAST_LOAD_W = {"LV": 20, "MV": 1_000}
 MOST_TIMES_RATED = 10
 UNLIMITED_MA = 20_000_000
+NO_RATING_VA = 5_000_000_000
 ENDS = ("from_node", "to_node", "node", "node_1", "node_2", "node_3")
 
 
@@ -125,7 +127,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "transformer": (
         ("sn_va", lambda v: v >= 5_000, "VA, at least 5000 (is it kVA?)"),
         *_rated(("summer_va", "winter_va", "emergency_va"), 5_000, "VA, 0 or at least 5000 (is it kVA?)"),
-        ("uk_ppm", lambda v: 0 < v < 1_000_000, "ppm, 1 to 999999"),
+        ("uk_ppm", lambda v: v > 0, _POSITIVE),
         ("tap_side", lambda v: v in ("from", "to"), '"from" or "to"'),
         ("open_end", lambda v: v in ("", "from", "to"), '"", "from" or "to"'),
         *_TAP,
@@ -168,6 +170,9 @@ def _values(network: Grid) -> Iterator[Finding]:
         for t in units:
             if not min(t.tap_min, t.tap_max) <= t.tap_position <= max(t.tap_min, t.tap_max):
                 yield Finding(called(kind, t), "tap_position", t.tap_position, f"{t.tap_min} to {t.tap_max}")
+    for t in network.transformers:
+        if t.uk_ppm >= MILLION and t.sn_va < NO_RATING_VA:
+            yield Finding(called("transformer", t), "uk_ppm", t.uk_ppm, "ppm, 1 to 999999")
     for s in network.shunts:
         if s.steps > s.steps_max:
             yield Finding(called("shunt", s), "steps", s.steps, f"0 to {s.steps_max}")
@@ -241,9 +246,14 @@ def _points(network: Grid) -> Iterator[Finding]:
 
 
 def _magnitudes(network: Grid) -> Iterator[Finding]:
-    """Powers no feeder of that voltage would have: too little to be W, or far beyond what the node's branches carry."""
+    """What no feeder of that voltage would have: lines too long, powers too small to be W or far beyond the node's branches."""
     rated = {n.id: n.u_rated_v for n in network.nodes}
     carried = _carried_va(network, rated)
+    for line in network.lines:
+        drop_v, volts = math.hypot(line.r_uohm, line.x_uohm) * line.rated_ma / 1e9, rated.get(line.from_node)
+        if volts is not None and line.rated_ma <= UNLIMITED_MA and drop_v > volts:
+            expected = f"at {line.rated_ma} mA a drop below the {volts} V of its nodes (is it a length in m?)"
+            yield Finding(called("line", line), "x_uohm", line.x_uohm, expected)
     for kind, every in (("load", network.loads), ("generator", network.generators), ("storage", network.storages)):
         for e in every:
             if e.node in rated:

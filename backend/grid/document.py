@@ -30,7 +30,7 @@ from backend.grid.network import (
     Storage,
     ThreeWinding,
     Transformer,
-    said,
+    Unsound,
 )
 from backend.nesting import too_deep
 
@@ -83,7 +83,7 @@ def network_of(document: object) -> Network:
         raise Rejected(f"network: format, expected {FORMAT!r}")
     found = list(_unusable(document))
     if found:
-        raise Rejected("network: " + said(found))
+        raise Unsound("network", found)
     every = {**KINDS, **ADDED}
     parts = {key: tuple(_record(row, kind) for row in document.get(key, ())) for key, (_, kind) in every.items()}
     parts["connections"] = tuple(sorted(parts["connections"], key=lambda c: c.pod))

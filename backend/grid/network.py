@@ -4,7 +4,7 @@
 2. Order is the document's; connections are sorted by POD.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from backend.errors import Rejected
@@ -26,11 +26,19 @@ from backend.grid.element import (
 
 __all__ = [
     "FORMAT", "FORMATS", "Connection", "Finding", "Injection", "Line", "Link", "MeasuringPoint", "Network", "Node", "Shunt",
-    "Source", "Storage", "ThreeWinding", "Transformer", "said",
+    "Source", "Storage", "ThreeWinding", "Transformer", "Unsound", "said",
 ]  # fmt: skip
 FORMAT = "lightnode-network/2"
 FORMATS = ("lightnode-network/1", FORMAT)
 _MOST_SAID = 20
+
+
+class Unsound(Rejected):
+    """A grid with findings; ``findings`` are all of them, ``reason`` says the first twenty."""
+
+    def __init__(self, what: str, found: Sequence[Finding]) -> None:
+        super().__init__(f"{what}: {said(found)}")
+        self.findings = tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Network:
     def __post_init__(self) -> None:
         found = findings(self)
         if found:
-            raise Rejected(f"network {self.name!r}: {said(found)}")
+            raise Unsound(f"network {self.name!r}", found)
 
     def connected(self, pods: Mapping[str, int], phases: Mapping[str, str] | None = None) -> "Network":
         """The same grid with these PODs (POD id to node id) and, where they are not three-phase, their phases."""
