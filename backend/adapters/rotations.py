@@ -4,10 +4,6 @@ from dataclasses import dataclass
 
 from backend.adapters.sqlite import SqliteStore
 
-_SCHEMA = """
-create table if not exists rotation
-(nonce blob primary key, device blob, drawn_ms int, statement blob, state text, reason text) without rowid;
-"""
 ASKED, WAITING, REGISTERED, REFUSED = "asked", "waiting", "registered", "refused"
 _COLUMNS = "nonce, device, drawn_ms, statement, state, reason"
 
@@ -30,7 +26,6 @@ class RotationStore:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        store.change(_SCHEMA)
 
     def save(self, rotation: Rotation) -> None:
         """As it is now, in one commit."""
