@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import chain, kit_command, proof
+from backend import chain, grid_state, kit_command, proof
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_quorum
@@ -36,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(groups)
     kit_command.add_arguments(groups)
     chain.add_commands(groups)
+    grid = groups.add_parser("grid", help="the state of the grid").add_subparsers(dest="command", required=True)
+    grid_state.add_commands(grid)
     return parser
 
 
@@ -101,6 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if "run" in options:
         return proof.run(options)
+    if "grid_state" in options:
+        return grid_state.run(options)
     if options.group == "kit":
         return _kit(options)
     if options.group == "chain":

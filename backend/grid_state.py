@@ -1,0 +1,99 @@
+"""The commands of `lightnode grid` about the state of the grid: forecast, backtest, estimate, dispatch. Their words.
+
+What they do stands in grid_forecast.py and grid_estimate.py, imported when needed: other commands start without an engine.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from backend.errors import Rejected, Unavailable
+
+DONE, REFUSED, USAGE, UNAVAILABLE = range(4)
+Answer = tuple[dict[str, object], str]
+
+
+def add_commands(commands: Any) -> None:
+    """Adds both to the group `grid`."""
+    forecast = _command(commands, "forecast", "quantiles for the day ahead or the next 4 h", "--demo --day 2026-03-18")
+    when = forecast.add_mutually_exclusive_group(required=True)
+    when.add_argument("--day", type=_day, help="this local day, as known at noon of the day before")
+    when.add_argument("--next", metavar="TIME", help="the 4 h from this instant on, as 2026-03-18T12:00Z")
+    forecast.add_argument("--gate", metavar="TIME", help="what was known before this instant, instead")
+    forecast.add_argument("--levels", type=_levels, help="rising ppm (50000,250000,500000,...)")
+    forecast.add_argument("--weather", type=Path, help="CSV of one quantity by quarter-hour, past and forecast")
+    forecast.add_argument("--weather-issued", metavar="TIME", help="when its forecast was issued (with --weather)")
+    forecast.add_argument(
+        "--states", type=Path, metavar="OUT", help="also write lightnode-states/1 of loads and generators"
+    )
+    test = _command(commands, "backtest", "how good forecasts would have been", "--demo --from 2026-03-17 --days 2")
+    test.add_argument("--from", type=_day, dest="first", required=True, help="the first local day that is forecast")
+    test.add_argument("--days", type=int, default=7, help="how many (7)")
+    test.add_argument("--horizon", choices=("day-ahead", "near-real-time"), help="only this one")
+
+
+def _command(commands: Any, name: str, help: str, example: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=help, epilog=f"example: lightnode grid {name} {example}"
+    )
+    source = made.add_mutually_exclusive_group(required=True)
+    source.add_argument("history", type=Path, nargs="?", help="CSV: time, then whole W by name")
+    source.add_argument("--demo", action="store_true", help="the example day's loads and generators by node")
+    made.add_argument(
+        "--network", type=Path, help="columns load:ID and generator:ID are of this grid: forecast per node"
+    )
+    made.add_argument("--zone", default="Europe/Rome", help="time zone of the local days (Europe/Rome)")
+    made.add_argument("--patron", type=_patron, help="the town's own holiday, MM-DD")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    made.set_defaults(grid_state=name)
+    return made
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: a day is written 2026-03-18") from error
+
+
+def _patron(text: str) -> tuple[int, int]:
+    day = _day(f"2024-{text}")
+    return day.month, day.day
+
+
+def _levels(text: str) -> tuple[int, ...]:
+    if not all(part.isdigit() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r}: levels are whole ppm with commas, as 50000,500000,950000")
+    return tuple(int(part) for part in text.split(","))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command that was asked for; what does not fit is said in one line."""
+    from backend import grid_forecast
+
+    commands: dict[str, Callable[[argparse.Namespace], Answer]] = {
+        "forecast": grid_forecast.forecast,
+        "backtest": grid_forecast.scored,
+    }
+    try:
+        document, text = commands[options.grid_state](options)
+    except Rejected as refusal:
+        return _refused(options, REFUSED, refusal.reason)
+    except Unavailable as error:
+        return _refused(options, UNAVAILABLE, str(error))
+    except OSError as error:
+        return _refused(options, REFUSED, f"{error.filename}: {error.strerror}")
+    print(json.dumps(document, sort_keys=True) if options.json else text)
+    return DONE
+
+
+def _refused(options: argparse.Namespace, code: int, reason: str) -> int:
+    if options.json:
+        print(json.dumps({"reason": reason}))
+    else:
+        print(f"lightnode: {reason}", file=sys.stderr)
+    return code
