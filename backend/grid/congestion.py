@@ -13,6 +13,7 @@ import numpy as np
 
 from backend.domain.constraint import PPT_PER_UNIT, Constraint
 from backend.errors import Rejected
+from backend.grid.element import MILLION
 from backend.grid.flow import Integers, PowerFlow, Scenarios, States
 from backend.grid.forecast import divide_half_even
 from backend.grid.network import Network
@@ -61,7 +62,8 @@ class Margins:
 
 def margins(network: Network, states: States, limits: Limits) -> Margins:
     """Head-room of lines, transformers and both sides of every node's band, in the network's order."""
-    low = np.array([n.u_min_ppm + limits.voltage_margin_ppm for n in network.nodes], dtype=np.int64) * PPT_PER_PPM
+    band = [-MILLION if n.dead else n.u_min_ppm + limits.voltage_margin_ppm for n in network.nodes]
+    low = np.array(band, dtype=np.int64) * PPT_PER_PPM
     high = np.array([n.u_max_ppm - limits.voltage_margin_ppm for n in network.nodes], dtype=np.int64) * PPT_PER_PPM
     full = PPT_PER_UNIT - limits.loading_margin_ppm * PPT_PER_PPM
     return Margins(
