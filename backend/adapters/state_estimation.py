@@ -22,7 +22,7 @@ from power_grid_model import (
 )
 from power_grid_model.errors import PowerGridError  # type: ignore[attr-defined]
 
-from backend.adapters.power_grid import _Ids, _input
+from backend.adapters.power_grid_input import Ids, model_input
 from backend.grid.estimate import Method, Solved
 from backend.grid.measurement import Measurement, Quantity
 from backend.grid.network import Network
@@ -45,12 +45,14 @@ _UPDATES = {
 }
 _TERMINALS = {
     ("load", ""): MeasuredTerminalType.load,
+    ("storage", ""): MeasuredTerminalType.load,
+    ("pod", ""): MeasuredTerminalType.load,
     ("generator", ""): MeasuredTerminalType.generator,
     ("source", ""): MeasuredTerminalType.source,
 }
 _ENDS = {"from": MeasuredTerminalType.branch_from, "to": MeasuredTerminalType.branch_to}
 _ITERATIONS = 50
-_TOLERANCE = 1e-8
+_TOLERANCE = {Method.LINEAR: 1e-8, Method.NEWTON: 1e-11}
 Array = npt.NDArray[Any]
 
 
@@ -59,7 +61,7 @@ class PowerGridEstimator:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._ids = _Ids(network)
+        self._ids = Ids(network)
 
     @property
     def network(self) -> Network:
@@ -70,7 +72,7 @@ class PowerGridEstimator:
         """The state (rule 1)."""
         try:
             answer = self._model(measured, opened)[0].calculate_state_estimation(
-                calculation_method=_METHODS[method], error_tolerance=_TOLERANCE, max_iterations=_ITERATIONS
+                calculation_method=_METHODS[method], error_tolerance=_TOLERANCE[method], max_iterations=_ITERATIONS
             )
         except PowerGridError as error:
             return self._solved(None, _one_line(error), {}, ())
@@ -90,7 +92,7 @@ class PowerGridEstimator:
             return []
         model, first = self._model(measured, opened)
         options: dict[str, Any] = {
-            "calculation_method": _METHODS[method], "error_tolerance": _TOLERANCE, "max_iterations": _ITERATIONS
+            "calculation_method": _METHODS[method], "error_tolerance": _TOLERANCE[method], "max_iterations": _ITERATIONS
         }  # fmt: skip
         base = _residuals(model.calculate_state_estimation(**options), measured, whole=False)
         found: dict[tuple[int, int], int] = {}
@@ -109,14 +111,20 @@ class PowerGridEstimator:
         self, measured: Sequence[Measurement], opened: Sequence[str]
     ) -> tuple[PowerGridModel, dict[Quantity, int]]:
         """The engine with its sensors, and the id of the first sensor of each quantity."""
-        parts = _input(self._network, self._ids)
+        parts = {kind: array for kind, array in model_input(self._network, self._ids).items() if len(array)}
+        silent = [
+            id for k, id in enumerate(self._ids.pod) if not any(m.kind == "pod" and m.element == k for m in measured)
+        ]
+        if silent:  # an injection that nobody measures would leave its whole node unknown
+            loads = parts[ComponentType.sym_load]
+            parts[ComponentType.sym_load] = loads[~np.isin(loads["id"], silent)]
         for kind in ("line", "transformer", "link"):
             out = np.array([f"{kind}:{e.id}" in opened for e in getattr(self._network, f"{kind}s")], dtype=bool)
             if out.any():
                 branch = parts[ComponentType(kind)]
                 branch["from_status"][out] = 0
                 branch["to_status"][out] = 0
-        next_id = 1 + max(int(array["id"].max()) for array in parts.values())
+        next_id = 1 + max(int(array["id"].max()) for array in parts.values() if len(array))
         first: dict[Quantity, int] = {}
         for quantity in Quantity:
             mine = [one for one in measured if one.quantity is quantity]
@@ -141,6 +149,8 @@ class PowerGridEstimator:
         return array
 
     def _object(self, one: Measurement) -> int:
+        if one.kind == "pod":
+            return int(self._ids.pod[one.element])
         place = [e.id for e in getattr(self._network, f"{one.kind}s")].index(one.element)
         return int(getattr(self._ids, one.kind)[place])
 

@@ -1,11 +1,12 @@
 """What was measured of the grid at one moment: 4 s readings, quarter-hours and field sensors in one form.
 
 1. A measurement names its sensor, its place and one standard deviation; numbers are whole and finite by their type.
-2. Loads: withdrawal positive. Generators: injection positive. Ends of branches: into the branch.
+2. Loads, storages and PODs: withdrawal positive. Generators: injection positive. Ends of branches: into the branch.
 3. A quarter-hour is a pseudo-measurement: what a customer did on average says little about this moment, so its deviation is
    a third of it, at least 500 W. A 4 s reading is good to 1 %, at least 20 W.
 4. A current alone says nothing of its direction: its angle to the voltage is taken for that of a power factor of 0.95, known to
-   30 degrees. Where power is measured at the same end, the current adds nothing and is left out.
+   30 degrees, and its deviation is 5 % at least, since that is what the unknown angle makes of it. Where power is measured
+   at the same end, the current adds nothing and is left out.
 5. Voltages are phase to phase.
 """
 
@@ -18,12 +19,12 @@ from backend.grid.network import Network
 
 PSEUDO_PPM, PSEUDO_LEAST_W = 333_333, 500
 READING_PPM, READING_LEAST_W = 10_000, 20
-ANGLE_MDEG, ANGLE_SIGMA_MDEG = 18_195, 30_000
+ANGLE_MDEG, ANGLE_SIGMA_MDEG, CURRENT_PPM = 18_195, 30_000, 50_000
 _PPM = 1_000_000
 _SIDES = {"line": ("from", "to"), "transformer": ("from", "to"), "link": ("from", "to")}
 _PLACES = {
     "voltage": ("node",),
-    "power": ("load", "generator", "source", "line", "transformer", "link"),
+    "power": ("load", "storage", "pod", "generator", "source", "line", "transformer", "link"),
     "current": ("line", "transformer", "link"),
 }
 
@@ -54,8 +55,8 @@ class Origin(StrEnum):
 class Measurement:
     """One sensor at one place. value: mV, W or mA; second: var or 1e-3 degrees; sigma of each in the same unit.
 
-    kind and element: "node", "load", "generator", "source", "line", "transformer" or "link" and its id; side: the end of a
-    branch, "from" or "to".
+    kind and element: "node", "load", "storage", "generator", "source", "line", "transformer" or "link" and its id, or "pod" and
+    its place in the grid's connections; side: the end of a branch, "from" or "to".
     """
 
     sensor: str
@@ -100,9 +101,8 @@ def power(
 
 def current(sensor: str, kind: str, element: int, current_ma: int, sigma_ma: int, side: str) -> Measurement:
     """A current without a direction (rule 4)."""
-    return Measurement(
-        sensor, Quantity.CURRENT, kind, element, current_ma, sigma_ma, ANGLE_MDEG, ANGLE_SIGMA_MDEG, side
-    )
+    sigma = max(sigma_ma, current_ma * CURRENT_PPM // _PPM)
+    return Measurement(sensor, Quantity.CURRENT, kind, element, current_ma, sigma, ANGLE_MDEG, ANGLE_SIGMA_MDEG, side)
 
 
 def fitting(network: Network, measured: Iterable[Measurement]) -> tuple[Measurement, ...]:
@@ -110,8 +110,9 @@ def fitting(network: Network, measured: Iterable[Measurement]) -> tuple[Measurem
     found = sorted(measured, key=lambda m: (m.kind, m.element, m.side, m.quantity.value, m.sensor, m.value, m.second))
     known = {
         kind: {e.id for e in getattr(network, f"{kind}s")}
-        for kind in ("node", "load", "generator", "source", "line", "transformer", "link")
+        for kind in ("node", "load", "storage", "generator", "source", "line", "transformer", "link")
     }
+    known["pod"] = set(range(len(network.connections)))
     for one in found:
         if one.element not in known[one.kind]:
             raise Rejected(f"sensor {one.sensor}: {one.place} is not in grid {network.name!r}")

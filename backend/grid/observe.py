@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.grid.check import reach
 from backend.grid.measurement import Measurement, Quantity
-from backend.grid.network import Network, reach
+from backend.grid.network import Network
 
 Branch = tuple[str, int, int, int]
-"""Kind, id, from node, to node."""
+"""Kind, id, from node, to node. A transformer with three windings is a star whose middle has a negative number."""
 _GOLDEN = 0.6180339887498949
 _TOLERANCE = 1e-9
 
@@ -54,6 +55,9 @@ def closed_branches(network: Network, opened: Iterable[str] = ()) -> list[Branch
     ]
     every += [("transformer", t.id, t.from_node, t.to_node) for t in network.transformers if t.closed]
     every += [("link", k.id, k.from_node, k.to_node) for k in network.links if k.closed]
+    for unit in network.three_windings:
+        ends = ((unit.node_1, unit.closed_1), (unit.node_2, unit.closed_2), (unit.node_3, unit.closed_3))
+        every += [("three_winding", unit.id, node, -1 - unit.id) for node, closed in ends if closed]
     return [b for b in every if f"{b[0]}:{b[1]}" not in out]
 
 
@@ -61,13 +65,13 @@ def fed(network: Network, branches: Iterable[Branch]) -> set[int]:
     """Nodes that a source feeds (rule 3)."""
     near: dict[int, list[int]] = {node.id: [] for node in network.nodes}
     for _, _, a, b in branches:
-        near[a].append(b)
-        near[b].append(a)
+        near.setdefault(a, []).append(b)
+        near.setdefault(b, []).append(a)
     return reach(near, (source.node for source in network.sources))
 
 
 def _injections(network: Network) -> list[tuple[str, int, int]]:
-    found = [("load", e.id, e.node) for e in network.loads]
+    found = [("load", e.id, e.node) for e in network.loads] + [("storage", e.id, e.node) for e in network.storages]
     found += [("generator", e.id, e.node) for e in network.generators]
     return found + [("source", s.id, s.node) for s in network.sources]
 
