@@ -34,6 +34,24 @@ def add_commands(commands: Any) -> None:
     test.add_argument("--from", type=_day, dest="first", required=True, help="the first local day that is forecast")
     test.add_argument("--days", type=int, default=7, help="how many (7)")
     test.add_argument("--horizon", choices=("day-ahead", "near-real-time"), help="only this one")
+    _add_estimate(commands)
+
+
+def _add_estimate(commands: Any) -> None:
+    made = commands.add_parser(
+        "estimate",
+        help="the state of the grid from readings, quarter-hours and field sensors; bad data and blind spots named",
+        epilog="example: lightnode grid estimate grid.json --measurements measured.json --quarters quarters.csv"
+        " --at 2026-03-18T18:00:00Z",
+    )
+    made.add_argument("network", type=Path, help="the grid (lightnode-network)")
+    made.add_argument("--measurements", type=Path, help="what was measured (lightnode-measurements/1)")
+    made.add_argument("--db", type=Path, help="a back end's database: 4 s readings and field sensors before --at")
+    made.add_argument("--quarters", type=Path, help="CSV: time, then whole W as load:ID, generator:ID, var:ID")
+    made.add_argument("--at", metavar="TIME", help="the moment, as 2026-03-18T18:00:04Z")
+    made.add_argument("--method", choices=("newton", "linear"), default="newton", help="which is tried first (newton)")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    made.set_defaults(grid_state="estimate")
 
 
 def _command(commands: Any, name: str, help: str, example: str) -> argparse.ArgumentParser:
@@ -73,11 +91,12 @@ def _levels(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command that was asked for; what does not fit is said in one line."""
-    from backend import grid_forecast
+    from backend import grid_estimate, grid_forecast
 
     commands: dict[str, Callable[[argparse.Namespace], Answer]] = {
         "forecast": grid_forecast.forecast,
         "backtest": grid_forecast.scored,
+        "estimate": grid_estimate.run,
     }
     try:
         document, text = commands[options.grid_state](options)

@@ -10,7 +10,7 @@ import random
 import socket
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from backend.grid.field import FieldReading, written
 
@@ -49,7 +49,10 @@ class FieldDevice:
             said = dict(self._first) if self._first is not None else said
             self._first = said
         breaker = ("open" if self.is_open else "closed") if self.kind == "breaker" else ""
-        reading = replace(FieldReading(self.id, self.seq, time_ms, breaker=breaker), **said)
+        reading = FieldReading(
+            self.id, self.seq, time_ms, said.get("voltage_mv"), said.get("current_ma"), said.get("power_w"),
+            said.get("power_var"), breaker,
+        )  # fmt: skip
         self.unsent.append(reading)
         return reading
 

@@ -57,6 +57,17 @@ def frame_of(text: str, what: str) -> int:
     return round(second) // FRAME_S
 
 
+def instant_ms(text: str, what: str) -> int:
+    """UTC ms of an instant in words. Raises Rejected unless it names its zone."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Rejected(f"{what} = {text!r}, expected an instant with its zone, as 2026-03-18T18:00:04Z") from error
+    if instant.tzinfo is None or instant.year < 1971:
+        raise Rejected(f"{what} = {text!r}, expected an instant with its zone, as 2026-03-18T18:00:04Z")
+    return round(instant.timestamp() * 1000)
+
+
 def by_element(series: Series, network: Network) -> History:
     """Columns load:ID, generator:ID and var:ID of a series."""
     names = [f"{kind}:{e.id}" for kind, of in _kinds(network).items() for e in of]

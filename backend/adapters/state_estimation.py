@@ -161,7 +161,7 @@ class PowerGridEstimator:
             if method is None or not width:
                 return np.zeros(width, dtype=np.int64)
             values = np.nan_to_num(answer[ComponentType(kind)][column] * unit)
-            return np.rint(values).astype(np.int64)
+            return np.asarray(np.rint(values), dtype=np.int64)
 
         lines, units = len(net.lines), len(net.transformers)
         return Solved(

@@ -251,10 +251,6 @@ def estimate_document(network: Network, made: Estimate) -> dict[str, object]:
     """For files and people (lightnode-estimate/1)."""
     solved = made.solved
     assert solved.method is not None
-    branches = (
-        ("line", network.lines, solved.line_ppm, solved.line_w, solved.line_var),
-        ("transformer", network.transformers, solved.transformer_ppm, solved.transformer_w, solved.transformer_var),
-    )
     return {
         "format": "lightnode-estimate/1",
         "network": network.name,
@@ -264,19 +260,23 @@ def estimate_document(network: Network, made: Estimate) -> dict[str, object]:
             str(n.id): {"voltage_upu": int(solved.voltage_upu[k]), "fed": bool(solved.fed[k])}
             for k, n in enumerate(network.nodes)
         },
-        **{
-            f"{kind}s": {
-                str(e.id): {"loading_ppm": int(ppm[k]), "from_w": int(w[k]), "from_var": int(var[k])}
-                for k, e in enumerate(elements)
-            }
-            for kind, elements, ppm, w, var in branches
-        },
+        "lines": _branches([e.id for e in network.lines], solved.line_ppm, solved.line_w, solved.line_var),
+        "transformers": _branches(
+            [e.id for e in network.transformers], solved.transformer_ppm, solved.transformer_w, solved.transformer_var
+        ),
         "bad_data": [_fields(one) for one in made.bad],
         "residuals": [_fields(one) for one in made.residuals],
         "unchecked": list(made.unchecked),
         "unobservable": {"branches": list(made.blind.branches), "injections": list(made.blind.injections)},
         "dead": list(made.dead),
         "opened": list(made.opened),
+    }
+
+
+def _branches(ids: Sequence[int], ppm: Integers, watts: Integers, var: Integers) -> dict[str, dict[str, int]]:
+    return {
+        str(id): {"loading_ppm": int(ppm[k]), "from_w": int(watts[k]), "from_var": int(var[k])}
+        for k, id in enumerate(ids)
     }
 
 
