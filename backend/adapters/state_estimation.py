@@ -51,8 +51,8 @@ _TERMINALS = {
     ("source", ""): MeasuredTerminalType.source,
 }
 _ENDS = {"from": MeasuredTerminalType.branch_from, "to": MeasuredTerminalType.branch_to}
-_ITERATIONS = 50
-_TOLERANCE = {Method.LINEAR: 1e-8, Method.NEWTON: 1e-11}
+_ITERATIONS = 500
+_TOLERANCE = 1e-6
 Array = npt.NDArray[Any]
 
 
@@ -72,7 +72,7 @@ class PowerGridEstimator:
         """The state (rule 1)."""
         try:
             answer = self._model(measured, opened)[0].calculate_state_estimation(
-                calculation_method=_METHODS[method], error_tolerance=_TOLERANCE[method], max_iterations=_ITERATIONS
+                calculation_method=_METHODS[method], error_tolerance=_TOLERANCE, max_iterations=_ITERATIONS
             )
         except PowerGridError as error:
             return self._solved(None, _one_line(error), {}, ())
@@ -92,7 +92,7 @@ class PowerGridEstimator:
             return []
         model, first = self._model(measured, opened)
         options: dict[str, Any] = {
-            "calculation_method": _METHODS[method], "error_tolerance": _TOLERANCE[method], "max_iterations": _ITERATIONS
+            "calculation_method": _METHODS[method], "error_tolerance": _TOLERANCE, "max_iterations": _ITERATIONS
         }  # fmt: skip
         base = _residuals(model.calculate_state_estimation(**options), measured, whole=False)
         found: dict[tuple[int, int], int] = {}

@@ -8,8 +8,8 @@
    What was taken out stays as a shadow without weight, so that what the others say of its place is known in the end.
 4. The deviation of a residual is sigma * sqrt(1 - k), k being how far the estimate follows an error of that measurement.
    Where it follows wholly (k above 0.9999) an error cannot be seen: the sensor is named as unchecked. The linear method
-   turns power into current and weighs it otherwise than its sigma says: its residuals are held against sigma alone, so
-   that it finds less but blames nobody wrongly. Newton-Raphson is therefore the first choice.
+   turns power into current and weighs it otherwise than its sigma says: of its state only voltages are examined, against
+   sigma alone. Newton-Raphson is therefore the first choice.
 5. Of many measurements the 200 with the largest residual over sigma are examined in each round.
 6. Integers: voltages in 1e-6 of rated, loadings in ppm, residuals in 1e-3 of their deviation.
 """
@@ -220,7 +220,7 @@ def _examined(
     weighted = []
     for k, one in enumerate(whole):
         for part, sigma in enumerate((one.sigma, one.second_sigma)):
-            if one.origin is not Origin.ASSUMED and sigma and not (part and one.quantity is Quantity.CURRENT):
+            if sigma and _is_examined(one, part, solved.method):
                 weighted.append((-abs(solved.residual[k][part]) * _PPM // sigma, k, part))
     channels = [(k, part) for _, k, part in sorted(weighted)[:MOST_EXAMINED]]
     if solved.method is Method.LINEAR:
@@ -236,6 +236,12 @@ def _examined(
         size = abs(solved.residual[k][part]) * _PPM // max(1, sigma * isqrt((_PPM - follow) * _PPM) // 1_000)
         found[k] = max(size, found.get(k) or 0)
     return found
+
+
+def _is_examined(one: Measurement, part: int, method: Method | None) -> bool:
+    if one.origin is Origin.ASSUMED or (part and one.quantity is Quantity.CURRENT):
+        return False
+    return method is not Method.LINEAR or one.quantity is Quantity.VOLTAGE
 
 
 def _bad(one: Measurement, residual: tuple[int, int], size: int) -> Bad:

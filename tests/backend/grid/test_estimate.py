@@ -5,9 +5,11 @@ import pytest
 
 from backend.adapters.power_grid import PowerGridFlow
 from backend.adapters.state_estimation import PowerGridEstimator
+from backend.demo.day import load_day
 from backend.errors import Rejected
 from backend.grid.estimate import Method, estimate, estimate_document
 from backend.grid.flow import scenarios_of
+from backend.grid.forecast import day_scenarios
 from backend.grid.measurement import Measurement, Origin, Quantity, current, fitting, power
 from backend.grid.observe import unobservable
 from tests.backend.grid import three_nodes as small
@@ -186,3 +188,57 @@ def test_what_cannot_be_measured_is_named(made, named):
 def test_a_sensor_at_a_place_that_the_grid_has_not_is_named(engine):
     with pytest.raises(Rejected, match="sensor V9: node:9 is not in grid"):
         estimate(engine, [Measurement("V9", Quantity.VOLTAGE, "node", 9, 20_000_000, 1)])
+
+
+@pytest.fixture(scope="module")
+def evening():
+    """The example day's grid at 18:30 as it was: (engine, true voltages, what the platform knows of it)."""
+    day = load_day()
+    network, now = day.network, 74
+    actual, expected = day.actual(), day.forecast(day.day_ahead_gate)
+    truth = PowerGridFlow(network).solve(day_scenarios(network, actual).rows([now]))
+    known = []
+    for k, load in enumerate(network.loads):
+        if load.name in day.pod_column:
+            known.append(
+                power(
+                    load.name,
+                    "load",
+                    load.id,
+                    (int(actual.load_w[now, k]), int(actual.load_var[now, k])),
+                    Origin.READING,
+                )
+            )
+        watts_var = (int(expected.load_w[now, k]), int(expected.load_var[now, k]))
+        known.append(power(f"quarter-hour of {load.name}", "load", load.id, watts_var, Origin.QUARTER))
+    for k, made in enumerate(network.generators):
+        watts = int(expected.generator_w[now, k])
+        known.append(power(f"quarter-hour of {made.name}", "generator", made.id, (watts, 0), Origin.QUARTER))
+    for place in (0, 20, 50, 80, 105):
+        node = network.nodes[place]
+        value = int(truth.voltage_ppt[0, place]) * node.u_rated_v // 10**9
+        known.append(Measurement(f"U {node.name}", Quantity.VOLTAGE, "node", node.id, value, 2 * node.u_rated_v))
+    unit = network.transformers[0]
+    through = (int(truth.transformer_w[0, 0]), int(truth.transformer_var[0, 0]))
+    known.append(
+        Measurement("feed", Quantity.POWER, "transformer", unit.id, through[0], 50_000, through[1], 50_000, "from")
+    )
+    return PowerGridEstimator(network), truth.voltage_ppt[0] // 10**6, known
+
+
+def test_on_the_published_grid_a_forecast_and_a_few_sensors_give_voltages_to_three_per_mille(evening):
+    engine, volts_upu, known = evening
+    made = estimate(engine, known)
+    assert made.solved.method is Method.NEWTON and made.bad == () and made.blind.branches == ()
+    assert np.abs(made.solved.voltage_upu - volts_upu).max() < 3_000
+
+
+@pytest.mark.parametrize("first", list(Method))
+def test_on_the_published_grid_a_liar_is_found_by_either_method(evening, first):
+    engine, volts_upu, known = evening
+    node = engine.network.nodes[50]
+    value = int(volts_upu[50]) * node.u_rated_v // 1_000 * 103 // 100
+    liar = Measurement("liar", Quantity.VOLTAGE, "node", node.id, value, 2 * node.u_rated_v)
+    made = estimate(engine, [*known, liar], first=first)
+    assert [one.sensor for one in made.bad] == ["liar"] and made.solved.method is first
+    assert np.abs(made.solved.voltage_upu - volts_upu).max() < 6_000
