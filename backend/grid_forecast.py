@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from backend.adapters.boosting import boosted
 from backend.adapters.history import by_element, by_node, frame_of, read_history
 from backend.demo.day import load_day
 from backend.errors import Rejected
@@ -22,11 +23,22 @@ def forecast(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     elements, nodes = _history(options)
     origin = _origin(options, calendar)
     weather = _weather(options, origin)
-    made = Forecaster(nodes, calendar, weather).forecast(origin, options.levels or LEVELS_PPM)
+    made = _made(options, nodes, calendar, origin, weather)
     if options.states is not None:
-        parts = Forecaster(elements, calendar, weather).forecast(origin, options.levels or LEVELS_PPM)
+        parts = _made(options, elements, calendar, origin, weather)
         options.states.write_text(json.dumps(states_document(parts), sort_keys=True) + "\n")
     return {"format": "lightnode-forecast/1", **made.as_json()}, _table(made)
+
+
+def _made(
+    options: argparse.Namespace, history: History, calendar: Calendar, origin: Origin, weather: Weather | None
+) -> Quantiles:
+    levels = options.levels or LEVELS_PPM
+    if options.method == "boosting":
+        if weather is not None:
+            raise Rejected("--method boosting takes no --weather")
+        return boosted(history, calendar, origin, levels)
+    return Forecaster(history, calendar, weather).forecast(origin, levels)
 
 
 def scored(options: argparse.Namespace) -> tuple[dict[str, object], str]:

@@ -1,6 +1,7 @@
 """The commands of `lightnode grid` about the state of the grid: forecast, backtest, estimate, dispatch. Their words.
 
-What they do stands in grid_forecast.py and grid_estimate.py, imported when needed: other commands start without an engine.
+What they do stands in grid_forecast.py, grid_estimate.py and grid_dispatch.py, imported when needed: other commands start
+without an engine.
 """
 
 import argparse
@@ -25,6 +26,9 @@ def add_commands(commands: Any) -> None:
     when.add_argument("--next", metavar="TIME", help="the 4 h from this instant on, as 2026-03-18T12:00Z")
     forecast.add_argument("--gate", metavar="TIME", help="what was known before this instant, instead")
     forecast.add_argument("--levels", type=_levels, help="rising ppm (50000,250000,500000,...)")
+    forecast.add_argument(
+        "--method", choices=("plain", "boosting"), default="plain", help="boosting needs the extra lightnode[forecast]"
+    )
     forecast.add_argument("--weather", type=Path, help="CSV of one quantity by quarter-hour, past and forecast")
     forecast.add_argument("--weather-issued", metavar="TIME", help="when its forecast was issued (with --weather)")
     forecast.add_argument(
@@ -35,6 +39,15 @@ def add_commands(commands: Any) -> None:
     test.add_argument("--days", type=int, default=7, help="how many (7)")
     test.add_argument("--horizon", choices=("day-ahead", "near-real-time"), help="only this one")
     _add_estimate(commands)
+    orders = commands.add_parser(
+        "dispatch",
+        help="split orders per POD by shares, limits and availability; replace PODs that are out; nothing is sent",
+        epilog="example: lightnode grid dispatch orders.json --out IT001E00000002",
+    )
+    orders.add_argument("orders", type=Path, help="orders and abilities of a quarter-hour (lightnode-dispatch/1)")
+    orders.add_argument("--out", action="append", default=[], metavar="POD", help="refused or silent; again for more")
+    orders.add_argument("--json", action="store_true", help="print one JSON object")
+    orders.set_defaults(grid_state="dispatch")
 
 
 def _add_estimate(commands: Any) -> None:
@@ -91,12 +104,13 @@ def _levels(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command that was asked for; what does not fit is said in one line."""
-    from backend import grid_estimate, grid_forecast
+    from backend import grid_dispatch, grid_estimate, grid_forecast
 
     commands: dict[str, Callable[[argparse.Namespace], Answer]] = {
         "forecast": grid_forecast.forecast,
         "backtest": grid_forecast.scored,
         "estimate": grid_estimate.run,
+        "dispatch": grid_dispatch.run,
     }
     try:
         document, text = commands[options.grid_state](options)
