@@ -83,7 +83,7 @@ def _fields(row: object, expected: Mapping[str, type], where: str) -> dict[str, 
         raise Rejected(f"{where}: expected exactly {', '.join(expected)}")
     for name, kind in expected.items():
         value: Any = row[name]
-        if type(value) is not kind or (kind is int and abs(value) > _MOST_W):
+        if type(value) is not kind or (isinstance(value, int) and abs(value) > _MOST_W):
             raise Rejected(f"{where}: {name} = {value!r}, expected {_WORDS[kind]}")
     return row
 
