@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import chain, grid_state, kit_command, proof
+from backend import chain, grid_day, grid_state, kit_command, proof
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_quorum
@@ -24,7 +24,7 @@ DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings, chain, kits for technicians.",
+        description="The back end: evidence, readings, chain, grid, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -36,8 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(groups)
     kit_command.add_arguments(groups)
     chain.add_commands(groups)
-    grid = groups.add_parser("grid", help="the state of the grid").add_subparsers(dest="command", required=True)
-    grid_state.add_commands(grid)
+    grid = groups.add_parser("grid", help="the operator's grid: its state, where it breaks limits, what is done about it")
+    grid_commands = grid.add_subparsers(dest="command", required=True)
+    grid_day.add_commands(grid_commands)
+    grid_state.add_commands(grid_commands)
     return parser
 
 
@@ -107,6 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
         return grid_state.run(options)
     if options.group == "kit":
         return _kit(options)
+    if "grid_day" in options:
+        return grid_day.run(options)
     if options.group == "chain":
         return chain.run(options)
     if options.group == "readings":

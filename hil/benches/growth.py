@@ -4,10 +4,12 @@
    of the example, repeated.
 2. The large grid is solved for a day, and what a year of it takes is that times 365: said as such.
 3. What the workers answer is compared, byte by byte, with what this process found; a difference ends the measurement.
-4. Elapsed time, since that is what workers are for: a busy machine shows.
+4. Elapsed time, since that is what workers are for: a busy machine shows. Processor time of all workers, their start included,
+   beside that of one process: what spreading costs, on a busy machine too.
 """
 
 import os
+import resource
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -57,12 +59,13 @@ def repeated(profiles: Mapping[str, Integers], count: int) -> Stretch:
 def growth(name: str, buses: int, stretch: Stretch, part: int) -> dict[str, Figure]:
     """Seconds of one stretch on a grid of this size, alone and with workers, beside each other."""
     flow = PowerGridFlow(grown_network(buses))
-    start = time.monotonic()
+    start, used = time.monotonic(), time.process_time()
     plain = reduce(Extremes.joined, (worst_of(flow, one) for one in _parts(stretch, part)))
-    alone_s = time.monotonic() - start
-    figures = {f"{name}.alone": Figure(round(alone_s, 2), "s")}
-    figures[f"{name}.state"] = Figure(round(alone_s * 1e6 / stretch.count / len(flow.network.nodes), 3), "us/node")
+    alone_s, alone_cpu_s = time.monotonic() - start, time.process_time() - used
+    figures = {f"{name}.alone": Figure(round(alone_s, 2), "s"), f"{name}.alone_cpu": Figure(round(alone_cpu_s, 2), "s")}
+    figures[f"{name}.state"] = Figure(round(alone_cpu_s * 1e6 / stretch.count / len(flow.network.nodes), 3), "us/node")
     for count in WORKERS:
+        used = _children_s()
         with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
             pooled = PooledFlow(flow, pool)
             _warm(pooled, stretch)
@@ -72,7 +75,15 @@ def growth(name: str, buses: int, stretch: Stretch, part: int) -> dict[str, Figu
         if made.as_bytes() != plain.as_bytes():
             raise RigError(f"{name}: {count} workers found something else than one process")
         figures[f"{name}.workers_{count}"] = Figure(round(took_s, 2), "s", _ALONE, round(alone_s, 2))
+        cpu_s = round(_children_s() - used, 2)
+        figures[f"{name}.workers_{count}_cpu"] = Figure(cpu_s, "s", _ALONE, round(alone_cpu_s, 2))
     return figures
+
+
+def _children_s() -> float:
+    """Processor seconds of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _warm(pooled: PooledFlow, stretch: Stretch) -> None:
