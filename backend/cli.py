@@ -36,7 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(groups)
     kit_command.add_arguments(groups)
     chain.add_commands(groups)
-    grid = groups.add_parser("grid", help="the operator's grid: its state, where it breaks limits, what is done about it")
+    grid = groups.add_parser(
+        "grid", help="the operator's grid: its state, where it breaks limits, what is done about it"
+    )
     grid_commands = grid.add_subparsers(dest="command", required=True)
     grid_day.add_commands(grid_commands)
     grid_state.add_commands(grid_commands)

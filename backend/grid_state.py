@@ -1,6 +1,6 @@
-"""The commands of `lightnode grid` about the state of the grid: forecast, backtest, estimate, dispatch. Their words.
+"""The commands of `lightnode grid` about the state of the grid: forecast, backtest, estimate, dispatch, field. Their words.
 
-What they do stands in grid_forecast.py, grid_estimate.py and grid_dispatch.py, imported when needed: other commands start
+What they do stands in grid_forecast.py, grid_estimate.py, grid_dispatch.py and grid_field.py, imported when needed: other commands start
 without an engine.
 """
 
@@ -48,6 +48,19 @@ def add_commands(commands: Any) -> None:
     orders.add_argument("--out", action="append", default=[], metavar="POD", help="refused or silent; again for more")
     orders.add_argument("--json", action="store_true", help="print one JSON object")
     orders.set_defaults(grid_state="dispatch")
+    field = commands.add_parser(
+        "field",
+        help="register field sensors and breakers, or take in what they send",
+        epilog="example: lightnode grid field --db scd.sqlite --listen 127.0.0.1:4712",
+    )
+    field.add_argument("--db", type=Path, required=True, help="the back end's database; made if it is not there")
+    field.add_argument("--listen", metavar="HOST:PORT", help="take in messages here until interrupted")
+    field.add_argument("--messages", type=int, help="end after so many messages (with --listen)")
+    field.add_argument("--register", metavar="ID", help="a device's id: 16 hexadecimal digits")
+    field.add_argument("--name", help="the name of its measuring points in the network document")
+    field.add_argument("--key", type=Path, help="file of its key: 64 hexadecimal digits")
+    field.add_argument("--json", action="store_true", help="print one JSON object")
+    field.set_defaults(grid_state="field")
 
 
 def _add_estimate(commands: Any) -> None:
@@ -104,13 +117,14 @@ def _levels(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command that was asked for; what does not fit is said in one line."""
-    from backend import grid_dispatch, grid_estimate, grid_forecast
+    from backend import grid_dispatch, grid_estimate, grid_field, grid_forecast
 
     commands: dict[str, Callable[[argparse.Namespace], Answer]] = {
         "forecast": grid_forecast.forecast,
         "backtest": grid_forecast.scored,
         "estimate": grid_estimate.run,
         "dispatch": grid_dispatch.run,
+        "field": grid_field.run,
     }
     try:
         document, text = commands[options.grid_state](options)

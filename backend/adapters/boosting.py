@@ -33,9 +33,9 @@ def boosted(history: History, calendar: Calendar, origin: Origin, levels_ppm: Se
     past = _past(known, calendar, origin)
     if len(past) < LEAST_DAYS:
         raise Rejected(f"boosting: {len(past)} days before the gate can be played, {LEAST_DAYS} are needed")
-    features = np.concatenate([_features(known, days, one) for one in past])
+    features = np.concatenate([features(known, days, one) for one in past])
     actual = np.concatenate([known.rows(one.frames) for one in past])
-    asked = _features(known, days, origin)
+    asked = features(known, days, origin)
     values = np.empty((len(levels_ppm), len(origin.frames), len(history.names)), dtype=np.float64)
     for column in range(len(history.names)):
         for n, level in enumerate(levels_ppm):
@@ -62,8 +62,8 @@ def _past(known: History, calendar: Calendar, origin: Origin) -> list[Origin]:
     return found[:PLAYED_DAYS]
 
 
-def _features(known: History, days: Days, origin: Origin) -> npt.NDArray[Any]:
-    """frame x feature x column."""
+def features(known: History, days: Days, origin: Origin) -> npt.NDArray[Any]:
+    """What is learned from: frame x feature x column (rule 1)."""
     plain = [point(name, known, days, origin) for name in CANDIDATES]
     places = [days.calendar.place(frame) for frame in origin.frames]
     when = [

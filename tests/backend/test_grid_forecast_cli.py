@@ -12,6 +12,7 @@ from backend.demo.day import load_day
 from backend.errors import Rejected
 from backend.grid.candidate import History
 from backend.grid.local_day import Calendar
+from tests.backend.grid import three_nodes as small
 
 FIRST = frame_of("2026-02-01T23:00Z", "test")
 
@@ -75,6 +76,17 @@ def test_states_to_work_on_come_with_what_was_known(tmp_path: Path, capsys: pyte
     assert low["load_var"] == high["load_var"]
     code, _, err = run(capsys, "forecast", str(table(tmp_path)), "--day", "2026-02-17", "--states", str(out))
     assert code == 1 and "column 'a': expected load:ID" in err
+
+
+def test_what_is_forecast_is_what_localisation_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From quarter-hours to a level of the grid's states, and to the elements beyond their limits."""
+    path, grid, out = table(tmp_path, columns=("load:1", "load:2")), tmp_path / "grid.json", tmp_path / "states.json"
+    grid.write_text(json.dumps(small.document()))
+    assert run(capsys, "forecast", str(path), "--day", "2026-02-17", "--states", str(out))[0] == 0
+    code, said, _ = run(capsys, "localise", str(grid), str(out), "--gate", str(FIRST + 14 * 96 + 48), "--json")
+    assert code == 0 and json.loads(said)
+    code, _, err = run(capsys, "localise", str(grid), str(out), "--gate", str(FIRST + 14 * 96 + 47))
+    assert code == 1 and "known_before_frame" in err
 
 
 def test_per_node_loads_less_generation() -> None:
