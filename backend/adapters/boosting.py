@@ -33,7 +33,7 @@ def boosted(history: History, calendar: Calendar, origin: Origin, levels_ppm: Se
     past = _past(known, calendar, origin)
     if len(past) < LEAST_DAYS:
         raise Rejected(f"boosting: {len(past)} days before the gate can be played, {LEAST_DAYS} are needed")
-    features = np.concatenate([features(known, days, one) for one in past])
+    learned = np.concatenate([features(known, days, one) for one in past])
     actual = np.concatenate([known.rows(one.frames) for one in past])
     asked = features(known, days, origin)
     values = np.empty((len(levels_ppm), len(origin.frames), len(history.names)), dtype=np.float64)
@@ -43,7 +43,7 @@ def boosted(history: History, calendar: Calendar, origin: Origin, levels_ppm: Se
                 loss="quantile", quantile=level / 1e6, max_iter=80, learning_rate=0.08, max_leaf_nodes=15,
                 min_samples_leaf=60, early_stopping=False, random_state=0,
             )  # fmt: skip
-            model.fit(features[:, :, column], actual[:, column])
+            model.fit(learned[:, :, column], actual[:, column])
             values[n, :, column] = model.predict(asked[:, :, column])
     whole = np.rint(np.sort(values, axis=0)).astype(np.int64)
     return Quantiles(
