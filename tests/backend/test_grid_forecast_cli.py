@@ -55,12 +55,11 @@ def test_the_next_four_hours_from_a_gate_of_the_operators_choice(
 
 
 def test_backtest_tells_loss_bias_and_coverage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ("backtest", str(table(tmp_path)), "--from", "2026-02-16", "--days", "1")
+    asked = ("backtest", str(table(tmp_path)), "--from", "2026-02-16", "--days", "1", "--horizon", "day-ahead")
     code, out, _ = run(capsys, *asked, "--json")
     rows = [row for horizon in json.loads(out)["horizons"] for row in horizon["columns"]]
-    assert code == 0 and len(rows) == 4
+    assert code == 0 and len(rows) == 2
     assert all({"pinball_w", "persistence_pinball_w", "bias_w", "coverage_ppm"} <= set(row) for row in rows)
-    assert "persistence" in run(capsys, *asked)[1]
 
 
 def test_states_to_work_on_come_with_what_was_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,6 +103,7 @@ def fails(_flow: PowerFlow, part: int) -> int:
     raise ValueError(f"part {part}")
 
 
+@pytest.mark.long
 def test_rule_5_a_worker_that_dies_is_named() -> None:
     with (
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.errors import Rejected
@@ -17,6 +17,7 @@ def test_rule_1_a_day_has_its_quarter_hours(day, count):
     assert len(ROME.frames(date(*day))) == count
 
 
+@settings(max_examples=50)
 @given(st.dates(date(2000, 1, 1), date(2090, 1, 1)))
 def test_rule_1_days_follow_one_another(day):
     frames = ROME.frames(day)
@@ -33,6 +34,7 @@ def test_rule_2_the_clock_on_the_wall():
     assert ROME.place(ROME.frame(spring, 9)) == (spring, 12), "the next one that is there"
 
 
+@settings(max_examples=50)
 @given(st.dates(date(2000, 1, 1), date(2090, 1, 1)), st.integers(0, 95))
 def test_rule_2_place_undoes_frame(day, wall):
     place = ROME.place(ROME.frame(day, wall))

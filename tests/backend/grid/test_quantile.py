@@ -17,7 +17,7 @@ MONDAY = date(2026, 2, 2)
 FIRST = ROME.frames(MONDAY).start
 
 
-def history(days=40, columns=2, seed=3, first=MONDAY):
+def history(days=26, columns=2, seed=3, first=MONDAY):
     """Days with a shape of their own, lower when free, and noise."""
     random = np.random.default_rng(seed)
     rows = []
@@ -43,7 +43,7 @@ def test_worked_example_errors_of_the_days_before_become_quantiles():
 )
 def test_rule_1_nothing_later_than_the_gate_is_read(make):
     known = history()
-    origin = make(MONDAY + timedelta(days=33))
+    origin = make(MONDAY + timedelta(days=19))
     spoiled = known.values.copy()
     spoiled[origin.gate - known.first_frame :] = 10**9
     cut = History(known.first_frame, known.names, known.values[: origin.gate - known.first_frame])
@@ -80,7 +80,7 @@ def test_candidates_take_the_days_they_say():
 def test_near_real_time_follows_what_it_sees():
     known = history()
     values = known.values.copy()
-    gate = FIRST + 35 * 96 + 40
+    gate = FIRST + 21 * 96 + 40
     values[gate - FIRST - 4 : gate - FIRST] += 200_000
     lifted = Forecaster(History(FIRST, known.names, values), ROME).forecast(near_real_time(gate)).values[2]
     plain = Forecaster(known, ROME).forecast(near_real_time(gate)).values[2]
@@ -98,7 +98,7 @@ def test_days_of_another_length_have_all_their_quarter_hours(day, count):
 
 
 def test_rule_5_quantiles_rise_and_bytes_repeat():
-    origin = day_ahead(ROME, MONDAY + timedelta(days=35))
+    origin = day_ahead(ROME, MONDAY + timedelta(days=21))
     made = Forecaster(history(), ROME).forecast(origin)
     assert (np.diff(made.values, axis=0) >= 0).all() and made.values.dtype == np.int64
     assert made.values.tobytes() == Forecaster(history(), ROME).forecast(origin).values.tobytes()
@@ -108,11 +108,11 @@ def test_rule_4_weather_explains_what_goes_with_it():
     """The second column is all weather: with its forecast the error falls to a small part."""
     known = history()
     random = np.random.default_rng(5)
-    cloud = np.repeat(random.integers(-100, 101, size=41), 96)
+    cloud = np.repeat(random.integers(-100, 101, size=27), 96)
     values = known.values.copy()
     values[:, 1] += 3_000 * cloud[: len(values)]
     known = History(FIRST, known.names, values)
-    day = MONDAY + timedelta(days=38)
+    day = MONDAY + timedelta(days=24)
     origin = day_ahead(ROME, day)
     weather = Weather(FIRST, cloud.astype(np.int64), origin.gate)
     actual = known.rows(origin.frames)
@@ -124,17 +124,17 @@ def test_rule_4_weather_explains_what_goes_with_it():
 
 
 def test_rule_4_weather_issued_after_the_gate_is_refused():
-    origin = day_ahead(ROME, MONDAY + timedelta(days=35))
-    late = Weather(FIRST, np.zeros(40 * 96, dtype=np.int64), origin.gate + 1)
+    origin = day_ahead(ROME, MONDAY + timedelta(days=21))
+    late = Weather(FIRST, np.zeros(26 * 96, dtype=np.int64), origin.gate + 1)
     with pytest.raises(Rejected, match="issued at frame .* after the gate"):
         Forecaster(history(), ROME, late).forecast(origin)
-    short = Weather(FIRST, np.zeros(35 * 96, dtype=np.int64), origin.gate)
+    short = Weather(FIRST, np.zeros(21 * 96, dtype=np.int64), origin.gate)
     with pytest.raises(Rejected, match="before the forecast does"):
         Forecaster(history(), ROME, short).forecast(origin)
 
 
 def test_bad_input_is_named():
-    origin = day_ahead(ROME, MONDAY + timedelta(days=35))
+    origin = day_ahead(ROME, MONDAY + timedelta(days=21))
     with pytest.raises(Rejected, match="levels"):
         Forecaster(history(), ROME).forecast(origin, [500_000, 400_000])
     with pytest.raises(Rejected, match="no day before the gate"):
@@ -146,13 +146,13 @@ def test_bad_input_is_named():
 
 
 def test_backtest_counts_loss_bias_and_coverage():
-    made = backtest(history(), ROME, MONDAY + timedelta(days=36), 3, "day-ahead")
+    made = backtest(history(), ROME, MONDAY + timedelta(days=22), 3, "day-ahead")
     (first, _) = made.scores
     assert (made.gates, first.values, made.expected_ppm) == (3, 3 * 96, 900_000)
     assert 800_000 < first.coverage_ppm < 1_000_000
     assert first.pinball_w < first.persistence_pinball_w and first.gain_ppm > 0
     with pytest.raises(Rejected, match="not all in the history"):
-        backtest(history(), ROME, MONDAY + timedelta(days=38), 4, "day-ahead")
+        backtest(history(), ROME, MONDAY + timedelta(days=24), 4, "day-ahead")
     with pytest.raises(Rejected, match="horizon 'weekly'"):
         backtest(history(), ROME, MONDAY, 1, "weekly")
 

@@ -1,7 +1,7 @@
 """Orders per POD: every watt is placed or named short, no POD beyond its room, replacements stay in the group."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.domain.trade import Order
@@ -44,6 +44,7 @@ def test_rule_2_a_limit_counts_as_much_as_what_is_available():
     assert Ability("P1", 60_000, 0, 50_000, 10, 10).room_w("down") == 0
 
 
+@settings(max_examples=60)
 @given(
     total=st.integers(0, 100_000),
     shares=st.dictionaries(st.sampled_from("ABCDEFG"), st.integers(1, 50_000), min_size=1),
@@ -99,6 +100,7 @@ def test_rule_6_a_pod_that_is_out_is_sent_to_its_baseline():
     assert [plan.pod for plan in changed(before, after)] == list(PODS)
 
 
+@settings(max_examples=20)
 @given(st.permutations(["a", "b", "c"]), st.permutations(PODS))
 def test_rule_7_the_order_of_the_input_does_not_matter(orders, pods):
     volumes = {"a": 17_001, "b": 9_002, "c": 20_003}
@@ -110,6 +112,7 @@ def test_rule_7_the_order_of_the_input_does_not_matter(orders, pods):
     assert made(orders, pods) == made(["a", "b", "c"], PODS)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(PODS), max_size=4), st.integers(0, 60_000), st.sampled_from(["up", "down"]))
 def test_after_any_outage_orders_and_plans_still_agree(out, volume_w, direction):
     before = dispatch(
