@@ -185,6 +185,7 @@ def kill_the_broker(config: Path, after_s: float) -> list[int]:
     return killed
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_hashes_at_another_speed_and_over_a_killed_broker(
     played: tuple[Story, Path], tmp_path: Path
 ) -> None:

@@ -26,7 +26,6 @@ from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.message import parse_payload, split
 from tests.backend.evidence.made import Made, written
 
-CASES = 2400
 NASTY = [
     0, -1, 2**63, 2**64 - 1, b"", b"\0" * 8, b"\xff" * 64, [], {}, None, [[]], {1: 2}, 1.0, float("nan"), True, "text",
     "\x00", 10**18, "00", "zz", [0] * 30, {"a": 1}, [[[[[[[[[[]]]]]]]]]],
@@ -124,24 +123,23 @@ def outcome(data: bytes) -> str:
     return "valid"
 
 
-def test_thousands_of_mutations_are_refused_with_a_reason(good: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cases", [800, pytest.param(10_000, marks=pytest.mark.long)])
+def test_mutations_are_refused_with_a_reason(good: str, monkeypatch: pytest.MonkeyPatch, cases: int) -> None:
     """The curve is asked once for each signature that holds: it is not what is tested here."""
     for module in (message, receipt):
         monkeypatch.setattr(module, "check_signature", lru_cache(maxsize=None)(message.check_signature))
     source = random.Random(1)
-    began = time.monotonic()
     paths = places(json.loads(good))
     seen: dict[str, int] = {}
-    for case in range(CASES):
+    for case in range(cases):
         data = mutated(source, good, paths)
         try:
             rule = outcome(data)
         except Exception as error:
             pytest.fail(f"case {case} of seed 1: {type(error).__name__} {error}")
         seen[rule] = seen.get(rule, 0) + 1
-    assert sum(seen.values()) == CASES and len(seen) > 60
-    assert seen.get("valid", 0) < CASES // 20, "a mutation that changes nothing"
-    assert time.monotonic() - began < 100
+    assert sum(seen.values()) == cases and len(seen) > 50
+    assert seen.get("valid", 0) < cases // 20, "a mutation that changes nothing"
 
 
 @given(st.binary(max_size=200))

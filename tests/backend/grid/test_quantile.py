@@ -146,7 +146,7 @@ def test_bad_input_is_named():
 
 
 def test_backtest_counts_loss_bias_and_coverage():
-    made = backtest(history(), ROME, MONDAY + timedelta(days=22), 3, "day-ahead")
+    made = backtest(history(40), ROME, MONDAY + timedelta(days=36), 3, "day-ahead")
     (first, _) = made.scores
     assert (made.gates, first.values, made.expected_ppm) == (3, 3 * 96, 900_000)
     assert 800_000 < first.coverage_ppm < 1_000_000
