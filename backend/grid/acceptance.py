@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backend.grid.congestion import Limits, margins, reactive_of
+from backend.grid.congestion import Limits, bounds_of, reactive_of
 from backend.grid.flow import Booleans, Integers, PowerFlow, Scenarios
 
 WHOLE_PPM = 1_000_000
@@ -41,11 +41,11 @@ class Standing:
     """A grid under what was taken so far. Changes have a column of W for each POD, then of var if ``has_var``."""
 
     def __init__(self, flow: PowerFlow, scenarios: Scenarios, limits: Limits, has_var: bool = False) -> None:
-        self._flow, self._limits, self._scenarios = flow, limits, scenarios
+        self._flow, self._bounds, self._scenarios = flow, bounds_of(flow.network, limits), scenarios
         self.pods = scenarios.delta_w.shape[1]
         var = [reactive_of(scenarios)] if has_var else []
         self.delta = np.concatenate([scenarios.delta_w, *var], axis=1)
-        table = margins(flow.network, flow.solve(scenarios), limits)
+        table = self._bounds.margins(flow.solve(scenarios))
         self.elements, self.free, self.solved = table.elements, table.margin_ppt.copy(), table.solved
 
     def tried(self, rows: Integers, more: Integers) -> tuple[Booleans, Integers, Booleans]:
@@ -53,7 +53,7 @@ class Standing:
         delta = self.delta[rows] + more
         var = delta[:, self.pods :] if delta.shape[1] > self.pods else None
         changed = self._scenarios.rows(rows).with_delta(delta[:, : self.pods], var)
-        table = margins(self._flow.network, self._flow.solve(changed), self._limits)
+        table = self._bounds.margins(self._flow.solve(changed))
         floor = np.minimum(self.free[rows], 0)
         borne = (table.margin_ppt >= floor).all(axis=1) & table.solved & self.solved[rows]
         return np.asarray(borne), table.margin_ppt, table.solved

@@ -70,25 +70,46 @@ class Margins:
     solved: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
-def margins(network: Network, states: States, limits: Limits) -> Margins:
-    """Head-room of lines, transformers and both sides of every node's band, in the network's order."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """The limits of a network under an operator's margins, ready for many states; arrays in the order of the columns."""
+
+    elements: tuple[str, ...]
+    line_ppt: Integers
+    transformer_ppt: Integers
+    three_winding_ppt: int
+    low_ppt: Integers
+    high_ppt: Integers
+
+    def margins(self, states: States) -> Margins:
+        """Head-room of lines, transformers and both sides of every node's band, in the network's order."""
+        free = [
+            self.line_ppt - states.line_ppt,
+            self.transformer_ppt - states.transformer_ppt,
+            self.three_winding_ppt - states.three_winding_ppt,
+            states.voltage_ppt - self.low_ppt,
+            self.high_ppt - states.voltage_ppt,
+        ]
+        return Margins(self.elements, np.concatenate(free, axis=1), states.solved)
+
+
+def bounds_of(network: Network, limits: Limits) -> Bounds:
+    """The limits of this network. A node that is dead on purpose has no lower one."""
     band = [-MILLION if n.dead else n.u_min_ppm + limits.voltage_margin_ppm for n in network.nodes]
-    low = np.array(band, dtype=np.int64) * PPT_PER_PPM
-    high = np.array([n.u_max_ppm - limits.voltage_margin_ppm for n in network.nodes], dtype=np.int64) * PPT_PER_PPM
-    return Margins(
-        elements=monitored(network),
-        margin_ppt=np.concatenate(
-            [
-                _ratings(network.lines, line_limit_ma, "rated_ma", limits) - states.line_ppt,
-                _ratings(network.transformers, transformer_limit_va, "sn_va", limits) - states.transformer_ppt,
-                PPT_PER_UNIT - limits.loading_margin_ppm * PPT_PER_PPM - states.three_winding_ppt,
-                states.voltage_ppt - low,
-                high - states.voltage_ppt,
-            ],
-            axis=1,
-        ),
-        solved=states.solved,
+    top = [n.u_max_ppm - limits.voltage_margin_ppm for n in network.nodes]
+    return Bounds(
+        monitored(network),
+        _ratings(network.lines, line_limit_ma, "rated_ma", limits),
+        _ratings(network.transformers, transformer_limit_va, "sn_va", limits),
+        PPT_PER_UNIT - limits.loading_margin_ppm * PPT_PER_PPM,
+        np.array(band, dtype=np.int64) * PPT_PER_PPM,
+        np.array(top, dtype=np.int64) * PPT_PER_PPM,
     )
+
+
+def margins(network: Network, states: States, limits: Limits) -> Margins:
+    """Head-room of every monitored element in every state."""
+    return bounds_of(network, limits).margins(states)
 
 
 def _ratings(elements: Sequence[Any], limit_of: Callable[..., int], rated: str, limits: Limits) -> Integers:

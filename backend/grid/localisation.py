@@ -155,16 +155,19 @@ def _of_case(
     tables = [margins(network, states[p], limits) for p in order]
     lows = [k for k, e in enumerate(tables[0].elements) if e.startswith("node:") and e.endswith(":low")]
     free = np.stack([t.margin_ppt for t in tables])
-    free[:, :, lows] = np.where(np.stack([s.energized for s in states.values()]), free[:, :, lows], PPT_PER_UNIT)
+    fed = np.stack([s.energized for s in states.values()])
+    if not fed.all():
+        free[:, :, lows] = np.where(fed, free[:, :, lows], PPT_PER_UNIT)
     solved = np.stack([t.solved for t in tables])
+    broken = np.asarray(np.any(np.logical_and(free < 0, solved[:, :, None]), axis=0))
     found = []
-    for row, frame in enumerate(frames):
+    for row in np.flatnonzero(broken.any(axis=1) | ~solved.all(axis=0)).tolist():
         good = np.flatnonzero(solved[:, row])
         if len(good) < len(order):
-            found.append(_unsolved(outage, frame, order, solved[:, row]))
-        for column in np.flatnonzero((free[good, row] < 0).any(axis=0)) if len(good) else ():
+            found.append(_unsolved(outage, frames[row], order, solved[:, row]))
+        for column in np.flatnonzero(broken[row]):
             at = {order[k]: int(free[k, row, column]) for k in good}
-            found.append(_congestion(network, outage, frame, tables[0].elements[column], at, limits))
+            found.append(_congestion(network, outage, frames[row], tables[0].elements[column], at, limits))
     return found
 
 

@@ -34,7 +34,7 @@ from backend.grid.acceptance import (
     take_furthest,
     take_part,
 )
-from backend.grid.congestion import NO_SOLUTION, Limits, limit_ppt, pod_deltas
+from backend.grid.congestion import NO_SOLUTION, Limits, limit_ppt
 from backend.grid.flow import Integers, PowerFlow, Scenarios
 from backend.grid.network import Network
 
@@ -126,7 +126,7 @@ def validate(
     Rows of ``scenarios`` are ``frames``, without any proposal. Raises Rejected for an unknown POD, a wrong length, or an
     offer proposed twice for one buyer. Cost: two batches of frames if all is borne, some ten more for each that is not.
     """
-    _no_twins(proposals)
+    _check(flow.network, len(frames), proposals)
     standing = Standing(flow, scenarios, limits, has_var=any(p.delta_var for p in proposals))
     found: dict[int, Verdict] = {}
     for buyer in (Buyer.DSO, Buyer.TSO):
@@ -137,12 +137,17 @@ def validate(
     return tuple(found[k] for k in range(len(proposals)))
 
 
-def _no_twins(proposals: Sequence[Proposal]) -> None:
-    seen: set[tuple[str, Buyer]] = set()
+def _check(network: Network, count: int, proposals: Sequence[Proposal]) -> None:
+    pods, seen = {c.pod for c in network.connections}, set()
     for p in proposals:
         if (p.offer, p.buyer) in seen:
             raise Rejected(f"offer {p.offer}: proposed twice for the {p.buyer}, expected once")
         seen.add((p.offer, p.buyer))
+        for pod, values in (*p.delta_w.items(), *p.delta_var.items(), *p.rebound_w.items()):
+            if pod not in pods:
+                raise Rejected(f"offer {p.offer}: POD {pod}: not connected to this grid")
+            if len(values) != count:
+                raise Rejected(f"offer {p.offer}: POD {pod}: {len(values)} values, expected {count}")
 
 
 class _Case:
@@ -152,6 +157,7 @@ class _Case:
         self, standing: Standing, network: Network, frames: Sequence[int], proposals: Sequence[Proposal]
     ) -> None:
         self._standing, self._network, self._frames, self._proposals = standing, network, frames, proposals
+        self._place = {c.pod: column for column, c in enumerate(network.connections)}
         self._cuts: dict[int, dict[int, Cut]] = {}
         self._taken: dict[int, Integers] = {}
         self._details: dict[tuple[int, int], tuple[int, int]] = {}
@@ -168,11 +174,12 @@ class _Case:
                 break
 
     def _wanted(self, k: int) -> Integers:
-        p, count = self._proposals[k], len(self._frames)
-        watts = pod_deltas(self._network, p.delta_w, count) + pod_deltas(self._network, p.rebound_w, count)
-        if self._standing.delta.shape[1] == watts.shape[1]:
-            return watts
-        return np.concatenate([watts, pod_deltas(self._network, p.delta_var, count)], axis=1)
+        p = self._proposals[k]
+        table = np.zeros((len(self._frames), self._standing.delta.shape[1]), dtype=np.int64)
+        for change, offset in ((p.delta_w, 0), (p.rebound_w, 0), (p.delta_var, self._standing.pods)):
+            for pod, values in change.items():
+                table[:, self._place[pod] + offset] += values
+        return table
 
     def _take_block(self, block: range, is_joint: bool) -> None:
         wanted = np.stack([self._wanted(k) for k in block])
@@ -180,15 +187,14 @@ class _Case:
         at = np.zeros(len(self._frames), dtype=np.int64)
         while (at < len(block)).any():
             at = take_furthest(self._standing, sums, at, is_joint)
-            stopped = np.flatnonzero(at < len(block))
-            for place in sorted({int(p) for p in at[stopped]}):
-                self._cut(block[place], wanted[place], stopped[at[stopped] == place])
-            at[stopped] += 1
-
-    def _cut(self, k: int, wanted: Integers, rows: Integers) -> None:
-        """Takes what fits of an offer of which nothing is taken yet in these rows."""
-        self._taken.setdefault(k, wanted.copy())[rows] = 0
-        self._take_rest(k, wanted, rows[wanted[rows].any(axis=1)])
+            rows = np.flatnonzero(at < len(block))
+            for place, row in zip(at[rows].tolist(), rows.tolist(), strict=True):
+                self._taken.setdefault(block[place], wanted[place].copy())[row] = 0
+            asked = rows[wanted[at[rows], rows].any(axis=1)]
+            if len(asked):
+                places = at[asked]
+                self._take_rest([block[p] for p in places.tolist()], asked, wanted[places, asked], is_joint)
+            at[rows] += 1
 
     def _retry(self, k: int) -> bool:
         """Whether more of a cut offer was taken, because later ones made room at the limits that stopped it."""
@@ -197,33 +203,38 @@ class _Case:
         if not roomier:
             return False
         before = self._taken[k].copy()
-        self._take_rest(k, self._wanted(k), np.array(sorted(cuts if self._proposals[k].is_joint else roomier)))
+        is_joint = self._proposals[k].is_joint
+        rows = np.array(sorted(cuts if is_joint else roomier), dtype=np.int64)
+        self._take_rest([k] * len(rows), rows, self._wanted(k)[rows], is_joint)
         return bool((self._taken[k] != before).any())
 
-    def _take_rest(self, k: int, wanted: Integers, rows: Integers) -> None:
-        p, taken = self._proposals[k], self._taken[k]
-        rest = wanted[rows] - taken[rows]
-        least = np.where(taken[rows].any(axis=1), 0, p.minimum_ppm)
+    def _take_rest(self, whose: Sequence[int], rows: Integers, wanted: Integers, is_joint: bool) -> None:
+        """Takes what fits of what is not taken yet: in each row of the offer that ``whose`` names, all rows in one batch."""
+        taken = np.stack([self._taken[k][row] for k, row in zip(whose, rows.tolist(), strict=True)])
+        rest = wanted - taken
+        minimum = np.array([self._proposals[k].minimum_ppm for k in whose], dtype=np.int64)
+        least = np.where(taken.any(axis=1), 0, minimum)
         before = self._standing.delta[rows].copy()
-        cuts = take_part(self._standing, rows, rest, least, p.is_joint)
-        passed = taken[rows] + part_of(rest, np.array([c.part_ppm for c in cuts], dtype=np.int64))
-        taken[rows] += self._standing.delta[rows] - before
-        for place, (row, cut) in enumerate(zip(rows.tolist(), cuts, strict=True)):
-            if (taken[row] == wanted[row]).all():
+        cuts = take_part(self._standing, rows, rest, least, is_joint)
+        passed = taken + part_of(rest, np.array([c.part_ppm for c in cuts], dtype=np.int64))
+        taken += self._standing.delta[rows] - before
+        for place, (k, row) in enumerate(zip(whose, rows.tolist(), strict=True)):
+            self._taken[k][row] = taken[place]
+            if (taken[place] == wanted[place]).all():
                 self._cuts.get(k, {}).pop(row, None)
             else:
-                self._cuts.setdefault(k, {})[row] = cut
+                self._cuts.setdefault(k, {})[row] = cuts[place]
                 self._details[k, row] = (self._volume(rest[place]), self._volume(passed[place]))
 
     def verdict(self, k: int, limits: Limits) -> Verdict:
         """The verdict on the k-th of them."""
-        p, pods = self._proposals[k], len(self._network.connections)
-        wanted = self._wanted(k)
-        taken = self._taken.get(k, wanted)
-        decision = Decision.ACCEPTED
-        if (taken != wanted).any():
-            decision = Decision.CUT if taken.any() else Decision.REFUSED
-        at = {c.pod: column for column, c in enumerate(self._network.connections)}
+        p, pods, at = self._proposals[k], len(self._network.connections), self._place
+        if k not in self._taken or (self._taken[k] == self._wanted(k)).all():
+            changes = ({pod: c[pod] for pod in sorted(c)} for c in (p.delta_w, p.delta_var, p.rebound_w))
+            whole_w, whole_var, rebound_w = changes
+            return Verdict(p.offer, Decision.ACCEPTED, whole_w, p.buyer, whole_var, rebound_w)
+        taken = self._taken[k]
+        decision = Decision.CUT if taken.any() else Decision.REFUSED
 
         def of(change: Change, offset: int) -> dict[str, tuple[int, ...]]:
             return {
