@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import grid_command, grid_day, kit_command, proof
+from backend import grid_command, grid_day, grid_state, kit_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
@@ -53,6 +53,7 @@ def _add_grid(groups: Any) -> None:
     commands = grid.add_subparsers(dest="command", required=True)
     grid_command.add_commands(commands)
     grid_day.add_commands(commands)
+    grid_state.add_commands(commands)
 
 
 def _add_verify(evidence: Any) -> None:
@@ -121,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.group == "kit":
         return _kit(options)
     if options.group == "grid":
-        return grid_day.run(options) if "grid_day" in options else grid_command.run(options)
+        return _grid(options)
     if options.group == "chain":
         from backend import chain
 
@@ -142,6 +143,12 @@ def _complete(options: argparse.Namespace) -> None:
     if options.quorum is not None and not 1 <= options.quorum <= asked:
         options.wrong(f"argument --quorum: {options.quorum} of {asked} nodes given with --rpc")
     options.quorum = options.quorum or asked // 2 + 1
+
+
+def _grid(options: argparse.Namespace) -> int:
+    if "grid_day" in options:
+        return grid_day.run(options)
+    return grid_state.run(options) if "grid_state" in options else grid_command.run(options)
 
 
 def _kit(options: argparse.Namespace) -> int:
