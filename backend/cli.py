@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import grid_command, grid_day, grid_state, kit_command, proof
+from backend import grid_command, grid_day, grid_state, kit_command, node_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
@@ -20,6 +20,7 @@ from backend.evidence.verifier.file import Report, verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid
 
 DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
+_LISTS = {"kit": (kit_command.run, "kits"), "nodes": (node_command.run, "nodes")}
 
 
 def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
@@ -27,7 +28,7 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
     for it."""
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings, chain, grid, kits for technicians.",
+        description="The back end: evidence, readings, chain, grid, light nodes, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -38,6 +39,7 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
     proof.add_commands(evidence, _octets)
     _add_export(groups)
     kit_command.add_arguments(groups)
+    node_command.add_arguments(groups)
     if with_chain:
         from backend import chain
 
@@ -49,7 +51,9 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
 
 
 def _add_grid(groups: Any) -> None:
-    grid = groups.add_parser("grid", help="the operator's grid: its model, its state, what breaks limits, what is done about it")
+    grid = groups.add_parser(
+        "grid", help="the operator's grid: its model, its state, what breaks limits, what is done about it"
+    )
     commands = grid.add_subparsers(dest="command", required=True)
     grid_command.add_commands(commands)
     grid_day.add_commands(commands)
@@ -119,8 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser("chain" in words[:1]).parse_args(words)
     if "run" in options:
         return proof.run(options)
-    if options.group == "kit":
-        return _kit(options)
+    if options.group in _LISTS:
+        return _listed(options)
     if options.group == "grid":
         return _grid(options)
     if options.group == "chain":
@@ -151,17 +155,19 @@ def _grid(options: argparse.Namespace) -> int:
     return grid_state.run(options) if "grid_state" in options else grid_command.run(options)
 
 
-def _kit(options: argparse.Namespace) -> int:
+def _listed(options: argparse.Namespace) -> int:
+    run, rows_of = _LISTS[options.group]
     try:
-        said = kit_command.run(options)
+        said = run(options)
     except Rejected as refusal:
         return _say(options, REFUSED, {"reason": refusal.reason}, refusal.reason)
     except (Unavailable, OSError) as error:
         return _say(options, UNAVAILABLE, {"reason": str(error)}, str(error))
-    rows = said.get("kits", [said])
+    rows = said.get(rows_of, [said])
     assert isinstance(rows, list)
     lines = [", ".join(f"{name} {value}" for name, value in row.items()) for row in rows]
-    return _say(options, DONE, said, "\n".join(lines) or "no kits")
+    code = PENDING if said.get("state") == "waiting" else DONE
+    return _say(options, code, said, "\n".join(lines) or f"no {rows_of}")
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ def run(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     if (options.register is None) == (options.listen is None):
         raise Rejected("grid field: give either --register ID or --listen HOST:PORT")
     with closing(SqliteStore(options.db)) as store:
+        store.keep_notes_as_before()
         field = FieldStore(store)
         return _register(options, field) if options.register is not None else _listen(options, field)
 

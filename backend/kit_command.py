@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from backend.argument import hexadecimal, number
+
 
 def add_arguments(groups: Any) -> None:
-    """The options of the three."""
+    """The options of the four."""
     kit = groups.add_parser("kit", help="what technicians enrol devices with, also without a network").add_subparsers(
         dest="command", required=True
     )
@@ -18,18 +20,18 @@ def add_arguments(groups: Any) -> None:
         "--broker broker.example:8884 --ca broker-ca.pem --devices devices.pem --out kit.json",
     )
     make.add_argument("--folder", type=Path, required=True, help="the back end's: scd.sqlite and keys/")
-    make.add_argument("--deployment", type=_hexadecimal(16), required=True, help="32 hexadecimal digits")
+    make.add_argument("--deployment", type=hexadecimal(16), required=True, help="32 hexadecimal digits")
     make.add_argument("--pods", type=Path, required=True, help="the PODs that may be enrolled, one a line")
     make.add_argument("--broker", type=_address, required=True, help="HOST:PORT where devices connect")
     make.add_argument("--ca", type=Path, required=True, help="the authority (PEM) that vouches for the broker")
     make.add_argument(
         "--devices", type=Path, required=True, help="the broker's file of authorities (PEM); the kit's is added"
     )
-    make.add_argument("--days", type=_number(1, 90), default=14, help="how long it enrols (default 14)")
+    make.add_argument("--days", type=number(1, 90), default=14, help="how long it enrols (default 14)")
     make.add_argument(
-        "--nonces", type=_number(1, 9), default=2, help="tries with another device for each POD (default 2)"
+        "--nonces", type=number(1, 9), default=2, help="tries with another device for each POD (default 2)"
     )
-    make.add_argument("--update-key", type=_hexadecimal(33), help="public key of the releases that devices take")
+    make.add_argument("--update-key", type=hexadecimal(33), help="public key of the releases that devices take")
     make.add_argument("--out", type=Path, required=True, help="the kit's file, readable by its owner only")
     every = kit.add_parser(
         "list", help="the kits and how much of them is used", epilog="example: lightnode kit list --folder backend"
@@ -39,10 +41,19 @@ def add_arguments(groups: Any) -> None:
         help="takes nothing from a kit any more",
         epilog="example: lightnode kit close --folder backend 0011223344556677",
     )
-    close.add_argument("kit", type=_hexadecimal(8), help="16 hexadecimal digits")
-    for parser in (every, close):
+    revoke = kit.add_parser(
+        "revoke",
+        help="for a kit that was lost: takes nothing from it, and the broker no certificate of it any more",
+        epilog="example: lightnode kit revoke --folder backend --devices devices.pem 0011223344556677",
+    )
+    revoke.add_argument(
+        "--devices", type=Path, required=True, help="the broker's file of authorities (PEM); the kit's is removed"
+    )
+    for parser in (close, revoke):
+        parser.add_argument("kit", type=hexadecimal(8), help="16 hexadecimal digits")
+    for parser in (every, close, revoke):
         parser.add_argument("--folder", type=Path, required=True, help="the back end's: scd.sqlite")
-    for parser in (make, every, close):
+    for parser in (make, every, close, revoke):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -51,24 +62,6 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     from backend import kit_making
 
     return kit_making.run(options)
-
-
-def _hexadecimal(length: int) -> Any:
-    def parse(text: str) -> bytes:
-        if re.fullmatch(f"[0-9a-fA-F]{{{2 * length}}}", text):
-            return bytes.fromhex(text)
-        raise argparse.ArgumentTypeError(f"{text[:80]}: {2 * length} hexadecimal digits belong here")
-
-    return parse
-
-
-def _number(least: int, most: int) -> Any:
-    def parse(text: str) -> int:
-        if re.fullmatch("[0-9]{1,4}", text) and least <= int(text) <= most:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"{text[:20]}: a whole number from {least} to {most} belongs here")
-
-    return parse
 
 
 def _address(text: str) -> tuple[str, int]:

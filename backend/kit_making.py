@@ -1,4 +1,8 @@
-"""lightnode kit: makes kits for technicians, lists them, closes one."""
+"""lightnode kit: makes kits for technicians, lists them, closes or revokes one.
+
+1. A kit is refused before its authority is out of the broker's file: after a cut between the two the same command goes on.
+2. The file is replaced whole, and holds every other authority as it was.
+"""
 
 import argparse
 import json
@@ -10,7 +14,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from backend.adapters.authority import as_pem
+from backend.adapters.authority import as_pem, without
 from backend.adapters.kits import KitStore
 from backend.adapters.sqlite import SqliteStore
 from backend.errors import Rejected
@@ -36,6 +40,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
             return _made(options, kits)
         if options.command == "list":
             return {"kits": [_row(kits, kit.id) for kit in kits.kits()]}
+        if options.command == "revoke":
+            return _revoked(options, kits)
         if not kits.close(options.kit):
             raise Rejected(f"kit {options.kit.hex()} is not ours")
         return {"kits": [_row(kits, options.kit)]}
@@ -66,6 +72,26 @@ def _made(options: argparse.Namespace, kits: KitStore) -> dict[str, object]:
         file.write(as_pem(authority))
     id = json.loads(content)["body"]["kit"]
     return {"file": str(options.out), "operator": identity.operator.hex(), **_row(kits, bytes.fromhex(id))}
+
+
+def _revoked(options: argparse.Namespace, kits: KitStore) -> dict[str, object]:
+    """Rules 1 and 2. devices: those whose certificate is of this kit, which need one of another kit."""
+    try:
+        pem = options.devices.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Rejected(f"{options.devices} cannot be read: name the broker's file of authorities") from error
+    if not kits.revoke(options.kit, time.time_ns() // 1_000_000):
+        raise Rejected(f"kit {options.kit.hex()} is not ours")
+    kit = next(one for one in kits.kits() if one.id == options.kit)
+    left = without(pem, kit.authority)
+    if left != pem:
+        fresh = options.devices.with_name(options.devices.name + ".new")
+        fresh.write_bytes(left.encode())
+        os.chmod(fresh, options.devices.stat().st_mode & 0o777)
+        fresh.replace(options.devices)
+    devices = [device.hex() for device in kits.devices(kit.id)]
+    said = {"revoked_ms": kit.revoked_ms, "was_trusted": left != pem, "devices": devices}
+    return {"kits": [{**_row(kits, kit.id), **said}]}
 
 
 def _row(kits: KitStore, id: bytes) -> dict[str, object]:

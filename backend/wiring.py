@@ -13,6 +13,7 @@ from backend.adapters.chain_store import ChainStore
 from backend.adapters.keys import SigningKey, open_key
 from backend.adapters.kits import KitStore
 from backend.adapters.mqtt import BrokerAccess, Incoming, MqttLink
+from backend.adapters.rotations import RotationStore
 from backend.adapters.sqlite import Party, SqliteStore
 from backend.errors import Unavailable
 from backend.evidence.anchoring import ANCHORED, FINAL, spans
@@ -25,6 +26,7 @@ from backend.flows.erase import Erase, Erased
 from backend.flows.kits import ENROL_FILTER, KIT_TOPICS, Enrolments
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
+from backend.flows.rotations import Rotations
 from backend.ports import Ledger
 
 BATCH = 1000
@@ -77,6 +79,7 @@ class Backend:
         self.dispatching = Dispatching(self.store, self.activate, self._node_of)
         self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
         self.enrolments = Enrolments(self.store, KitStore(self.store), self.register)
+        self.rotations = Rotations(self.store, RotationStore(self.store), self.register)
         self._introductions: SimpleQueue[Incoming] = SimpleQueue()
         self.anchoring = Anchoring(ChainStore(self.store), ledger, terms, now_ms, self._alarm)
         self.store.note_fact("chain_id", ledger.chain_id.to_bytes(8, "big"))
@@ -124,7 +127,8 @@ class Backend:
         return max(valid, key=lambda p: (p.valid_from_ms, p.id)).id if valid else None
 
     def _introduce(self, utc_ms: int) -> None:
-        """Takes what kits brought into the register: here, since nobody else registers meanwhile."""
+        """Takes what kits and files brought into the register: here, since nobody else registers meanwhile."""
+        self.rotations.take(utc_ms)
         while not self._introductions.empty():
             message = self._introductions.get()
             self._link.publish(*self.enrolments.answer(message.topic, message.payload, utc_ms))

@@ -1,7 +1,9 @@
 """The certificate authority of one kit: P-256, for clients only, issues nothing that issues; and what its devices ask of it."""
 
+import base64
 import datetime
 import hashlib
+import re
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from backend.errors import Rejected
 
 _DAY = datetime.timedelta(days=1)
+_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----[ \t\r]*\n?", re.DOTALL)
 
 
 def make_authority(name: str, from_ms: int, to_ms: int) -> tuple[bytes, bytes]:
@@ -33,6 +36,19 @@ def make_authority(name: str, from_ms: int, to_ms: int) -> tuple[bytes, bytes]:
 def as_pem(certificate: bytes) -> bytes:
     """A certificate in DER as the broker's file of authorities has it."""
     return x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
+
+
+def without(authorities: str, certificate: bytes) -> str:
+    """A broker's file of authorities (PEM) without this one (DER), however its lines are broken; all else as it was."""
+
+    def kept(found: re.Match[str]) -> str:
+        try:
+            der = base64.b64decode("".join(found[1].split()), validate=True)
+        except ValueError:
+            return found[0]
+        return "" if der == certificate else found[0]
+
+    return _BLOCK.sub(kept, authorities)
 
 
 def requested(request: bytes) -> tuple[str, bytes]:

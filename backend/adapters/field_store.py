@@ -1,4 +1,4 @@
-"""Field devices and what they said, in the shared customer database: tables of their own, made when first opened.
+"""Field devices and what they said, in the shared customer database.
 
 field_sensor: id, name (that of its measuring points in the network document), key (32 bytes, a secret), the last seq heard.
 field_reading: one row per accepted message; null is what the device does not measure.
@@ -10,12 +10,6 @@ from dataclasses import dataclass
 from backend.adapters.sqlite import SqliteStore
 from backend.grid.field import FieldReading
 
-_SCHEMA = """
-create table if not exists field_sensor (id text primary key, name text unique, key blob, last_seq int) without rowid;
-create table if not exists field_reading (sensor text, seq int, time_ms int, voltage_mv int, current_ma int, power_w int,
-  power_var int, breaker text, primary key (sensor, seq)) without rowid;
-create index if not exists field_reading_time on field_reading (sensor, time_ms);
-"""
 _COLUMNS = "sensor, seq, time_ms, voltage_mv, current_ma, power_w, power_var, breaker"
 
 
@@ -34,8 +28,6 @@ class FieldStore:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        for statement in _SCHEMA.split(";"):
-            store.change(statement)
 
     def register(self, sensor: FieldSensor) -> None:
         """Adds a device, or gives a known one another name and key; what was heard of it stays."""

@@ -8,13 +8,15 @@ from backend.adapters.sqlite import SqliteStore
 
 @dataclass(frozen=True, slots=True)
 class KitRow:
-    """A kit. id: 8 bytes; authority: certificate, DER; closed: nothing is taken from it any more."""
+    """A kit. id: 8 bytes; authority: certificate, DER; closed: nothing is taken from it any more; revoked_ms: since when its
+    authority vouches for nobody, 0 for never."""
 
     id: bytes
     authority: bytes
     from_ms: int
     to_ms: int
     closed: bool
+    revoked_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,11 @@ class KitStore:
 
     def kits(self) -> list[KitRow]:
         """All, the newest last."""
-        rows = self._store.rows("select id, authority, from_ms, to_ms, closed from kit order by from_ms, id")
-        return [KitRow(i, a, f, t, bool(c)) for i, a, f, t, c in rows]
+        rows = self._store.rows(
+            "select id, authority, from_ms, to_ms, closed, coalesce(time_ms, 0) from kit "
+            "left join kit_revoked on kit = id order by from_ms, id"
+        )
+        return [KitRow(i, a, f, t, bool(c), r) for i, a, f, t, c, r in rows]
 
     def kit(self, id: bytes) -> KitRow | None:
         """One, None if it is not ours."""
@@ -53,6 +58,11 @@ class KitStore:
         """One, None if we never drew it."""
         rows = self._store.rows("select nonce, kit, pod, device from nonce where nonce = ?", nonce)
         return NonceRow(*rows[0]) if rows else None
+
+    def devices(self, id: bytes) -> list[bytes]:
+        """Those that a kit's authority has vouched for: they answered one of its nonces."""
+        sql = "select distinct device from nonce where kit = ? and length(device) > 0 order by device"
+        return [device for (device,) in self._store.rows(sql, id)]
 
     def count(self, id: bytes) -> tuple[int, int]:
         """(nonces, of them answered) of a kit."""
@@ -67,3 +77,12 @@ class KitStore:
     def close(self, id: bytes) -> bool:
         """Nothing is taken from the kit any more; False if it is not ours."""
         return self._store.change("update kit set closed = 1 where id = ?", id) > 0
+
+    def revoke(self, id: bytes, now_ms: int) -> bool:
+        """Its authority vouches for nobody from now on, and it is closed; False if it is not ours. The first time counts."""
+        with self._store.writing():
+            self._store.change("insert into kit_revoked values (?,?) on conflict do nothing", id, now_ms)
+            if self.close(id):
+                return True
+            self._store.change("delete from kit_revoked where kit = ?", id)
+            return False

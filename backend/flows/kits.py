@@ -8,11 +8,14 @@
 3. A statement is taken from the kit that drew its nonce, for the nonce's POD, if the device's request for a certificate is
    of the TLS key that the statement names and of its station. Both fingerprints are registered in one entry.
 4. Statements are taken until SYNC_MS after the kit's end, since a technician may have had no network: later ones, those of
-   a closed kit and those before its beginning are refused.
-5. A POD has one light node. A registered device that answers another kit for the same POD gets a new certificate only.
-6. Any bytes are answered, with the register's sealed entry or one line that says why not.
+   a closed kit and those before its beginning are refused; those that come after a kit was revoked, by that name.
+5. A registered device states its next key so, too: signed by the key before it, its TLS key as it was, without a request. It
+   is valid from the kit's beginning, since it cannot have been stated before.
+6. A POD has one light node. A registered device that answers another kit for the same POD gets a new certificate only.
+7. Any bytes are answered, with the register's sealed entry or one line that says why not.
 """
 
+import datetime
 import hashlib
 import json
 import os
@@ -80,7 +83,7 @@ class Enrolments:
         self._register = register
 
     def answer(self, topic: str, payload: bytes, now_ms: int) -> tuple[str, bytes]:
-        """(topic, payload) of the answer to a message on ENROL_FILTER (rule 6)."""
+        """(topic, payload) of the answer to a message on ENROL_FILTER (rule 7)."""
         try:
             nonce, said = "", {"outcome": "refused", "reason": "not a statement of a kit"}
             document = _document(payload)
@@ -101,21 +104,32 @@ class Enrolments:
         claimed = _claimed(sealed)
         if row.device and row.device != claimed.device:
             raise Rejected(f"enrolment: nonce {nonce.hex()} was used by device {row.device.hex()}")
+        self._check_tls_key(claimed, request)
+        with self._store.writing():
+            party = self._registered(claimed, sealed, row, now_ms)
+            self._kits.answered(nonce, claimed.device)
+        return party
+
+    def _check_tls_key(self, claimed: Any, request: bytes) -> None:
+        """Rules 3 and 5."""
+        if not request and claimed.generation > 1:
+            known = [envelope.peek(p.entry).tls_fingerprint for p in self._store.parties() if p.id == claimed.device]
+            if claimed.tls_fingerprint not in known:
+                raise Rejected("rotation: the device's TLS key is not the registered one: enrol it again")
+            return
         name, fingerprint = requested(request)
         if fingerprint != claimed.tls_fingerprint:
             raise Rejected("certificate request: it is of another key than the statement names")
         if name != topics.station(claimed.device):
             raise Rejected(f"certificate request: it is for {name[:40]}, not for {topics.station(claimed.device)}")
-        with self._store.writing():
-            party = self._registered(claimed, sealed, nonce, pod, now_ms)
-            self._kits.answered(nonce, claimed.device)
-        return party
 
     def _nonce(self, id: bytes, nonce: bytes, pod: str, now_ms: int) -> NonceRow:
         """Rules 2 to 4."""
         kit, row = self._kits.kit(id), self._kits.nonce(nonce)
         if kit is None:
             raise Rejected(f"kit {id.hex()} is not ours")
+        if kit.revoked_ms:
+            raise Rejected(f"kit {id.hex()} was revoked on {_day(kit.revoked_ms)}: enrol the device with another kit")
         if kit.closed:
             raise Rejected(f"kit {id.hex()} is closed")
         if not kit.from_ms <= now_ms < kit.to_ms + SYNC_MS:
@@ -128,14 +142,21 @@ class Enrolments:
             raise Rejected(f"enrolment: answers a nonce for another POD than {pod[:40]}")
         return row
 
-    def _registered(self, claimed: Any, sealed: bytes, nonce: bytes, pod: str, now_ms: int) -> Party:
+    def _since(self, row: NonceRow, claimed: Any) -> int:
+        """From when a rotated key is valid (rule 5): not before the key that introduces it."""
+        kit = self._kits.kit(row.kit)
+        before = [p.valid_from_ms for p in self._store.parties() if p.id == claimed.device]
+        return max(kit.from_ms if kit else 0, *before) if before else 0
+
+    def _registered(self, claimed: Any, sealed: bytes, row: NonceRow, now_ms: int) -> Party:
+        nonce, pod = row.nonce, row.pod
         parties = self._store.parties()
         for party in parties:
             if party.role == "node" and party.pod == pod and party.id != claimed.device:
                 raise Rejected(f"enrolment: {pod} has light node {party.id.hex()}: revoke that one first")
         known = [p for p in parties if (p.id, p.generation) == (claimed.device, claimed.generation)]
         if not known:
-            return self._register.approve(sealed, nonce, "node", pod, now_ms)
+            return self._register.approve(sealed, nonce, "node", pod, now_ms, self._since(row, claimed))
         if known[0].pod != pod or known[0].role != "node":
             raise Rejected(f"enrolment: device {claimed.device.hex()} is registered for another POD")
         self._register.check(sealed, nonce, known[0])
@@ -162,6 +183,10 @@ def _document(payload: bytes) -> dict[str, str]:
     if not isinstance(found, dict) or set(found) != _FIELDS or not all(isinstance(v, str) for v in found.values()):
         raise Rejected("not a statement of a kit: exactly the texts enrolment, nonce, pod and request belong in it")
     return found
+
+
+def _day(time_ms: int) -> str:
+    return datetime.datetime.fromtimestamp(time_ms // 1000, datetime.UTC).date().isoformat()
 
 
 def _kit_of(topic: str) -> bytes:

@@ -63,10 +63,10 @@ class Register:
         store.note_fact("deployment", self._deployment)
         store.note_fact("log_key", log_key.public)
 
-    def approve(self, sealed: bytes, nonce: bytes, role: str, pod: str, now_ms: int) -> Party:
+    def approve(self, sealed: bytes, nonce: bytes, role: str, pod: str, now_ms: int, since_ms: int = 0) -> Party:
         """Registers a key of a node or agent: the first one, introduced by itself, or the next one after a rotation,
         introduced by the registered key before it. The fingerprint of its TLS key is registered with it, as the statement has
-        it: nobody can pair another. Rejected with the reason."""
+        it: nobody can pair another. since_ms: from when a rotated key is valid, 0 for now. Rejected with the reason."""
         try:
             claimed = envelope.peek(sealed)
             if not isinstance(claimed, records.Enrolment):
@@ -79,14 +79,15 @@ class Register:
         if before is None and enrolment.device != hashlib.sha256(enrolment.public_key).digest()[:8]:
             raise Rejected("enrolment: the device id is not that of its key")
         action = records.APPROVE if before is None else records.ROTATE
+        from_ms = since_ms if before is not None and 0 < since_ms < now_ms else now_ms
         entry = records.RegistryEntry(
             self._operator, os.urandom(16), action, enrolment.device, enrolment.generation, enrolment.algorithm,
-            enrolment.public_key, enrolment.tls_fingerprint, now_ms, now_ms + VALID_MS,
+            enrolment.public_key, enrolment.tls_fingerprint, from_ms, now_ms + VALID_MS,
             envelope.payload_digest(records.encode(enrolment)), now_ms,
         )  # fmt: skip
         party = Party(
             enrolment.device, enrolment.generation, role, pod, enrolment.algorithm, enrolment.public_key,
-            now_ms, now_ms + VALID_MS, envelope.seal(entry, self._deployment, self._log_key.sign), sealed,
+            from_ms, now_ms + VALID_MS, envelope.seal(entry, self._deployment, self._log_key.sign), sealed,
         )  # fmt: skip
         self.admit(party)
         return party

@@ -2,7 +2,9 @@
 
 1. A file is written beside its name, hashed there and renamed: a cut leaves the old file.
 2. What is read back is hashed on the board, from its flash.
-3. Firmware is not written this way: a board that only has this takes its firmware by hand, or has it already.
+3. A watchdog that the application armed goes on at the prompt: everything that runs there feeds it, long work while it works.
+   Whoever has no /main.py or no settings is not in service: it has armed none, and gets none from here.
+4. Firmware is not written this way: a board that only has this takes its firmware by hand, or has it already.
 """
 
 import ast
@@ -31,6 +33,17 @@ _PART = ".part"
 _ANSWER_S = 5.0
 _WAKING_S = 0.7
 _WORK_S = 60.0
+_WATCHDOG = """
+def _feed():
+    pass
+try:
+    import os
+    os.stat('/main.py'), os.stat('/config.json')
+    import machine
+    _feed = machine.WDT(timeout=8000).feed
+except (ImportError, AttributeError, ValueError, OSError):
+    pass
+"""
 _IDENTIFY = """
 import sys
 i = sys.implementation
@@ -51,6 +64,7 @@ def _hash(path):
         with open(path, 'rb') as f:
             n = f.readinto(b)
             while n:
+                _feed()
                 h.update(m[:n])
                 n = f.readinto(b)
     except OSError:
@@ -114,7 +128,7 @@ class MicroPython:
             time.sleep(0.1)
 
     def write_firmware(self, firmware: FirmwareFile, progress: Progress) -> None:
-        """Rule 3."""
+        """Rule 4."""
         raise FlashError(
             "firmware", f"this board does not take {firmware.path.name} over its serial port", port=self._port
         )
@@ -155,7 +169,7 @@ class MicroPython:
         """What the script printed."""
         serial = self._opened()
         try:
-            printed, error = serial.exec_raw(script, timeout=timeout_s)
+            printed, error = serial.exec_raw("_feed()\n" + script, timeout=timeout_s)
         except _GONE as gone:
             self.close()
             raise cut_off("talking to MicroPython", self._port, _short(gone)) from gone
@@ -200,6 +214,7 @@ class MicroPython:
         self._serial = serial
         try:
             _enter(serial, self._wait_s)
+            serial.exec_raw(_WATCHDOG, timeout=_ANSWER_S)
         except _GONE as error:
             self.close()
             raise cut_off("waking the board", self._port, _short(error)) from error

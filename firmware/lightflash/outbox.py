@@ -2,6 +2,7 @@
 
 1. A statement is on disk before its device gets a certificate: a device in service is always named here.
 2. A nonce is used for one device. A POD has one device; another one for it is refused until the file of the first is gone.
+   The next key of a device is a file of its own beside it.
 3. A file is replaced whole; one that cannot be read is an error by name. None of it is secret.
 """
 
@@ -22,7 +23,8 @@ WAITING, REGISTERED, REFUSED = "waiting", "registered", "refused"
 @dataclass(frozen=True, slots=True)
 class Statement:
     """Of one device, everything in hexadecimal: its id, public_key, fingerprint of its TLS key, the sealed statement, the
-    request for a certificate and the certificate. entry: of the register, sealed; reason: why it was refused."""
+    request for a certificate (a rotation has none, the TLS key stays) and the certificate. entry: of the register, sealed;
+    reason: why it was refused."""
 
     device: str
     name: str
@@ -42,10 +44,16 @@ class Statement:
     entry: str = ""
 
     @property
+    def is_rotation(self) -> bool:
+        """Of a later key, made in service."""
+        return not self.request
+
+    @property
     def line(self) -> str:
         """For a reader."""
         why = f": {self.reason}" if self.reason else ""
-        return f"{self.name} {self.device}, POD {self.pod}, kit {self.kit}: {self.state}{why}"
+        key = f", key {self.generation}" if self.is_rotation else ""
+        return f"{self.name} {self.device}{key}, POD {self.pod}, kit {self.kit}: {self.state}{why}"
 
 
 class Outbox:
@@ -62,7 +70,11 @@ class Outbox:
     def statements(self) -> list[Statement]:
         """Every device's, by name."""
         found = [_read(path) for path in sorted(self.folder.glob("*.json"))]
-        return sorted(found, key=lambda one: (one.name, one.device))
+        return sorted(found, key=lambda one: (one.name, one.device, one.is_rotation, one.generation))
+
+    def rotations(self, device: str) -> list[Statement]:
+        """Of one device, the oldest key first."""
+        return [one for one in self.statements() if one.is_rotation and one.device == device]
 
     def free_nonce(self, kit: str, pod: str, nonces: tuple[bytes, ...]) -> bytes:
         """A nonce of a kit for a POD that no device here has (rule 2)."""
@@ -71,6 +83,16 @@ class Outbox:
         if not free:
             raise FlashError(_STEP, f"every nonce of kit {kit} for {pod} is used", "ask the operator for another kit")
         return free[0]
+
+    def nonce_for(self, kit: str, pod: str, nonces: tuple[bytes, ...], device: str) -> str:
+        """For a device's next key: a free one, else the one that the device answered before."""
+        try:
+            return self.free_nonce(kit, pod, nonces).hex()
+        except FlashError:
+            own = [one.nonce for one in self.statements() if (one.kit, one.device) == (kit, device)]
+            if not own:
+                raise
+            return own[-1]
 
     def check(self, device: str, pod: str) -> None:
         """Rule 2 for a device that is to be enrolled."""
@@ -84,7 +106,7 @@ class Outbox:
     def save(self, statement: Statement) -> None:
         """It is on disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(statement.device)
+        path = self._path(statement.device, statement.generation if statement.is_rotation else 0)
         fresh = path.with_suffix(".new")
         with fresh.open("w") as file:
             json.dump(asdict(statement), file, indent=1)
@@ -98,8 +120,8 @@ class Outbox:
         self.save(settled)
         return settled
 
-    def _path(self, device: str) -> Path:
-        return self.folder / f"{device}.json"
+    def _path(self, device: str, rotation: int = 0) -> Path:
+        return self.folder / (f"{device}-{rotation}.json" if rotation else f"{device}.json")
 
 
 def _read(path: Path) -> Statement:

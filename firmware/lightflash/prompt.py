@@ -2,7 +2,7 @@
 
 1. What is called comes from the directory that is whole, the one that the chooser would start first. Nothing is chosen and
    nothing changed by that.
-2. A watchdog that the application has armed goes on; it is fed by everything that is called here.
+2. A watchdog that the application has armed goes on; the transport feeds it, and what works long here feeds it too.
 3. What the device refuses is a Refused in its own words. At the end the board starts anew, whatever happened.
 """
 
@@ -20,13 +20,6 @@ _ENTER_S, _CALL_S = 60.0, 120.0
 _MARK = "answer: "
 _ENTER = """
 import json, sys
-def _feed():
-    pass
-try:
-    import machine
-    _feed = machine.WDT(timeout=8000).feed
-except (ImportError, AttributeError, ValueError, OSError):
-    pass
 from lightboot import chooser, state
 _s = state.read({root!r})[0]
 _first = ''
@@ -42,7 +35,6 @@ from lightnode.errors import NodeError
 print({mark!r} + json.dumps({{'from': _first}}))
 """
 _CALL = """
-_feed()
 try:
     _a = {call}
 except (NodeError, OSError) as _e:

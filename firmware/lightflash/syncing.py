@@ -41,15 +41,16 @@ def sync(kit: Kit, outbox: Outbox, timeout_s: float, say: Callable[[Statement], 
     """Every statement of the kit, settled as far as it was answered. PartMissing without a broker, Pending without answers."""
     mine = [one for one in outbox.statements() if one.kit == kit.id]
     waiting = [one for one in mine if one.state != REGISTERED]
-    settled = {one.device: one for one in mine}
+    settled = {(one.device, one.is_rotation, one.generation): one for one in mine}
     if waiting:
         with _session(kit) as ask:
             for statement in waiting:
                 said = ask(statement, timeout_s)
                 if said.get("outcome") == REGISTERED:
                     check_entry(statement, said.get("entry", ""), kit)
-                settled[statement.device] = outbox.settle(statement, said)
-                say(settled[statement.device])
+                done = outbox.settle(statement, said)
+                settled[done.device, done.is_rotation, done.generation] = done
+                say(done)
     return list(settled.values())
 
 

@@ -25,7 +25,7 @@ from .packing import SLOT_MS, Base, decode_base, expand, flags_of, pack, seq_of,
 from .ring import SHORT, Ring
 from .signatures import KIND as _SIGNATURE
 from .signatures import Signatures
-from .standing import entry, parts, remembered
+from .standing import entry, rank, remembered, sealed
 
 _WHOLE, _CURSOR, _BOOT, _SETPOINT, _RECEIPT, _SMALL = 2, 3, 4, 5, 6, 7
 _RECORDS = (SHORT, _WHOLE, _SMALL)
@@ -87,9 +87,7 @@ class Journal:
 
     def accept(self, command: int, not_after_ms: int, message: bytes) -> None:
         """Keeps an accepted set-point and its command number; on return they survive loss of power."""
-        body = entry(command, not_after_ms, message)
-        sector, _ = self._write(_SETPOINT, body)
-        self._remember(body, sector)
+        self._stand(entry(self._device, command, not_after_ms, message))
 
     def prove(self, seq: int) -> None:
         """The receipt of this statement was checked."""
@@ -112,7 +110,7 @@ class Journal:
 
     def setpoints(self) -> list[bytes]:
         """Sealed set-points that were accepted and had not ended at the time floor, in order of command number."""
-        return [parts(body)[2] for _, end, body, _ in self._setpoints if end > self.floor_ms]
+        return [sealed(self._device, body) for _, end, body, _ in self._setpoints if end > self.floor_ms]
 
     def take_dropped(self) -> list[tuple[int, int, int, int]]:
         """(first, last, start_ms, end_ms) of records lost to a full ring since the last call."""
@@ -262,8 +260,12 @@ class Journal:
             self.last_reading_ms = max(self.last_reading_ms, time_ms)
             self.floor_ms = max(self.floor_ms, time_ms)
 
+    def _stand(self, body: bytes) -> None:
+        sector, _ = self._write(_SETPOINT, body)
+        self._remember(body, sector)
+
     def _remember(self, body: bytes, sector) -> None:  # type: ignore[no-untyped-def]
-        self.command = max(self.command, parts(body)[0])
+        self.command = max(self.command, rank(body)[0])
         self._setpoints = remembered(self._setpoints, body, sector)
 
     # mounting
@@ -344,7 +346,7 @@ class Journal:
             if kind in (_RECEIPT, _SIGNATURE):
                 self._write(kind, body)
             elif kind == _SETPOINT:
-                self.accept(*parts(body))
+                self._stand(body)
             else:
                 record = self._decoded(base, kind, body)
                 if record.seq > self.acked:

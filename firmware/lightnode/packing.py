@@ -1,6 +1,6 @@
-"""A reading in 23 bytes: differences to the base of its sector, and back to the identical record.
+"""A reading in 21 bytes: differences to the base of its sector, and back to the identical record.
 
-seq - base (2) | slot - base (2) | flags (1) | P (3) | Q (3) | import - base Wh (3) | export - base Wh (3) |
+seq - base, 10 bits, slot - base, 12, import - base and export - base in Wh, 21 each (8) | flags (1) | P (3) | Q (3) |
 three voltages and the frequency, 12 bits each (6): voltages in 100 mV x VT ratio, frequency in 10 mHz around 50 Hz.
 Every other record of the device is squeezed: kind (1) | seq - base (2) | its fields after seq, without CBOR's heads.
 What would not come back identical is not packed: `pack` and `squeeze` give b"" and the journal keeps the record whole.
@@ -55,7 +55,7 @@ def decode_base(data: bytes) -> Base:
 
 
 def pack(base: Base, device: bytes, reading: Reading) -> bytes:
-    """23 bytes, or b"" if this reading of this device would not come back identical from them."""
+    """21 bytes, or b"" if this reading of this device would not come back identical from them."""
     seq = reading.seq - base.seq
     slot = reading.time_ms // SLOT_MS - base.slot
     imported = reading.import_wh - base.import_wh
@@ -63,10 +63,10 @@ def pack(base: Base, device: bytes, reading: Reading) -> bytes:
     step = 100 * base.vt_ratio
     frequency = reading.frequency_mhz // 10 - _NOMINAL + _HALF
     if (
-        not 0 <= seq < 0x10000
-        or not 0 <= slot < 0x10000
-        or not 0 <= imported < 0x1000000
-        or not 0 <= exported < 0x1000000
+        not 0 <= seq < 0x400
+        or not 0 <= slot < 0x1000
+        or not 0 <= imported < 0x200000
+        or not 0 <= exported < 0x200000
         or not -0x800000 <= reading.power_w < 0x800000
         or not -0x800000 <= reading.reactive_var < 0x800000
         or not 0 <= frequency < 4096
@@ -85,13 +85,10 @@ def pack(base: Base, device: bytes, reading: Reading) -> bytes:
         bits = bits << 12 | value // step
     return b"".join(
         (
-            seq.to_bytes(2, "big"),
-            slot.to_bytes(2, "big"),
+            ((seq << 12 | slot) << 42 | imported << 21 | exported).to_bytes(8, "big"),
             bytes((reading.flags,)),
             (reading.power_w & 0xFFFFFF).to_bytes(3, "big"),
             (reading.reactive_var & 0xFFFFFF).to_bytes(3, "big"),
-            imported.to_bytes(3, "big"),
-            exported.to_bytes(3, "big"),
             (bits << 12 | frequency).to_bytes(6, "big"),
         )
     )
@@ -99,7 +96,8 @@ def pack(base: Base, device: bytes, reading: Reading) -> bytes:
 
 def unpack(base: Base, device: bytes, packed: bytes) -> Reading:
     """The reading that was packed with this base."""
-    bits = int.from_bytes(packed[17:23], "big")
+    registers = int.from_bytes(packed[2:8], "big")
+    bits = int.from_bytes(packed[15:], "big")
     step = 100 * base.vt_ratio
     return Reading(
         device,
@@ -107,11 +105,11 @@ def unpack(base: Base, device: bytes, packed: bytes) -> Reading:
         base.boot,
         seq_of(base, packed),
         time_of(base, packed),
-        packed[4],
-        _from_signed24(packed[5:8]),
-        _from_signed24(packed[8:11]),
-        base.import_wh + int.from_bytes(packed[11:14], "big"),
-        base.export_wh + int.from_bytes(packed[14:17], "big"),
+        packed[8],
+        _from_signed24(packed[9:12]),
+        _from_signed24(packed[12:15]),
+        base.import_wh + (registers >> 21 & 0x1FFFFF),
+        base.export_wh + (registers & 0x1FFFFF),
         ((bits >> 36) * step, (bits >> 24 & 0xFFF) * step, (bits >> 12 & 0xFFF) * step),
         ((bits & 0xFFF) - _HALF + _NOMINAL) * 10,
     )
@@ -119,17 +117,17 @@ def unpack(base: Base, device: bytes, packed: bytes) -> Reading:
 
 def seq_of(base: Base, packed: bytes) -> int:
     """Only the seq of a packed reading."""
-    return base.seq + (packed[0] << 8 | packed[1])
+    return base.seq + (packed[0] << 2 | packed[1] >> 6)
 
 
 def time_of(base: Base, packed: bytes) -> int:
     """Only its time_ms."""
-    return (base.slot + (packed[2] << 8 | packed[3])) * SLOT_MS
+    return (base.slot + ((packed[1] & 0x3F) << 6 | packed[2] >> 2)) * SLOT_MS
 
 
 def flags_of(packed: bytes) -> int:
     """Only its flags."""
-    return packed[4]
+    return packed[8]
 
 
 def _from_signed24(raw: bytes) -> int:
@@ -149,8 +147,24 @@ def squeeze(base: Base, device: bytes, record) -> bytes:  # type: ignore[no-unty
         or record.device != device
     ):
         return b""
-    parts = [bytes((record.KIND,)), seq.to_bytes(2, "big")]
-    for (_, form), value in zip(forms[4:], tuple(record)[4:]):
+    return bytes((record.KIND,)) + seq.to_bytes(2, "big") + bare(forms[4:], tuple(record)[4:])
+
+
+def expand(base: Base, device: bytes, squeezed: bytes):  # type: ignore[no-untyped-def]
+    """The record that was squeezed with this base."""
+    identity: list[object] = [device, base.generation, base.boot, squeezed_seq(base, squeezed)]
+    return record_of(squeezed[0], identity + values_of(fields(squeezed[0])[4:], squeezed[3:]))
+
+
+def squeezed_seq(base: Base, squeezed: bytes) -> int:
+    """Only the seq of a squeezed record."""
+    return base.seq + (squeezed[1] << 8 | squeezed[2])
+
+
+def bare(forms, values) -> bytes:  # type: ignore[no-untyped-def]
+    """The values of these fields, (name, form) each, without CBOR's heads."""
+    parts = []
+    for (_, form), value in zip(forms, values):
         if form == "V":
             parts.extend([volts.to_bytes(4, "big") for volts in value])
         elif isinstance(form, int):
@@ -160,21 +174,15 @@ def squeeze(base: Base, device: bytes, record) -> bytes:  # type: ignore[no-unty
     return b"".join(parts)
 
 
-def expand(base: Base, device: bytes, squeezed: bytes):  # type: ignore[no-untyped-def]
-    """The record that was squeezed with this base."""
-    values: list[object] = [device, base.generation, base.boot, squeezed_seq(base, squeezed)]
-    at = 3
-    for _, form in fields(squeezed[0])[4:]:
+def values_of(forms, data: bytes) -> list:  # type: ignore[no-untyped-def,type-arg]
+    """The values that `bare` joined."""
+    values: list[object] = []
+    at = 0
+    for _, form in forms:
         width = form if isinstance(form, int) else _WIDTHS[str(form)]
-        raw = squeezed[at : at + width]
+        values.append(_value(form, data[at : at + width]))
         at += width
-        values.append(_value(form, raw))
-    return record_of(squeezed[0], values)
-
-
-def squeezed_seq(base: Base, squeezed: bytes) -> int:
-    """Only the seq of a squeezed record."""
-    return base.seq + (squeezed[1] << 8 | squeezed[2])
+    return values
 
 
 def _value(form: object, raw: bytes) -> object:

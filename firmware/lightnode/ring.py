@@ -3,14 +3,15 @@
 The device has MicroPython's block-device protocol with offsets: readblocks(block, buffer, offset), writeblocks(block,
 data, offset), ioctl(4) = number of blocks, ioctl(5) = their size (4096), ioctl(6, block) = erase; erased bytes are 0xFF.
 
-1. A sector is 146 slots of 28 bytes. Its first slots are the header: magic, lap, the owner's opening bytes, CRC-32.
-2. An entry is written once and never changed: kind, CRC-32, then either 23 bytes (kind 1, one slot) or a length and a
+1. A sector is 157 slots of 26 bytes. Its first slots are the header: magic, lap, the owner's opening bytes, CRC-32.
+2. An entry is written once and never changed: kind, CRC-32, then either 21 bytes (kind 1, one slot) or a length and a
    body over at most 16 slots. The CRC starts from the lap, so nothing of an earlier lap is ever taken for an entry.
 3. The sector with the highest lap is the head. A new one: the old header is retired, the sector erased, the header written.
 4. Mount: every cell is read once, and what was valid then is remembered, since a cell that a cut has half written may read
    otherwise the next time. A head without a valid entry is given up and erased again. The slot behind everything that a cut
    may have touched is struck out, then what the cut left half written; writing goes on behind them. So no two mounts begin
    to write at the same slot, even if what the first of them began is not to be seen.
+5. A flash with a journal of the format before this one is refused: read as empty it would use each identity again.
 """
 
 import binascii
@@ -19,12 +20,13 @@ import struct
 from .errors import JournalError
 
 SECTOR = 4096
-SLOT = 28
+SLOT = 26
 SLOTS = SECTOR // SLOT
 SHORT = 1
 SHORT_BYTES = SLOT - 5
 _ENTRY_SLOTS = 16
-_MAGIC = b"LNJ2"
+_MAGIC = b"LNJ3"
+_EARLIER = b"LNJ2"
 _HEAD = ">4sIH"
 _BLANK = b"\xff" * SLOT
 
@@ -157,6 +159,10 @@ class Ring:
         for number in range(self._count):
             self._flash.readblocks(number, buffer, 0)
             magic, lap = struct.unpack(">4sI", bytes(buffer))
+            if magic == _EARLIER:
+                raise JournalError(
+                    f"block {number} holds the journal of an earlier firmware: drain it with that one, then erase it"
+                )
             if magic == _MAGIC:
                 found.append((lap, number))
         found.sort()

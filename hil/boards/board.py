@@ -9,6 +9,8 @@
 4. The port's path is the same each time it is plugged in. Nothing outlives `unplug`.
 5. With `starts_main` it is a device in service: /main.py runs at each start, its console is the port, a reset starts it again,
    an interrupt stops it for MicroPython's prompt. A board of the model "unix" runs the whole application so.
+6. With `watchdog_ms` its application has armed a watchdog, which goes on at the prompt in the board's own time: `read_ms`
+   an access to flash. `bites` counts.
 """
 
 import json
@@ -34,7 +36,7 @@ _FLASH_BYTES = 2 << 20
 _MAGIC = b"SIMULATED "
 _SYNCHRONISE = b"\xc0\x00\x08\x24\x00"
 _INTERRUPT = b"\x03"
-_RESET, _TO_LOADER = 3, 4
+_TO_LOADER, _BITTEN = 4, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,9 @@ class Board:
     model: str
     unique_id: bytes
     starts_main: bool = False
+    watchdog_ms: int = 0
+    read_ms: int = 0
+    bites: int = field(default=0, init=False)
     transfers: int = field(default=0, init=False)
     received: int = field(default=0, init=False)
 
@@ -237,6 +242,7 @@ class _Running(threading.Thread):
             return
         code = self._vm.wait() if self._vm is not None else 0
         self._end_vm()
+        self._board.bites += code == _BITTEN
         if code == _TO_LOADER and self._board.kind.drive:
             self._close_port()
             self._drive = uf2_drive.Drive(self._board.drive, self._board.kind.drive, self._board.kind.family)
@@ -273,10 +279,19 @@ class _Running(threading.Thread):
         memory.write_bytes(self._board.flash)
         identity = json.dumps({**said, "unique_id": self._board.unique_id.hex()})
         self._in_main = main and self._board.starts_main
-        heap = "heapsize=4M" if self._in_main else "heapsize=1M"
+        heap, mode = ("heapsize=4M", "main") if self._in_main else ("heapsize=1M", "prompt")
+        watchdog_ms = 0 if main else self._board.watchdog_ms
         command = [*micropython_command(), "-X", heap, str(_SCRIPT), str(self._board.files)]
         self._vm = subprocess.Popen(
-            [*command, str(self._board.files.stat().st_size), str(memory), identity, *(["main"] * self._in_main)],
+            [
+                *command,
+                str(self._board.files.stat().st_size),
+                str(memory),
+                identity,
+                mode,
+                str(watchdog_ms),
+                str(self._board.read_ms),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,7 +1,9 @@
 """Runs in MicroPython's unix port and is a board: raw REPL on the standard streams, LittleFS in a file, hardware names.
 
 Arguments: file of the flash, its size, file with what lies in firmware flash, identity as JSON {platform, machine, version,
-unique_id}, and "main" to run /main.py first. Exit code 3: the board was reset; 4: it wants its boot loader.
+unique_id}, "main" to run /main.py first or "prompt", the watchdog that goes on from before, in ms, 0 for none, and what one
+access to flash takes to read, in ms. Exit code 3: the board was reset; 4: it wants its boot loader; 5: its watchdog has
+bitten. A watchdog counts the board's own time: what a script, and each access to flash, would take there.
 Protocol: MicroPython's reference manual, "Raw mode and raw-paste mode".
 """
 
@@ -15,18 +17,44 @@ _BLOCK = 4096
 _WINDOW = 256
 _BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 _XIP = 0x10000000
+_SCRIPT_MS = 200
+_WRITE_MS = 20
+
+
+class Watchdog:
+    """As machine.WDT: it cannot be stopped."""
+
+    def __init__(self, timeout_ms):
+        self._timeout_ms = self._left_ms = timeout_ms
+
+    def __call__(self, timeout):
+        self._timeout_ms = self._left_ms = timeout
+        return self
+
+    def feed(self):
+        self._left_ms = self._timeout_ms
+
+    def spend(self, ms):
+        if self._timeout_ms:
+            self._left_ms -= ms
+            if self._left_ms < 0:
+                raise SystemExit(5)
 
 
 class Flash:
-    def __init__(self, path, size):
+    def __init__(self, path, size, watchdog, read_ms):
+        self._watchdog = watchdog
+        self._read_ms = read_ms
         self._file = open(path, "r+b")
         self._blocks = size // _BLOCK
 
     def readblocks(self, block, buffer, offset=0):
+        self._watchdog.spend(self._read_ms)
         self._file.seek(block * _BLOCK + offset)
         self._file.readinto(buffer)
 
     def writeblocks(self, block, data, offset=0):
+        self._watchdog.spend(_WRITE_MS)
         self._file.seek(block * _BLOCK + offset)
         self._file.write(data)
 
@@ -35,8 +63,9 @@ class Flash:
 
 
 class Machine:
-    def __init__(self, unique_id):
+    def __init__(self, unique_id, watchdog):
         self._unique_id = unique_id
+        self.WDT = watchdog
 
     def unique_id(self):
         return self._unique_id
@@ -103,6 +132,7 @@ def pasted(read):
 
 
 def run(source, names):
+    sys.modules["machine"].WDT.spend(_SCRIPT_MS)
     try:
         exec(bytes(source), names)
         say(b"\x04")
@@ -152,11 +182,12 @@ def start(source):
         sys.print_exception(error, sys.stdout)
 
 
-def main(path, size, firmware, identity, mode=""):
+def main(path, size, firmware, identity, mode, watchdog_ms, read_ms):
     read = sys.stdin.buffer.read
     identity = json.loads(identity)
-    flash = Flash(path, int(size))
-    sys.modules["machine"] = Machine(bytes.fromhex(identity["unique_id"]))
+    watchdog = Watchdog(int(watchdog_ms))
+    flash = Flash(path, int(size), watchdog, int(read_ms))
+    sys.modules["machine"] = Machine(bytes.fromhex(identity["unique_id"]), watchdog)
     sys.modules["uctypes"] = Memory(open(firmware, "rb"))
     sys.modules["sys"] = System(identity)
     mounted(flash)

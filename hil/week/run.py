@@ -21,7 +21,7 @@ from hil.week.strikes import Strikes
 
 POD = "WEEK001"
 START_MS = 1_796_040_000_000
-SLOTS_PER_SECTOR = 139  # readings that a sector of the journal holds beside its state
+SLOTS_PER_SECTOR = 150  # readings that a sector of the journal holds beside its state
 _BACKLOG = 400
 _DRAIN_S = 0.15  # of wall time in a slot while a backlog drains: some fifty records, as in the 4 s of a real one
 _REST_S = 120.0

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from lightflash.outbox import Outbox
 from lightwire import envelope, records
 
+from backend.adapters.kits import KitStore
 from backend.errors import Rejected
+from backend.flows.kits import KitTerms, make_kit
 from tests.lightflash.serviced import (
     CONFIG,
     POD,
@@ -105,6 +108,31 @@ def test_the_next_key_is_made_once_registered_and_used(tmp_path: Path) -> None:
         serviced.is_well()
         assert serviced.site.backend.collect.refused == 0
         assert serviced.asks("key", lambda said: said["generation"] == 2)["device"] == serviced.id
+        check_rotation_by_kit(tmp_path, serviced)
+
+
+def check_rotation_by_kit(folder: Path, serviced: Serviced) -> None:
+    """Where there is no network: the third key, under a nonce of a kit, through the outbox."""
+    backend, kit = serviced.site.backend, folder / "kit.json"
+    settings = {
+        "deployment": backend.identity.deployment.hex(), "operator": backend.identity.operator.hex(),
+        "log_key": backend.identity.log_key.public.hex(), "issuers": [], "update_key": None,
+    }  # fmt: skip
+    broker = {"host": "127.0.0.1", "port": 1, "ca": ""}
+    terms = KitTerms(settings, broker, [POD], now_ms() - 60_000, now_ms() + 86_400_000)
+    kit.touch(0o600)
+    kit.write_bytes(make_kit(KitStore(backend.store), terms, backend.identity.log_key)[0])
+    words = ["rotate-key", "--port", serviced.port, "--kit", str(kit), "--outbox", str(folder / "outbox"), "--pod", POD]
+    assert "generation 3 signs after --restart" in flash(folder, *words).stdout
+    again = json.loads(flash(folder, *words, "--json").stdout)
+    (statement,) = Outbox(folder / "outbox").statements()
+    assert (statement.public_key, statement.generation, again["nonce"]) == (again["public_key"], 3, statement.nonce)
+    fields = {key: getattr(statement, key) for key in ("pod", "nonce", "enrolment", "request")}
+    _, answer = backend.enrolments.answer(f"ln/1/kit/{statement.kit}/enrol", json.dumps(fields).encode(), now_ms())
+    assert json.loads(answer)["outcome"] == "registered", answer
+    assert json.loads(flash(folder, *words, "--restart", "--json").stdout)["running"] == 3
+    serviced.is_well()
+    assert backend.collect.refused == 0
 
 
 def test_a_device_is_emptied_of_its_site_and_keeps_its_identity(tmp_path: Path) -> None:

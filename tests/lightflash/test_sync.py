@@ -256,3 +256,67 @@ def test_kit_commands_refuse_in_one_line(operator: Operator, tmp_path: Path, cap
     assert back_end_cli.main(["kit", "close", "--folder", folder, "00" * 8]) == 1
     assert back_end_cli.main(["kit", "list", "--folder", str(tmp_path)]) == 1
     assert "closed True" in capfd.readouterr().out
+
+
+def another_kit(operator: Operator, out: Path) -> Path:
+    """For the same PODs."""
+    words = ["kit", "make", "--folder", str(operator.folder), "--deployment", DEPLOYMENT.hex()]
+    words += ["--broker", f"127.0.0.1:{operator.broker.device_port}", "--ca", str(operator.pki.ca_pem)]
+    words += ["--pods", str(operator.folder / "pods.txt"), "--devices", str(operator.devices), "--out", str(out)]
+    assert back_end_cli.main(words) == 0
+    return out
+
+
+def revoked(operator: Operator, kit: Path, capfd: pytest.CaptureFixture[str]) -> dict[str, object]:
+    id = json.loads(kit.read_text())["body"]["kit"]
+    capfd.readouterr()
+    words = ["kit", "revoke", "--folder", str(operator.folder), "--devices", str(operator.devices), id, "--json"]
+    assert back_end_cli.main(words) == 0
+    (said,) = json.loads(capfd.readouterr().out)["kits"]
+    return dict(said)
+
+
+def test_a_revoked_kit_leaves_the_brokers_file_and_every_other_authority_stays(
+    operator: Operator, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = operator.devices.read_text()
+    another_kit(operator, tmp_path / "other.json")
+    other = operator.devices.read_text().removeprefix(first)
+    operator.devices.write_text("# mine\n" + first.replace("\n", "\r\n") + other)  # edited elsewhere
+    operator.devices.chmod(0o640)
+    said = revoked(operator, operator.kit, capfd)
+    assert (said["was_trusted"], said["closed"], said["devices"]) == (True, True, [])
+    assert operator.devices.read_text() == "# mine\n" + other and operator.devices.stat().st_mode & 0o777 == 0o640
+    again = revoked(operator, operator.kit, capfd)
+    assert (again["was_trusted"], again["revoked_ms"]) == (False, said["revoked_ms"])
+    words = ["kit", "revoke", "--folder", str(operator.folder), "--devices"]
+    assert back_end_cli.main([*words, str(operator.devices), "00" * 8]) == 1
+    assert "is not ours" in capfd.readouterr().err
+    assert back_end_cli.main([*words, str(tmp_path / "none"), "00" * 8]) == 1
+    assert "the broker's file of authorities" in capfd.readouterr().err
+
+
+@pytest.mark.long
+def test_a_lost_kit_is_revoked_its_device_gets_another_certificate_and_the_broker_hears_no_thief(
+    tmp_path: Path, operator: Operator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    van = Van(tmp_path / "van", operator.kit)
+    with written_board(tmp_path / "board") as board:
+        assert van.enrol(board, "N01", PODS[0])[0] == 0
+        with operator.broker, operator.running():
+            assert van.run("sync")[0] == 0
+        lost, van.kit = van.kit, another_kit(operator, tmp_path / "other.json")
+        said = revoked(operator, lost, capfd)
+        assert len(said["devices"]) == 1  # type: ignore[arg-type]
+        with operator.broker, operator.running() as backend:
+            path = next((van.folder / "outbox").glob("*.json"))
+            path.write_text(path.read_text().replace('"registered"', '"waiting"'))
+            van.kit = lost
+            code, printed = van.run("sync")
+            assert code == 3 and "cannot be reached" in printed, printed
+            path.unlink()
+            van.kit = tmp_path / "other.json"
+            assert van.enrol(board, "N01", PODS[0])[0] == 0
+            code, printed = van.run("sync")
+            assert code == 0 and ": registered" in printed, printed
+            assert len(backend.store.parties()) == 1

@@ -10,12 +10,23 @@ import random
 
 import pytest
 from lightnode.journal import Journal
+from lightnode.ring import SLOT
 
 from hil.flash import CutRecorder, NorFlash, PowerCut
-from tests.lightnode.test_journal import INCARNATION, START_MS, decision, diagnostics, opened, reading, statement
+from tests.lightnode.test_journal import (
+    INCARNATION,
+    START_MS,
+    decision,
+    diagnostics,
+    opened,
+    reading,
+    set_point,
+    statement,
+)
 
 SECTORS = 4
 STEPS = 700
+END_MS = START_MS + 10**9
 
 
 class Model:
@@ -65,7 +76,7 @@ class Model:
                 self.acked = record.seq
             if source.random() < 0.03:
                 self.maybe_command = self.command + 1
-                journal.accept(self.maybe_command, START_MS + 10**9, bytes(215))
+                journal.accept(self.maybe_command, END_MS, set_point(self.maybe_command, END_MS))
                 self.command = self.maybe_command
         return slot
 
@@ -103,8 +114,8 @@ def sample(seed: int, every: bool) -> CutRecorder:
     def wanted(operation: int, steps: int) -> list[int]:
         if every:
             return list(range(steps))
-        if steps not in (28, 29) or operation < 12:
-            header = range(2, 12) if steps > 4 * 28 else ()  # magic, lap
+        if steps not in (SLOT, SLOT + 1) or operation < 12:
+            header = range(2, 12) if steps > 4 * SLOT else ()  # magic, lap
             return sorted({0, *header, source.randrange(steps), steps - 3, steps - 2, steps - 1} & set(range(steps)))
         return (
             [source.choice((steps - 1, steps - 1, steps - 2, source.randrange(steps)))]

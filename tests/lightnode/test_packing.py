@@ -1,7 +1,8 @@
-"""A reading in 23 bytes, any other record without its heads, and back to the identical record, or none at all."""
+"""A reading in 21 bytes, any other record without its heads, and back to the identical record, or none at all."""
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lightnode.packing import Base, decode_base, expand, flags_of, pack, seq_of, squeeze, squeezed_seq, time_of, unpack
@@ -14,10 +15,10 @@ BASE = Base(3, 1, 1000, 449_100_000, 10**9, 10**6, 200)
 
 READINGS = st.builds(
     Reading,
-    device=st.just(DEVICE), generation=st.integers(1, 2), boot=st.integers(3, 4), seq=st.integers(990, 67_000),
-    time_ms=st.integers(449_100_000 - 5, 449_100_000 + 70_000).map(lambda slot: slot * 4000), flags=st.integers(0, 300),
+    device=st.just(DEVICE), generation=st.integers(1, 2), boot=st.integers(3, 4), seq=st.integers(990, 2_100),
+    time_ms=st.integers(449_100_000 - 5, 449_100_000 + 4_200).map(lambda slot: slot * 4000), flags=st.integers(0, 300),
     power_w=st.integers(-(2**31), 2**31 - 1) | st.integers(-9_000_000, 9_000_000), reactive_var=st.integers(-9_000_000, 9_000_000),
-    import_wh=st.integers(10**9 - 2, 10**9 + 2**24 + 2), export_wh=st.integers(10**6 - 2, 10**6 + 2**24 + 2),
+    import_wh=st.integers(10**9 - 2, 10**9 + 2**21 + 2), export_wh=st.integers(10**6 - 2, 10**6 + 2**21 + 2),
     voltage_mv=st.tuples(*[st.integers(0, 4200).map(lambda v: v * 20_000) | st.just(100)] * 3),
     frequency_mhz=st.integers(2000, 6000).map(lambda f: f * 10),
 )  # fmt: skip
@@ -27,7 +28,7 @@ READINGS = st.builds(
 def test_what_is_packed_comes_back_identical(reading: Reading) -> None:
     packed = pack(BASE, DEVICE, reading)
     if packed:
-        assert len(packed) == 23 and unpack(BASE, DEVICE, packed) == reading
+        assert len(packed) == 21 and unpack(BASE, DEVICE, packed) == reading
         assert (seq_of(BASE, packed), time_of(BASE, packed), flags_of(packed)) == (
             reading.seq,
             reading.time_ms,
@@ -40,6 +41,20 @@ def test_an_ordinary_reading_is_packed_and_another_devices_is_not() -> None:
     plain = Reading(DEVICE, 1, 3, 1001, 449_100_001 * 4000, 4, -250_000, 7, 10**9 + 5, 10**6, volts, 49_990)
     assert unpack(BASE, DEVICE, pack(BASE, DEVICE, plain)) == plain
     assert pack(BASE, b"87654321", plain) == b""
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "width"),
+    [("seq", 1000, 2**10), ("time_ms", 449_100_000, 2**12), ("import_wh", 10**9, 2**21), ("export_wh", 10**6, 2**21)],
+)
+def test_each_difference_is_packed_up_to_its_last_bit_and_not_beyond(field: str, low: int, width: int) -> None:
+    volts = (11_540_000, 11_560_000, 11_520_000)
+    plain = Reading(DEVICE, 1, 3, 1001, 449_100_001 * 4000, 4, -250_000, 7, 10**9 + 5, 10**6, volts, 49_990)
+    unit = 4000 if field == "time_ms" else 1
+    last = plain._replace(**{field: (low + width - 1) * unit})
+    assert unpack(BASE, DEVICE, pack(BASE, DEVICE, last)) == last
+    assert pack(BASE, DEVICE, plain._replace(**{field: (low + width) * unit})) == b""
+    assert pack(BASE, DEVICE, plain._replace(**{field: (low - 1) * unit})) == b""
 
 
 def test_a_base_comes_back_from_its_bytes() -> None:

@@ -85,7 +85,7 @@ def test_what_is_sent_again_is_the_same_to_the_byte() -> None:
 def test_dropped_records_are_named_by_a_gap() -> None:
     node = Node(NorFlash(4))
     node.trust(START)
-    asyncio.run(node.slots(460))
+    asyncio.run(node.slots(500))
     gaps = [g for g in node.kept(records.GAP) if g.cause == records.CAUSE_OVERRUN]
     held = [r.seq for r in node.kept()]
     assert gaps and gaps[-1].first_seq == 1 and gaps[-1].last_seq == held[0] - 1

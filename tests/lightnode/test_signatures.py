@@ -25,7 +25,7 @@ from tests.lightnode.test_journal import START_MS, diagnostics, opened, reading,
 
 START = T0 + QUARTER_MS - 5 * 4000
 SECRET = int.from_bytes(hashlib.sha256(b"element").digest(), "big")
-OUTAGES = [pytest.param(640, 6), pytest.param(2048, 19, marks=pytest.mark.long)]
+OUTAGES = [pytest.param(640, 6), pytest.param(2048, 21, marks=pytest.mark.long)]
 
 
 class ElementKey:

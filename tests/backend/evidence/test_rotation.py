@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from lightwire import envelope, records
 
+from backend.adapters.rotations import RotationStore
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
-from tests.backend.evidence.made import DEPLOYMENT, FRAME, POD, Made, key_of
+from backend.flows.rotations import FORMAT, Rotations, drawn, handed_in
+from tests.backend.evidence.made import DEPLOYMENT, FRAME, FRAME_MS, POD, Made, key_of
 
 
 class Rotated(Made):
@@ -61,4 +63,37 @@ def test_a_second_key_that_a_stranger_introduces_does_not(rotated: Rotated, tmp_
     enrolment = envelope.peek(bytes.fromhex(row["enrolment"]))
     row["enrolment"] = envelope.seal(enrolment, DEPLOYMENT, key_of("a stranger").sign).hex()
     with pytest.raises(NotValid):
-        verify(rotated.sealed(document), rotated.anchors())
+        verify(rotated.sealed(json.loads(written(document))), rotated.anchors())
+
+
+class Late(Rotated):
+    """The device rotates offline and goes on under its new key; the register hears of it an hour later."""
+
+    def rotate(self) -> None:
+        device, new = self.devices[POD], key_of("second key")
+        rotations = RotationStore(self.store)
+        nonce = drawn(self.store, rotations, device.id, self.now_ms + 1).nonce
+        enrolment = records.Enrolment(device.id, 2, records.ES256K, new.public, bytes(32), nonce, 7, 1)
+        sealed = envelope.seal(enrolment, DEPLOYMENT, device.key.sign)
+        said = {
+            "format": FORMAT, "device": device.id.hex(), "generation": 2, "nonce": nonce.hex(), "public_key": new.public.hex(),
+            "deployment": DEPLOYMENT.hex(), "enrolment": sealed.hex(),
+        }  # fmt: skip
+        assert handed_in(rotations, json.dumps(said).encode()).state == "waiting"
+        (done,) = Rotations(self.store, rotations, self.register).take((FRAME + 4) * FRAME_MS)
+        assert done.state == "registered", done.reason
+        device.close()
+        device.key, device.generation = new, 2
+        device.boot += 1
+
+
+def test_what_was_measured_between_an_offline_rotation_and_its_registration_is_taken_and_verifies(
+    tmp_path: Path,
+) -> None:
+    late = Late(tmp_path, every=25)
+    document = late.bundle()
+    statements = [envelope.peek(bytes.fromhex(row["statement"])) for row in document["batches"]]
+    entry = envelope.peek(bytes.fromhex(document["keys"][row_of_rotation(document)]["entry"]))
+    assert entry.valid_from_ms < min(one.start_ms for one in statements if one.generation == 2) < entry.time_ms
+    assert late.collect.refused == 0
+    verify(late.sealed(document), late.anchors())

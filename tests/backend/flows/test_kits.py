@@ -99,6 +99,13 @@ def closed(registry: Registry, _node: Node, statement: Statement) -> tuple[State
     return statement, 0
 
 
+def revoked(registry: Registry, _node: Node, statement: Statement) -> tuple[Statement, int]:
+    """Before its end, and though it was closed before."""
+    registry.kits.close(bytes.fromhex(statement.kit))
+    registry.kits.revoke(bytes.fromhex(statement.kit), now_ms())
+    return statement, 0
+
+
 def forged(_registry: Registry, node: Node, statement: Statement) -> tuple[Statement, int]:
     claimed = envelope.peek(bytes.fromhex(statement.enrolment))
     sealed = envelope.seal(claimed, DEPLOYMENT, LOG.sign)
@@ -126,6 +133,7 @@ REFUSED: list[tuple[str, Changed, str]] = [
     ("long after the kit's end", lambda r, n, s: (s, now_ms() + 8 * DAY_MS + SYNC_MS), "is not valid now"),
     ("before the kit's beginning", lambda r, n, s: (s, now_ms() - DAY_MS), "is not valid now"),
     ("from a closed kit", closed, "is closed"),
+    ("from a revoked kit", revoked, ": enrol the device with another kit"),
     ("forged", forged, "enrolment: "),
     ("of another device", other_device, "was used by device"),
     ("of a second device at the POD", same_pod, "revoke that one first"),
