@@ -20,6 +20,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     try:
         if options.command == "list":
             return {"nodes": _listed(store)}
+        store.keep_notes_as_before()
         rotations = RotationStore(store)
         if options.command == "nonce":
             found = drawn(store, rotations, options.device, time.time_ns() // 1_000_000)

@@ -23,9 +23,13 @@ create table document (kind text, id text, version int, body text, evidence blob
 create table finding (id integer primary key, time_ms int, what text);
 create table kept (device blob primary key, seq int) without rowid;
 create table kit (id blob primary key, authority blob, from_ms int, to_ms int, closed int) without rowid;
+create table nonce (nonce blob primary key, kit blob, pod text, device blob) without rowid;
 create table kit_revoked (kit blob primary key, time_ms int) without rowid;
 create table rotation (nonce blob primary key, device blob, drawn_ms int, statement blob, state text, reason text) without rowid;
-create table nonce (nonce blob primary key, kit blob, pod text, device blob) without rowid;
+create table field_sensor (id text primary key, name text, key blob, last_seq int) without rowid;
+create table field_reading (sensor text, seq int, time_ms int, voltage_mv int, current_ma int, power_w int, power_var int,
+  breaker text, primary key (sensor, seq)) without rowid;
+create index field_reading_time on field_reading (sensor, time_ms);
 create table noted (name text, key text, digest blob, primary key (name, key)) without rowid;
 create table seal (name text primary key, total blob, sealed blob) without rowid;
 create table fact (name text primary key, value blob) without rowid;

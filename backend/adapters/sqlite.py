@@ -305,6 +305,12 @@ class SqliteStore:
         )
         return [SetPointRow(*row) for row in rows]  # type: ignore[arg-type]
 
+    def answers(self, id: bytes) -> tuple[bytes, bytes]:
+        """(decision, execution) of a set-point, sealed; empty while there is none."""
+        sql = "select coalesce(decision, x''), coalesce(execution, x'') from setpoint where id = ?"
+        rows = self._rows(sql, id)
+        return rows[0] if rows else (b"", b"")  # type: ignore[return-value]
+
     def add_document(self, row: DocumentRow) -> None:
         """A version of a document; versions are only added."""
         self._do(

@@ -19,11 +19,15 @@ NOTES: Mapping[str, tuple[str, ...]] = {
     "document": ("kind", "id", "version"),
     "epoch": ("epoch",),
     "fact": ("name",),
+    "field_reading": ("sensor", "seq"),
+    "field_sensor": ("id",),
     "finding": ("id",),
     "flight": ("nonce",),
     "kept": ("device",),
     "kit": ("id",),
+    "kit_revoked": ("kit",),
     "nonce": ("nonce",),
+    "rotation": ("nonce",),
     "statement": ("device", "seq"),
 }
 """Tables that are notes, with the columns of their primary key."""

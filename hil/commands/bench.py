@@ -12,6 +12,7 @@ AREAS = {
     "chain": "hil.benches.chain",
     "evidence": "hil.benches.evidence",
     "grid": "hil.benches.grid",
+    "growth": "hil.benches.growth",
 }
 
 
