@@ -25,6 +25,10 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
+    key = tmp_path / "back-end" / "keys" / "log.key"
+    key.parent.mkdir(parents=True)
+    key.touch(0o600)
+    key.write_bytes(bytes(31) + b"\x07")  # LOG's: every process that writes seals with it
     return Registry(tmp_path / "back-end")
 
 
