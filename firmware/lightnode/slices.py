@@ -13,9 +13,9 @@ from lightwire.errors import BadSignature
 from . import compat, heap
 from .compat import sleep_ms
 
-_SLICE_KIB = 21  # of garbage: no slice makes more
+_SLICE_KIB = 16  # of garbage: no slice makes more
 _SPARE_KIB = 8  # what other tasks leave meanwhile, and what a node holds later that it does not when it is made
-_MOST_KIB = 104  # of garbage: to collect more would take longer than a slice may
+_MOST_KIB = 84  # of garbage: to collect more would take longer than a slice may
 _TABLE_KIB = 14  # what the table of a public key takes while it is made
 _garbage = [0, _MOST_KIB]  # KiB since it was collected; how much there may be
 

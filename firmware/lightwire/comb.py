@@ -2,13 +2,14 @@
 
 1. A signed all-bits-set comb (Hedabou, Pinel, Beneteau 2005; Hamburg 2012): an odd k is a sum of +-2^i, so that every column
    adds one table entry per block, whatever k is; no branch on secret bits. secp256k1's scalars come as two halves
-   (secp256k1.py), which share a table of their length: the point is turned back before it takes the second half's entries,
-   and forth before the first one's again.
-2. The base point of secp256k1 has 8 teeth, 2 blocks and 8 columns, 256 points in 16 KiB: 7 doublings and 31 additions. That
-   of P-256 has the shape of a public key's.
-3. A public key has TEETH teeth and BLOCKS blocks, 64 points in 4 KiB, and 11 columns, P-256's 22. All combs of a
+   (secp256k1.py), which share a table of their length: what the second half adds in a column is turned.
+2. The base point of secp256k1 has 8 teeth, 2 blocks and 8 columns, 256 points in 16 KiB: 7 doublings and, after
+   16 sums of two entries (rule 3), 15 additions. That of P-256 has the shape of a public key's.
+3. The two entries of a column are added in affine coordinates, with one inversion for all of them: six products each
+   instead of ten. They are never the same point or opposite ones: one is an odd multiple of a lower power of two.
+4. A public key has TEETH teeth and BLOCKS blocks, 64 points in 4 KiB, and 11 columns, P-256's 22. All combs of a
    verification share their doublings.
-4. Everything here is a generator: it yields where others may work, at least every 0.7 million instructions of a Cortex-M3,
+5. Everything here is a generator: it yields where others may work, at least every 0.7 million instructions of a Cortex-M3,
    and returns its result. It yields the garbage made since, in KiB; None is 8 or less.
 """
 
@@ -19,8 +20,8 @@ TEETH, BLOCKS = 6, 2
 POINT_BYTES = 64
 _ENTRIES_KIB = 16  # of garbage: the points of all columns
 _SUMS_KIB = 10  # eight sums
-_COLUMNS_KIB = 21  # two columns: a doubling and two additions in each
-_PAIR_KIB = 12  # a doubling and two additions of points that were turned
+_COLUMN_KIB = 7  # a doubling and two additions
+_PAIR_KIB = 9  # a doubling and two additions of points that were turned
 
 
 def columns(curve: Curve) -> int:
@@ -48,8 +49,7 @@ def base_multiple(curve: Curve, k: int, z0: int):  # type: ignore[no-untyped-def
                 zz = z0 * z0 % p
                 zzz = zz * z0 % p
                 point = x * zz % p, y * zzz % p, zz, zzz
-        if column & 1 == 0:
-            yield _COLUMNS_KIB
+        yield _COLUMN_KIB
     return curve.turned(point, turn)
 
 
