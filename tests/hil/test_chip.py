@@ -189,6 +189,7 @@ def chip_on_a_terminal(flash: Path) -> Iterator[str]:
         process.communicate()
 
 
+@pytest.mark.long
 def test_the_boards_driver_installs_the_firmware_once_and_runs_jobs(tmp_path: Path) -> None:
     with chip_on_a_terminal(tmp_path / "flash") as port:
         board = Board(port)
