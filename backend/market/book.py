@@ -25,7 +25,8 @@ Caps = Mapping[tuple[str, int], int]
 class Book:
     """Columns over offers: ids ... first_point; over their points: point (place among `points`), share; over entries: the rest.
 
-    sign: +1 down, -1 up, of withdrawal. whole_share: the sum of an offer's shares; of a single POD share and sum are 1.
+    turn: place by receipt time, then id. sign: +1 down, -1 up, of withdrawal.
+    whole_share: the sum of an offer's shares; of a single POD share and sum are 1.
     offered_w: over all quarter-hours, without caps. entry_of: where a quarter-hour's entries begin, one more than frames.
     full_w: of the step without a cap. least_w: of the first step, 0 elsewhere.
     stepped: whether the quarter-hour has price steps.
@@ -33,6 +34,7 @@ class Book:
 
     ids: tuple[str, ...]
     received_ms: Ints
+    turn: Ints
     sign: Ints
     product: Ints
     whole_share: Ints
@@ -84,9 +86,11 @@ def book_of(offers: Iterable[Offer], caps: Caps | None = None) -> Book:
     share[first[:-1][single]] = 1
     rebound = {k: dict(sorted(o.rebound_ppm.items())) for k, o in enumerate(ordered) if o.rebound_ppm}
     linked = np.array([o.linked for o in ordered], dtype=bool)
+    received = np.array([o.received_ms for o in ordered], dtype=np.int64)
     return Book(
         ids=tuple(o.id for o in ordered),
-        received_ms=np.array([o.received_ms for o in ordered], dtype=np.int64),
+        received_ms=received,
+        turn=turns(received),
         sign=np.array([-1 if o.direction is Direction.UP else 1 for o in ordered], dtype=np.int64),
         product=np.array([PRODUCTS[o.product] for o in ordered], dtype=np.int8),
         whole_share=np.where(single, 1, whole),
@@ -102,6 +106,13 @@ def book_of(offers: Iterable[Offer], caps: Caps | None = None) -> Book:
         share=share,
         **entries,
     )
+
+
+def turns(received_ms: Ints) -> Ints:
+    """By offer, its place by receipt time, then id."""
+    place = np.empty(len(received_ms), dtype=np.int64)
+    place[np.argsort(received_ms, kind="stable")] = np.arange(len(received_ms))
+    return place
 
 
 def _points(offers: list[Offer]) -> tuple[dict[str, str], Ints, Ints, Ints]:

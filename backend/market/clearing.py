@@ -64,15 +64,28 @@ def clear_book(
     node_of: Mapping[str, str] | None = None,
 ) -> Outcome:
     """The same for a book and limits that are columns already."""
-    state = fresh(book, limits, moves)
     asked = in_turn(requests)
-    serve_all(state, asked, rules.reserve_ppm, node_of or {})
+    state = decide(asked, book, limits, moves, rules, node_of)
     return outcome_of(session, state, asked, rules.pricing)
+
+
+def decide(
+    asked: Sequence[Request],
+    book: Book,
+    limits: Limits,
+    moves: Moves,
+    rules: Rules = GUARDED,
+    node_of: Mapping[str, str] | None = None,
+) -> State:
+    """What is taken of each entry, as columns; asked: the requests in turn."""
+    state = fresh(book, limits, moves)
+    serve_all(state, asked, rules.reserve_ppm, node_of or {})
+    return state
 
 
 def outcome_of(session: str, state: State, asked: Sequence[Request], pricing: Pricing) -> Outcome:
     """The records of what was decided; asked: the requests in turn."""
-    return Outcome(session, _awards(state, asked, pricing), _results(state), _unserved(state, asked))
+    return Outcome(session, _awards(state, asked, pricing), _results(state), unserved_of(state, asked))
 
 
 def _awards(state: State, asked: Sequence[Request], pricing: Pricing) -> tuple[Award, ...]:
@@ -80,16 +93,18 @@ def _awards(state: State, asked: Sequence[Request], pricing: Pricing) -> tuple[A
     book, prices = state.book, Prices(pricing, state)
     found = []
     for bought in sorted(state.bought, key=lambda b: (b.request, b.reserve, b.frame)):
-        request = asked[bought.request].id
-        rows = zip(bought.entry.tolist(), book.offer[bought.entry].tolist(), bought.volume_w.tolist(), strict=True)
-        for entry, offer, watts in rows:
-            points = book.point[book.points_of(offer)].tolist()
-            if len(points) == 1:
-                parts = {book.pods[points[0]]: watts}
+        request, offers = asked[bought.request].id, book.offer[bought.entry]
+        first, last = book.first_point[offers], book.first_point[offers + 1]
+        rows = zip(
+            offers.tolist(), bought.volume_w.tolist(), book.point[first].tolist(), (last - first).tolist(),
+            book.step[bought.entry].tolist(), priced(prices, bought), strict=True,
+        )  # fmt: skip
+        for offer, watts, point, count, step, price in rows:
+            if count == 1:
+                parts = {book.pods[point]: watts}
             else:
-                parts = dict(zip((book.pods[p] for p in points), state.parts_w(offer, watts), strict=True))
-            step = int(book.step[entry])
-            price = priced(prices, bought, entry)
+                names = (book.pods[p] for p in book.point[book.points_of(offer)].tolist())
+                parts = dict(zip(names, state.parts_w(offer, watts), strict=True))
             found.append(Award(book.ids[offer], request, bought.frame, watts, parts, step, bought.reserve, price))
     return tuple(found)
 
@@ -131,7 +146,8 @@ def accepted_w(state: State) -> tuple[Ints, Ints]:
     return accepted, whole
 
 
-def _unserved(state: State, asked: Sequence[Request]) -> dict[tuple[str, int], int]:
+def unserved_of(state: State, asked: Sequence[Request]) -> dict[tuple[str, int], int]:
+    """What stays of each need, by (request, quarter-hour), in the request's unit."""
     bought: dict[tuple[int, int], int] = {}
     for one in state.bought:
         key = (one.request, one.frame)

@@ -80,8 +80,8 @@ def _unit(
     tests = [
         (book.product[offer] == PRODUCTS[request.product], Reason.OTHER_PRODUCT),
         (book.sign[offer] == sign, Reason.WRONG_DIRECTION),
-        (max(prices.values()) <= request.price_cap_ueur_per_mwh, Reason.PRICE_CAP),
         (at_nodes is None or bool(at_nodes[offer]), Reason.NOT_AT_NODE),
+        (max(prices.values()) <= request.price_cap_ueur_per_mwh, Reason.PRICE_CAP),
         (min(effects.values()) > 0, Reason.NO_EFFECT),
         (not any(_against(state, offer, f) for f in entries), Reason.OTHER_WAY),
     ]
@@ -115,10 +115,10 @@ def _effect(state: State, queue: Queue, offer: int) -> Fraction:
     here = state.limits.at(queue.frame)
     if queue.row not in range(len(here.elements)):
         return Fraction(0)
-    return _rates(state, offer, here)[queue.row]
+    return rates(state, offer, here)[queue.row]
 
 
-def _rates(state: State, offer: int, here: FrameLimits) -> list[Fraction]:
+def rates(state: State, offer: int, here: FrameLimits) -> list[Fraction]:
     """Head-room gained per W, of each element."""
     book = state.book
     mine = book.points_of(offer)
@@ -152,7 +152,7 @@ def serve_unit(state: State, unit: Unit, queues: Mapping[int, Queue]) -> None:
         turn = queues[at].turn if at in queues else queues[frame].turn
         state.note_stopped(np.array([unit.offer]), (element,), np.array([0]), turn)
     if fits >= max(1, least):
-        _take(state, unit, queues, fits)
+        take_unit(state, unit, queues, fits)
     return None
 
 
@@ -195,7 +195,7 @@ def _fits(state: State, unit: Unit, movements: Mapping[int, _Movement], wanted: 
     whole = PPM * PPM if unit.linked else PPM
     for frame in unit.touched:
         here, movement = state.limits.at(frame), movements[frame]
-        rows = zip(here.elements, state.margin(frame).tolist(), _rates(state, unit.offer, here),
+        rows = zip(here.elements, state.margin(frame).tolist(), rates(state, unit.offer, here),
                    _slacks(state, unit.offer, here), strict=True)  # fmt: skip
         for name, margin, rate, slack in rows:
             eaten = -rate * movement.per_part / whole
@@ -204,7 +204,20 @@ def _fits(state: State, unit: Unit, movements: Mapping[int, _Movement], wanted: 
     return fits, element, at
 
 
-def _take(state: State, unit: Unit, queues: Mapping[int, Queue], part: int) -> None:
+def fits_now(state: State, unit: Unit, wanted: int) -> int:
+    """The part up to `wanted` that limits, least part, directions and earlier price steps leave, without a look at needs."""
+    book = state.book
+    if any(_against(state, unit.offer, f) for f in unit.entries):
+        return 0
+    entry = next(iter(unit.entries.values()))
+    if book.step[entry] > 0 and state.taken_w[entry - 1] < book.full_w[entry - 1]:
+        return 0
+    fits, _, _ = _fits(state, unit, _movements(state, unit), wanted)
+    return fits if fits >= max(1, _least(state, unit)) else 0
+
+
+def take_unit(state: State, unit: Unit, queues: Mapping[int, Queue], part: int) -> None:
+    """Books a part of a unit, with what rebounds of it."""
     book = state.book
     for frame, entry in sorted(unit.entries.items()):
         watts = int(book.full_w[entry]) * part // PPM if unit.linked else part

@@ -25,24 +25,26 @@ def in_turn(requests: Sequence[Request]) -> list[Request]:
     return sorted(requests, key=lambda r: (r.buyer is not Buyer.DSO, r.priority, r.id))
 
 
-def serve_all(state: State, requests: Sequence[Request], reserve_ppm: int, node_of: Mapping[str, str]) -> None:
-    """Serves requests that stand in turn, each with its reserve behind it."""
-    frames = sorted({f for request in requests for f in request.need})
+def serve_all(state: State, requests: Sequence[Request | None], reserve_ppm: int, node_of: Mapping[str, str]) -> None:
+    """Serves requests that stand in turn, each with its reserve behind it; None keeps the place of one that waits."""
+    frames = sorted({f for request in requests if request for f in request.need})
     for number, request in enumerate(requests):
-        at_nodes = _at_nodes(state.book, request, node_of)
+        if request is None:
+            continue
+        there = at_nodes(state.book, request, node_of)
         for reserve in (False, True)[: 2 if reserve_ppm else 1]:
             turn = (2 * number + reserve) * len(frames)
             turns = {f: turn + k for k, f in enumerate(frames)}
-            _serve(state, request, number, reserve_ppm if reserve else None, turns, at_nodes)
+            _serve(state, request, number, reserve_ppm if reserve else None, turns, there)
 
 
-def _at_nodes(book: Book, request: Request, node_of: Mapping[str, str]) -> Ints | None:
+def at_nodes(book: Book, request: Request, node_of: Mapping[str, str]) -> Ints | None:
     """By offer, whether all its PODs stand at the nodes asked for; None where any will do."""
     if not request.nodes:
         return None
     nodes = frozenset(request.nodes)
-    there = np.array([node_of.get(pod, pod) in nodes for pod in book.pods], dtype=bool)
-    away = np.add.reduceat(~there[book.point], book.first_point[:-1]) if len(book.ids) else np.zeros(0, dtype=int)
+    here = np.array([node_of.get(pod, pod) in nodes for pod in book.pods], dtype=bool)
+    away = np.add.reduceat(~here[book.point], book.first_point[:-1]) if len(book.ids) else np.zeros(0, dtype=int)
     return np.asarray(away == 0)
 
 
@@ -52,7 +54,7 @@ def _serve(
     number: int,
     reserve_ppm: int | None,
     turns: Mapping[int, int],
-    at_nodes: Ints | None,
+    there: Ints | None,
 ) -> None:
     queues: dict[int, Queue] = {}
     coupled = bool(state.book.coupled.any())
@@ -60,13 +62,13 @@ def _serve(
         need = request.need[frame]
         if reserve_ppm is not None:
             need += -(-need * reserve_ppm // PPM)
-        queue = _queue(state, request, number, frame, need, turns[frame], reserve_ppm is not None, at_nodes)
+        queue = queue_of(state, request, number, frame, need, turns[frame], reserve_ppm is not None, there)
         if coupled:
             queues[frame] = queue
         else:
             queue.advance()
     if coupled:
-        for unit in units_of(state, request, queues, at_nodes):
+        for unit in units_of(state, request, queues, there):
             _bring_level(state, queues, unit)
             serve_unit(state, unit, queues)
         for queue in queues.values():
@@ -79,13 +81,13 @@ def _bring_level(state: State, queues: Mapping[int, Queue], unit: Unit) -> None:
             queues[frame].advance(unit.merit)
 
 
-def _queue(
-    state: State, request: Request, number: int, frame: int, need: int, turn: int, reserve: bool, at_nodes: Ints | None
+def queue_of(
+    state: State, request: Request, number: int, frame: int, need: int, turn: int, reserve: bool, there: Ints | None
 ) -> Queue:
     here = state.limits.at(frame)
-    row, effects = _asked(state, request, here)
-    left = need - _met(state, request, number, frame, here, row)
-    entry = _eligible(state, request, frame, effects, at_nodes)
+    row, effects = asked(state, request, here)
+    left = need - met(state, request, number, frame, here, row)
+    entry = eligible(state, request, frame, effects, there)
     offer = state.book.offer[entry]
     if effects is None:
         ones = np.ones(len(entry), dtype=np.int64)
@@ -95,7 +97,7 @@ def _queue(
     return Queue(state, candidates, frame, number, reserve, row, left, turn)
 
 
-def _asked(state: State, request: Request, here: FrameLimits) -> tuple[int | None, Ints | None]:
+def asked(state: State, request: Request, here: FrameLimits) -> tuple[int | None, Ints | None]:
     """Place of the element asked for and the effect on it by offer; None and None for volume; no effect if it is unknown."""
     if request.by_volume:
         return None, None
@@ -105,7 +107,7 @@ def _asked(state: State, request: Request, here: FrameLimits) -> tuple[int | Non
     return row, effect_of_all(state.book, state.limits, here.effect_ppt_per_w[row])
 
 
-def _met(state: State, request: Request, number: int, frame: int, here: FrameLimits, row: int | None) -> int:
+def met(state: State, request: Request, number: int, frame: int, here: FrameLimits, row: int | None) -> int:
     """What of the need is met: W bought for this request, or relief (ppt) by whatever was bought."""
     if row is None:
         return sum(int(b.volume_w.sum()) for b in state.bought if b.request == number and b.frame == frame)
@@ -114,7 +116,7 @@ def _met(state: State, request: Request, number: int, frame: int, here: FrameLim
     return int(state.margin(frame)[row]) - int(here.margin_ppt[row])
 
 
-def _eligible(state: State, request: Request, frame: int, effects: Ints | None, at_nodes: Ints | None) -> Ints:
+def eligible(state: State, request: Request, frame: int, effects: Ints | None, there: Ints | None) -> Ints:
     """Entries that the request may take in a quarter-hour, without coupled ones; of the others the reason is noted."""
     book, here = state.book, state.book.entries(frame)
     offer = book.offer[here]
@@ -123,10 +125,10 @@ def _eligible(state: State, request: Request, frame: int, effects: Ints | None, 
     tests = [
         (book.product[offer] == PRODUCTS[request.product], Reason.OTHER_PRODUCT),
         (book.sign[offer] == sign, Reason.WRONG_DIRECTION),
-        (book.price[here] <= request.price_cap_ueur_per_mwh, Reason.PRICE_CAP),
     ]
-    if at_nodes is not None:
-        tests.append((at_nodes[offer], Reason.NOT_AT_NODE))
+    if there is not None:
+        tests.append((there[offer], Reason.NOT_AT_NODE))
+    tests.append((book.price[here] <= request.price_cap_ueur_per_mwh, Reason.PRICE_CAP))
     if effects is not None:
         tests.append((effects[offer] > 0, Reason.NO_EFFECT))
     if frame in state.moved:

@@ -28,9 +28,10 @@ class Prices:
                     self.cleared[key] = max(self.cleared.get(key, 0), dearest)
 
 
-def priced(prices: Prices, bought: Bought, entry: int) -> int | None:
-    """micro-EUR/MWh of one entry taken; None where the offer's one price says it (rule 1)."""
+def priced(prices: Prices, bought: Bought) -> list[int | None]:
+    """micro-EUR/MWh of each entry bought; None where the offer's one price says it (rule 1)."""
     book = prices.state.book
     if prices.pricing is Pricing.AS_CLEARED and not bought.reserve:
-        return prices.cleared[bought.request, bought.frame]
-    return int(book.price[entry]) if book.stepped[entry] else None
+        return [prices.cleared[bought.request, bought.frame]] * len(bought.entry)
+    own, stepped = book.price[bought.entry].tolist(), book.stepped[bought.entry].tolist()
+    return [price if several else None for price, several in zip(own, stepped, strict=True)]

@@ -36,15 +36,15 @@ class Queue:
     need: int
     turn: int
     _lump: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    _lumps: object = None
     _size: int = _FIRST_WINDOW
-
-    def __post_init__(self) -> None:
-        self._lumps = self.candidates.lumps()
 
     def advance(self, until: Merit | None = None) -> None:
         """Serves what stands before `until`; everything without it."""
         while self._refill():
+            if until is None and self.need <= 0:
+                self._note(np.concatenate((self._lump, self.candidates.rest())), Reason.NEED_MET)
+                self._lump = self._lump[:0]
+                return
             end = len(self._lump) if until is None else self._before(until)
             while end and self.need > 0:
                 done = self._serve(min(end, self._size))
@@ -57,7 +57,7 @@ class Queue:
 
     def _refill(self) -> bool:
         if not len(self._lump):
-            self._lump = next(self._lumps, self._lump)  # type: ignore[call-overload]
+            self._lump = self.candidates.lump()
         return bool(len(self._lump))
 
     def _before(self, until: Merit) -> int:
@@ -83,7 +83,7 @@ class Queue:
         entry = self.candidates.entry[places]
         here = state.limits.at(self.frame)
         left = state.book.volume_w[entry] - state.taken_w[entry]
-        one = Facts(self, here, entry, left, window(state.book, state.limits, here, state.book.offer[entry], left))
+        one = Facts(self, here, entry, window(state.book, state.limits, here, state.book.offer[entry], left))
         done = one.clear_prefix()
         one.commit(done)
         if done < len(places) and self.need > 0:
@@ -106,24 +106,29 @@ class Queue:
 class Facts:
     """What is known of a window of candidates before any of them is served."""
 
-    def __init__(self, queue: Queue, here: FrameLimits, entry: Ints, left: Ints, columns: Window) -> None:
-        """left: W that may still be taken of each entry."""
-        self._queue, self._here, self._entry, self._left, self._columns = queue, here, entry, left, columns
-        book = queue.state.book
+    def __init__(self, queue: Queue, here: FrameLimits, entry: Ints, columns: Window) -> None:
+        self._queue, self._here, self._entry, self._columns, self._left = queue, here, entry, columns, columns.left_w
+        book, margin = queue.state.book, queue.state.margin(queue.frame)
         self._step = book.step[entry]
         self._least = np.maximum(0, book.least_w[entry] - queue.state.taken_w[entry])
         if queue.row is None:
-            self._helps, self._slack, self._relief = np.ones(len(entry)), np.zeros(len(entry), dtype=np.int64), left
+            self._helps, self._slack, self._relief = (
+                np.ones(len(entry)),
+                np.zeros(len(entry), dtype=np.int64),
+                self._left,
+            )
         else:
-            self._helps = columns.effect[queue.row].astype(float) / columns.shares.astype(float)
-            self._slack, self._relief = columns.slack[queue.row], columns.change[queue.row]
-        self._eats = -(columns.effect.astype(float) / columns.shares.astype(float))
+            (self._asked,), (self._relief,), (self._slack,) = columns.rows(np.array([queue.row]))
+            self._helps = self._asked.astype(float) / columns.shares.astype(float)
+        self._near = columns.near(margin)
+        self._effect, self._change, self._slacks = columns.rows(self._near)
+        self._eats = -(self._effect.astype(float) / columns.shares.astype(float))
 
     def clear_prefix(self) -> int:
         """How many entries from the first are clear: taken whole (`open`) or not at all; sets what `commit` needs."""
         queue = self._queue
         need = min(queue.need, _MOST_NEED)
-        margin = queue.state.margin(queue.frame)
+        margin = queue.state.margin(queue.frame)[self._near]
         too_great = (need + self._slack) * (1 + _FAR) <= (self._least - 1) * self._helps
         too_great |= self._left < self._least
         stopped = self._stopped(margin[:, None]).any(axis=0) & ~too_great
@@ -131,8 +136,8 @@ class Facts:
         self.open = ~(too_great | stopped | behind)
         spent = np.cumsum(np.where(self.open, self._relief, 0))
         before = need - np.concatenate(([0], spent[:-1]))
-        changes = np.cumsum(np.where(self.open, self._columns.change, 0), axis=1)
-        margins = margin[:, None] + changes - np.where(self.open, self._columns.change, 0)
+        changes = np.cumsum(np.where(self.open, self._change, 0), axis=1)
+        margins = margin[:, None] + changes - np.where(self.open, self._change, 0)
         whole = (self._left * self._helps * (1 + _FAR) <= before + self._slack) & (self._relief >= 0)
         whole &= ~self._binds(margins).any(axis=0)
         enough = (before + self._slack) > (self._least - 1) * self._helps * (1 + _FAR)
@@ -144,12 +149,12 @@ class Facts:
 
     def _stopped(self, margins: Ints) -> Ints:
         """Elements x entries: where a limit surely leaves less than the least part, or not a watt."""
-        room = np.maximum(0, margins - self._columns.slack).astype(float)
+        room = np.maximum(0, margins - self._slacks).astype(float)
         return np.asarray((np.maximum(1, self._least) * self._eats * (1 - _FAR) > room) & (self._eats > 0))
 
     def _binds(self, margins: Ints) -> Ints:
         """Elements x entries: where it is not sure that the entry fits whole."""
-        room = np.maximum(0, margins - self._columns.slack).astype(float)
+        room = np.maximum(0, margins - self._slacks).astype(float)
         return np.asarray((self._left * self._eats * (1 + _FAR) > room) & (self._eats > 0))
 
     def _behind(self, shut: Ints) -> Ints:
@@ -172,27 +177,26 @@ class Facts:
         queue, state = self._queue, self._queue.state
         first = slice(0, count)
         taken = np.flatnonzero(self.open[first])
+        mask = np.zeros(len(self.open), dtype=bool)
+        mask[taken] = True
         offers = state.book.offer[self._entry]
         state.note(offers[first][self.too_great[first]], Reason.MINIMUM)
         stopped = np.flatnonzero(self.stopped[first])
         if len(stopped):
             self._note_stopped(offers, stopped)
         if len(taken):
-            state.margin(queue.frame)[:] += self._columns.change[:, taken].sum(axis=1)
+            state.margin(queue.frame)[:] += self._columns.gained(mask)
             queue.take(self._entry[taken], self._left[taken], int(self._relief[taken].sum()))
 
     def _note_stopped(self, offers: Ints, which: Ints) -> None:
         """Names the element that leaves least, exactly."""
-        margins, columns = self._margins[:, which], self._columns
-        room = np.maximum(0, margins - columns.slack[:, which])
-        eats = -columns.effect[:, which]
-        shares = columns.shares[which]
+        room = np.maximum(0, self._margins[:, which] - self._slacks[:, which])
+        eats, shares = -self._effect[:, which], self._columns.shares[which]
         if int(room.max(initial=0)) * int(shares.max(initial=1)) >= _MOST_NEED:
             room = room.astype(object)
         fits = np.where(eats > 0, room * shares // np.maximum(1, eats), _MOST_NEED)
-        turn = self._queue.turn
-        state = self._queue.state
-        state.note_stopped(offers[which], self._here.elements, np.argmin(fits, axis=0), turn)
+        binding, turn = self._near[np.argmin(fits, axis=0)], self._queue.turn
+        self._queue.state.note_stopped(offers[which], self._here.elements, binding, turn)
 
     def alone(self, k: int) -> None:
         """Serves one entry in exact numbers (rules 1 and 2)."""
@@ -202,7 +206,7 @@ class Facts:
         if self._step[k] > 0 and state.taken_w[entry - 1] < state.book.full_w[entry - 1]:
             return
         shares, left, least = int(columns.shares[k]), int(self._left[k]), int(self._least[k])
-        effect = shares if queue.row is None else int(columns.effect[queue.row, k])
+        effect = shares if queue.row is None else int(self._asked[k])
         wanted = min(left, -(-(queue.need + int(self._slack[k])) * shares // effect))
         if wanted < least:
             state.note(np.array([offer]), Reason.MINIMUM)
@@ -212,23 +216,22 @@ class Facts:
             state.note_stopped(np.array([offer]), self._here.elements, np.array([which]), queue.turn)
         if fits < max(1, least):
             return
-        change = self._change(offer, fits)
+        change = self._gained(offer, fits)
         margin = state.margin(queue.frame)
         margin += np.array(change, dtype=margin.dtype)
         queue.take(just, np.array([fits]), fits if queue.row is None else change[queue.row])
 
     def _fits(self, k: int, wanted: int) -> tuple[int, int]:
         """The largest W up to `wanted` that every limit leaves, and the place of the one that stops it."""
-        columns, fits, which = self._columns, wanted, -1
-        shares = int(columns.shares[k])
-        margins = self._queue.state.margin(self._queue.frame).tolist()
-        rows = zip(margins, columns.effect[:, k].tolist(), columns.slack[:, k].tolist(), strict=True)
-        for m, (margin, effect, slack) in enumerate(rows):
+        fits, which, shares = wanted, -1, int(self._columns.shares[k])
+        margins = self._queue.state.margin(self._queue.frame)[self._near].tolist()
+        rows = zip(self._near.tolist(), margins, self._effect[:, k].tolist(), self._slacks[:, k].tolist(), strict=True)
+        for m, margin, effect, slack in rows:
             if effect < 0 and (most := max(0, margin - slack) * shares // -effect) < fits:
                 fits, which = most, m
         return fits, which
 
-    def _change(self, offer: int, watts: int) -> list[int]:
+    def _gained(self, offer: int, watts: int) -> list[int]:
         """Head-room gained by taking an offer with these W, of each element."""
         state, book = self._queue.state, self._queue.state.book
         mine = book.points_of(offer)

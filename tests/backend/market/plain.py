@@ -79,10 +79,10 @@ class Plain:
             return Reason.OTHER_PRODUCT
         if offer.direction is not request.direction:
             return Reason.WRONG_DIRECTION
-        if any(offer.steps_of(f)[step].price_ueur_per_mwh > request.price_cap_ueur_per_mwh for f in frames):
-            return Reason.PRICE_CAP
         if request.nodes and any(self.node_of.get(p, p) not in request.nodes for p in offer.shares_w):
             return Reason.NOT_AT_NODE
+        if any(offer.steps_of(f)[step].price_ueur_per_mwh > request.price_cap_ueur_per_mwh for f in frames):
+            return Reason.PRICE_CAP
         if any(self.relief(request, offer, f) <= 0 for f in frames):
             return Reason.NO_EFFECT
         if any(self.moves.get((p, f), offer.direction) is not offer.direction for p in offer.points for f in frames):
