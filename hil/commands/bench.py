@@ -7,7 +7,12 @@ import sys
 from hil.benches import figure
 
 EXAMPLE = "example: ./run bench device --json"
-AREAS = {"device": "hil.benches.device", "chain": "hil.benches.chain", "evidence": "hil.benches.evidence"}
+AREAS = {
+    "device": "hil.benches.device",
+    "chain": "hil.benches.chain",
+    "evidence": "hil.benches.evidence",
+    "market": "hil.benches.market",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
