@@ -22,3 +22,5 @@ create table document (kind text, id text, version int, body text, evidence blob
   primary key (kind, id, version)) without rowid;
 create table finding (time_ms int, what text);
 create table fact (name text primary key, value blob) without rowid;
+create table market_event (session text, position int, time_ms int, party text, what text, body text,
+  primary key (session, position)) without rowid;
