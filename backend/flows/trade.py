@@ -18,11 +18,11 @@ from typing import Any
 
 from backend.domain.bids import Direction, Offer, Product, Request
 from backend.errors import Rejected
-from backend.market.book import Book
-from backend.market.book_field import offer_of, offer_row, request_of, request_row
+from backend.market.submission import Submission
+from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.market.canonical import text
 from backend.market.schedule import Window
-from backend.market.session import KEPT, Answer, MarketSession, Point, Rules, State
+from backend.market.session import KEPT, Answer, MarketSession, Point, SessionRules, State
 from backend.ports import Clock, MarketEvent, SessionStore
 
 OUTCOME = "outcome"
@@ -48,7 +48,7 @@ class Sessions:
         self._registered = registered
         self._publish = publish
 
-    def announce(self, session: str, window: Window, rules: Rules, party: str) -> None:
+    def announce(self, session: str, window: Window, rules: SessionRules, party: str) -> None:
         """Makes a session; Rejected if there is one of this id that is not the same."""
         body = _window_text(window, rules)
         with self._store.writing():
@@ -68,7 +68,7 @@ class Sessions:
                 one.move(to)
                 self._add(session, party, "moved", to.value)
 
-    def submit(self, session: str, book: Book, party: str) -> list[tuple[str, str]]:
+    def submit(self, session: str, book: Submission, party: str) -> list[tuple[str, str]]:
         """Answers each bid of a book and each row that was none, as (id, answer) (rule 2)."""
         with self._store.writing():
             one, now_ms = self.load(session), self._clock.now_ms()
@@ -225,7 +225,7 @@ def _replay(one: MarketSession, event: MarketEvent) -> None:
             one.restore(request, event.time_ms)
 
 
-def _window_text(window: Window, rules: Rules) -> str:
+def _window_text(window: Window, rules: SessionRules) -> str:
     return _json(
         {
             "first_frame": window.frames[0], "frames": len(window.frames), "gate_ms": window.gate_ms, "lot_w": rules.lot_w,
@@ -234,11 +234,11 @@ def _window_text(window: Window, rules: Rules) -> str:
     )  # fmt: skip
 
 
-def _window_of(body: str) -> tuple[Window, Rules]:
+def _window_of(body: str) -> tuple[Window, SessionRules]:
     row = json.loads(body)
     frames = tuple(range(row["first_frame"], row["first_frame"] + row["frames"]))
     products = frozenset(Product(word) for word in row["products"])
-    return Window(frames, row["gate_ms"]), Rules(row["lot_w"], row["most_w"], row["most_ueur_per_mwh"], products)
+    return Window(frames, row["gate_ms"]), SessionRules(row["lot_w"], row["most_w"], row["most_ueur_per_mwh"], products)
 
 
 def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:

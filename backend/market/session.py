@@ -65,7 +65,7 @@ KEPT = (Answer.TAKEN, Answer.AMENDED, Answer.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SessionRules:
     """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded."""
 
     lot_w: int = 1
@@ -93,7 +93,7 @@ class MarketSession:
     gate_ms: int
     aggregator_of: Mapping[str, str]
     state: State = State.ANNOUNCED
-    rules: Rules = field(default_factory=Rules)
+    rules: SessionRules = field(default_factory=SessionRules)
     capacity_w: Mapping[tuple[str, Direction], int] = field(default_factory=dict)
     sold_w: Mapping[Point, int] = field(default_factory=dict)
     _offers: dict[str, Offer] = field(default_factory=dict)

@@ -15,11 +15,11 @@ from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.trade import Outcome
 from backend.errors import Rejected
 from backend.flows.trade import Registered, Sessions
-from backend.market.book import Book, Refusal
-from backend.market.book_field import Code
+from backend.market.submission import Submission, Refusal
+from backend.market.submission_field import Code
 from backend.market.clearing import clear
 from backend.market.schedule import Window
-from backend.market.session import Rules, State
+from backend.market.session import SessionRules, State
 
 F, GATE = 1_993_108, 1_000_000
 WINDOW = Window((F, F + 1), GATE)
@@ -50,15 +50,15 @@ class Floor:
         self.store.add_document(DocumentRow(kind, id, version, body, b"", 3, 0))
 
     def opened(self, session: str = "s") -> "Floor":
-        self.sessions.announce(session, WINDOW, Rules(), "operator")
+        self.sessions.announce(session, WINDOW, SessionRules(), "operator")
         if self.sessions.load(session).state is State.ANNOUNCED:
             self.sessions.move(session, State.OPEN, "operator")
         return self
 
     def published(self, session: str = "s") -> "Floor":
         self.opened(session)
-        self.sessions.submit(session, Book((OFFER,), (), ()), "A")
-        self.sessions.submit(session, Book((), (REQUEST,), ()), "TSO")
+        self.sessions.submit(session, Submission((OFFER,), (), ()), "A")
+        self.sessions.submit(session, Submission((), (REQUEST,), ()), "TSO")
         return self.concluded(session)
 
     def concluded(self, session: str = "s") -> "Floor":
@@ -80,11 +80,11 @@ def floor(tmp_path: Path) -> Floor:
 
 
 def test_rule_1_a_session_stands_where_its_events_left_it_after_any_restart(tmp_path: Path) -> None:
-    Floor(tmp_path / "a").opened().sessions.submit("s", Book((OFFER,), (), ()), "A")
+    Floor(tmp_path / "a").opened().sessions.submit("s", Submission((OFFER,), (), ()), "A")
     again = Floor(tmp_path / "a", 5)
     one = again.sessions.load("s")
     assert one.state is State.OPEN and [o.id for o in one.book()[1]] == ["o"]
-    again.sessions.submit("s", Book((Offer("o2", "A", Direction.UP, {F: 20}, {"a": 20}, 1, 0),), (), ()), "A")
+    again.sessions.submit("s", Submission((Offer("o2", "A", Direction.UP, {F: 20}, {"a": 20}, 1, 0),), (), ()), "A")
     assert [o.id for o in Floor(tmp_path / "a").sessions.load("s").book()[1]] == ["o"], "a has 30 W, 20 are offered"
 
 
@@ -92,7 +92,7 @@ def test_rule_2_every_bid_and_every_row_that_was_none_is_answered_in_one_commit(
     floor.opened()
     theirs = Offer("x", "B", Direction.UP, {F: 1}, {"b": 1}, 5, 0)
     refused = Refusal(3, "y", "pods", Code.MISSING, "is missing")
-    answers = floor.sessions.submit("s", Book((OFFER, theirs), (REQUEST,), (refused,)), "A")
+    answers = floor.sessions.submit("s", Submission((OFFER, theirs), (REQUEST,), (refused,)), "A")
     assert answers == [
         ("o", "taken"), ("x", "the id belongs to another party"), ("r", "the id belongs to another party"),
         ("y", "field-missing: pods: is missing"),
@@ -103,9 +103,9 @@ def test_rule_2_every_bid_and_every_row_that_was_none_is_answered_in_one_commit(
 
 def test_a_withdrawal_and_an_amendment_outlive_a_restart_with_their_times(tmp_path: Path) -> None:
     floor = Floor(tmp_path / "a", 3).opened()
-    floor.sessions.submit("s", Book((OFFER,), (), ()), "A")
+    floor.sessions.submit("s", Submission((OFFER,), (), ()), "A")
     floor.clock.at_ms = 8
-    floor.sessions.submit("s", Book((OFFER,), (), ()), "A")
+    floor.sessions.submit("s", Submission((OFFER,), (), ()), "A")
     assert Floor(tmp_path / "a").sessions.load("s").book()[1][0].received_ms == 8
     floor.sessions.withdraw("s", "o", "A")
     assert Floor(tmp_path / "a").sessions.load("s").book() == ((), ())
@@ -133,7 +133,7 @@ def test_steps_out_of_order_are_refused_and_nothing_is_kept(floor: Floor) -> Non
     with pytest.raises(Rejected, match="cannot become"):
         floor.sessions.publish("s", "operator")
     with pytest.raises(Rejected, match="announced otherwise"):
-        floor.sessions.announce("s", Window((F,), GATE), Rules(), "operator")
+        floor.sessions.announce("s", Window((F,), GATE), SessionRules(), "operator")
     with pytest.raises(Rejected, match="its own step"):
         floor.sessions.move("s", State.PUBLISHED, "operator")
     with pytest.raises(Rejected, match="nothing is published"):
@@ -163,19 +163,19 @@ def test_no_watt_is_sold_twice_over_several_sessions(floor: Floor) -> None:
     floor.published("first")
     floor.clock.at_ms = 0
     floor.opened("second")
-    answers = floor.sessions.submit("second", Book((OFFER,), (), ()), "A")
+    answers = floor.sessions.submit("second", Submission((OFFER,), (), ()), "A")
     assert answers == [("o", "more of a POD than it has left to sell")], "15 of 30 W are awarded, 20 are offered"
     small = Offer("o2", "A", Direction.UP, {F: 15}, {"a": 15}, 5, 0)
-    assert floor.sessions.submit("second", Book((small,), (), ()), "A") == [("o2", "taken")]
+    assert floor.sessions.submit("second", Submission((small,), (), ()), "A") == [("o2", "taken")]
 
 
 def test_what_a_cancelled_session_took_is_free_again(floor: Floor) -> None:
     floor.opened("first")
-    floor.sessions.submit("first", Book((OFFER,), (REQUEST,), ()), "A")
+    floor.sessions.submit("first", Submission((OFFER,), (REQUEST,), ()), "A")
     floor.sessions.move("first", State.CANCELLED, "operator")
     floor.sessions.move("first", State.CANCELLED, "operator")
     floor.opened("second")
-    assert floor.sessions.submit("second", Book((OFFER,), (), ()), "A") == [("o", "taken")]
+    assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [("o", "taken")]
 
 
 def killed_after(path: Path, writes: int) -> None:

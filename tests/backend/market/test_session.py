@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request
 from backend.errors import Rejected
-from backend.market.session import MOVES, Answer, MarketSession, Rules, State
+from backend.market.session import MOVES, Answer, MarketSession, SessionRules, State
 
 F, GATE = 1_970_000, 1_000_000
 
@@ -94,14 +94,14 @@ def test_rule_2_a_party_submits_what_is_its_own_only_and_an_amendment_has_its_ow
 @pytest.mark.parametrize(
     ("rules", "answer"),
     [
-        (Rules(lot_w=10, most_w=10), Answer.TAKEN),
-        (Rules(lot_w=3), Answer.LOT),
-        (Rules(most_w=9), Answer.TOO_LARGE),
-        (Rules(most_ueur_per_mwh=0), Answer.TOO_DEAR),
-        (Rules(products=frozenset({Product.REACTIVE})), Answer.PRODUCT),
+        (SessionRules(lot_w=10, most_w=10), Answer.TAKEN),
+        (SessionRules(lot_w=3), Answer.LOT),
+        (SessionRules(most_w=9), Answer.TOO_LARGE),
+        (SessionRules(most_ueur_per_mwh=0), Answer.TOO_DEAR),
+        (SessionRules(products=frozenset({Product.REACTIVE})), Answer.PRODUCT),
     ],
 )
-def test_rule_4_an_offer_outside_the_rules_is_told_which(rules: Rules, answer: Answer) -> None:
+def test_rule_4_an_offer_outside_the_rules_is_told_which(rules: SessionRules, answer: Answer) -> None:
     one = session()
     one.rules = rules
     assert one.submit(offer(), 0) is answer
@@ -112,7 +112,7 @@ def test_rule_4_an_offer_outside_the_rules_is_told_which(rules: Rules, answer: A
 )
 def test_rule_4_rules_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Rejected, match="rules: "):
-        Rules(**wrong)
+        SessionRules(**wrong)
 
 
 def test_rule_5_no_watt_of_a_pod_is_sold_twice_in_one_session_or_over_several() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request, Step
 from backend.errors import Rejected
-from backend.market.book import FORMAT, Book, Refusal, parse_csv, parse_json
-from backend.market.book_field import Code
+from backend.market.submission import FORMAT, Submission, Refusal, parse_csv, parse_json
+from backend.market.submission_field import Code
 
 F = 1_993_108  # 2026-11-04T14:00+01:00
 OFFER: dict[str, Any] = {
@@ -25,7 +25,7 @@ REQUEST: dict[str, Any] = {
 }  # fmt: skip
 
 
-def book(offers: list[Any] | None = None, requests: list[Any] | None = None) -> Book:
+def book(offers: list[Any] | None = None, requests: list[Any] | None = None) -> Submission:
     return parse_json(json.dumps({"format": FORMAT, "offers": offers or [], "requests": requests or []}))
 
 
@@ -189,7 +189,7 @@ def test_rule_4_a_wrong_line_is_named_and_the_others_stay(row: str, code: Code) 
 
 @pytest.mark.parametrize("text", ["", "id\n1\n", "id,aggregator,buyer\n", "id,id,buyer\n", 'id,buyer\n"a\n'])
 def test_a_table_that_is_no_book_is_refused_whole(text: str) -> None:
-    with pytest.raises(Rejected, match="book: "):
+    with pytest.raises(Rejected, match="bids: "):
         parse_csv(text)
 
 

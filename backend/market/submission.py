@@ -20,10 +20,10 @@ from typing import Any
 
 from backend.domain.bids import Offer, Request
 from backend.errors import Rejected
-from backend.market.book_field import Code, FieldRefused, offer_of, request_of
+from backend.market.submission_field import Code, FieldRefused, offer_of, request_of
 from backend.nesting import too_deep
 
-FORMAT = "lightnode-book/1"
+FORMAT = "lightnode-bids/1"
 MOST_CHARACTERS = 64 << 20
 BROKEN = ""
 _ONCE = {"frame", "volume_w", "price_ueur_per_mwh", "need"}
@@ -48,7 +48,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class Submission:
     """What a file holds: by id, and the refusals by row."""
 
     offers: tuple[Offer, ...]
@@ -56,41 +56,41 @@ class Book:
     refusals: tuple[Refusal, ...]
 
 
-def parse_json(text: str) -> Book:
+def parse_json(text: str) -> Submission:
     """The book in a JSON text; Rejected if it is none at all."""
     if len(text) > MOST_CHARACTERS:
-        raise Rejected(f"book: {len(text)} characters, at most {MOST_CHARACTERS}")
+        raise Rejected(f"bids: {len(text)} characters, at most {MOST_CHARACTERS}")
     if too_deep(text):
-        raise Rejected("book: nested too deep for a book")
+        raise Rejected("bids: nested too deep for bids")
     try:
         document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
-        raise Rejected(f"book: not JSON: {error}") from error
+        raise Rejected(f"bids: not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise Rejected(f"book: format, expected {FORMAT!r}")
+        raise Rejected(f"bids: format, expected {FORMAT!r}")
     unknown = sorted(set(document) - {"format", "offers", "requests"})
     if unknown:
-        raise Rejected(f"book: {unknown[0][:60]}: no such field")
+        raise Rejected(f"bids: {unknown[0][:60]}: no such field")
     rows = []
     for key in ("offers", "requests"):
         part = document.get(key, [])
         if not isinstance(part, list):
-            raise Rejected(f"book: {key}: expected a list")
+            raise Rejected(f"bids: {key}: expected a list")
         rows += [(number, key == "offers", row) for number, row in enumerate(part, 1)]
     return _book(rows)
 
 
-def parse_csv(text: str) -> Book:
+def parse_csv(text: str) -> Submission:
     """The book in a CSV text, offers (column "aggregator") or requests (column "buyer"); Rejected if it is neither."""
     if len(text) > MOST_CHARACTERS:
-        raise Rejected(f"book: {len(text)} characters, at most {MOST_CHARACTERS}")
+        raise Rejected(f"bids: {len(text)} characters, at most {MOST_CHARACTERS}")
     try:
         lines = list(csv.reader(io.StringIO(text), strict=True))
     except csv.Error as error:
-        raise Rejected(f"book: not CSV: {error}") from error
+        raise Rejected(f"bids: not CSV: {error}") from error
     names = [name.strip() for name in lines[0]] if lines else []
     if "id" not in names or ("aggregator" in names) == ("buyer" in names) or len(set(names)) < len(names):
-        raise Rejected("book: line 1, expected columns once each, with 'id' and either 'aggregator' or 'buyer'")
+        raise Rejected("bids: line 1, expected columns once each, with 'id' and either 'aggregator' or 'buyer'")
     groups: dict[str, list[tuple[int, dict[str, str]]]] = {}
     short = []
     for number, cells in enumerate(lines[1:], 2):
@@ -100,7 +100,7 @@ def parse_csv(text: str) -> Book:
         row = {name: cell.strip() for name, cell in zip(names, cells, strict=True)}
         groups.setdefault(row["id"], []).append((number, row))
     made = _book([(rows[0][0], "aggregator" in names, _Joined(rows).row()) for rows in groups.values()])
-    return Book(made.offers, made.requests, tuple(sorted((*made.refusals, *short), key=lambda r: r.row)))
+    return Submission(made.offers, made.requests, tuple(sorted((*made.refusals, *short), key=lambda r: r.row)))
 
 
 def _no_number(word: str) -> float:
@@ -116,7 +116,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _book(rows: Iterable[tuple[int, bool, object]]) -> Book:
+def _book(rows: Iterable[tuple[int, bool, object]]) -> Submission:
     rows = list(rows)
     ids = Counter((is_offer, _id(row)) for _, is_offer, row in rows)
     offers: dict[str, Offer] = {}
@@ -125,7 +125,9 @@ def _book(rows: Iterable[tuple[int, bool, object]]) -> Book:
     for number, is_offer, row in rows:
         found = list(_refused(row, is_offer, offers, requests, twice=ids[is_offer, _id(row)] > 1))
         refusals += [Refusal(number, _shown(_id(row)), _shown(f.field), f.code, _shown(f.reason, 300)) for f in found]
-    return Book(tuple(offers[k] for k in sorted(offers)), tuple(requests[k] for k in sorted(requests)), tuple(refusals))
+    return Submission(
+        tuple(offers[k] for k in sorted(offers)), tuple(requests[k] for k in sorted(requests)), tuple(refusals)
+    )
 
 
 def _id(row: object) -> str:
