@@ -18,11 +18,11 @@ from typing import Any
 
 from backend.domain.bids import Direction, Offer, Product, Request
 from backend.errors import Rejected
-from backend.market.submission import Submission
-from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.market.canonical import text
 from backend.market.schedule import Window
 from backend.market.session import KEPT, Answer, MarketSession, Point, SessionRules, State
+from backend.market.submission import Submission
+from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.ports import Clock, MarketEvent, SessionStore
 
 OUTCOME = "outcome"

@@ -15,11 +15,11 @@ from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.trade import Outcome
 from backend.errors import Rejected
 from backend.flows.trade import Registered, Sessions
-from backend.market.submission import Submission, Refusal
-from backend.market.submission_field import Code
 from backend.market.clearing import clear
 from backend.market.schedule import Window
 from backend.market.session import SessionRules, State
+from backend.market.submission import Refusal, Submission
+from backend.market.submission_field import Code
 
 F, GATE = 1_993_108, 1_000_000
 WINDOW = Window((F, F + 1), GATE)

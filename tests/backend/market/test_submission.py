@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request, Step
 from backend.errors import Rejected
-from backend.market.submission import FORMAT, Submission, Refusal, parse_csv, parse_json
+from backend.market.submission import FORMAT, Refusal, Submission, parse_csv, parse_json
 from backend.market.submission_field import Code
 
 F = 1_993_108  # 2026-11-04T14:00+01:00
