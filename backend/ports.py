@@ -1,6 +1,7 @@
 """What the flows ask of the outside, in their own words."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -160,3 +161,34 @@ class FieldPort(Protocol):
 
 
 Document = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketEvent:
+    """Something that happened to a session at an instant (UTC ms); party: who did it; body: JSON, by kind."""
+
+    session: str
+    time_ms: int
+    party: str
+    what: str
+    body: str
+
+
+class SessionStore(Protocol):
+    """Where events are kept."""
+
+    def writing(self) -> AbstractContextManager[None]:
+        """One commit at the end, nothing of it on an error."""
+        ...
+
+    def add_event(self, event: MarketEvent) -> None:
+        """Adds an event at the end of its session."""
+        ...
+
+    def events(self, session: str) -> list[MarketEvent]:
+        """All events of a session, in order."""
+        ...
+
+    def sessions(self) -> list[str]:
+        """Every session that was announced, by id."""
+        ...

@@ -33,3 +33,5 @@ create index field_reading_time on field_reading (sensor, time_ms);
 create table noted (name text, key text, digest blob, primary key (name, key)) without rowid;
 create table seal (name text primary key, total blob, sealed blob) without rowid;
 create table fact (name text primary key, value blob) without rowid;
+create table market_event (session text, position int, time_ms int, party text, what text, body text,
+  primary key (session, position)) without rowid;

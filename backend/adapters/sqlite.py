@@ -356,6 +356,7 @@ class SqliteStore:
         self._do("delete from document where id = ? or instr(body, ?)", pod, pod)
         self._do("delete from nonce where pod = ?", pod)
         self._do("delete from finding where instr(what, ?)", pod)
+        self._do("update market_event set what = 'erased', party = '', body = '' where instr(body, ?)", pod)
 
     def shred(self) -> None:
         """Writes the file again, so that nothing of what was erased is left in its pages or in its log; Unavailable if somebody

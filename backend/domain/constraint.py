@@ -3,6 +3,7 @@
 1. ``margin_ppt`` is the head-room left, in 1e-12 of per unit: negative means violated.
 2. ``effect_ppt_per_w`` is how much of that head-room one more watt of withdrawal uses up.
 3. After changes ``dW`` of withdrawal: margin' = margin - sum(effect * dW).
+4. What moves is named by its POD; the reactive power of a POD by ``reactive(pod)``, and its W are var.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,11 @@ from types import MappingProxyType
 from backend.errors import Rejected
 
 PPT_PER_UNIT = 1_000_000_000_000
+
+
+def reactive(pod: str) -> str:
+    """The name under which a POD's reactive power stands among effects, changes and moves."""
+    return f"{pod}/var"
 
 
 @dataclass(frozen=True, slots=True)

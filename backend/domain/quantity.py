@@ -5,6 +5,9 @@ W, Ws, micro-EUR per MWh and micro-EUR are plain integers whose names carry the 
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
+
+_Name = TypeVar("_Name", str, int)
 
 FRAME_MS = 900_000
 FRAME_S = 900
@@ -25,7 +28,7 @@ def value_ueur(energy_ws: int, price_ueur_per_mwh: int) -> int:
     return half_even(energy_ws * price_ueur_per_mwh, WS_PER_MWH)
 
 
-def split(total: int, weights: Mapping[str, int]) -> dict[str, int]:
+def split(total: int, weights: Mapping[_Name, int]) -> dict[_Name, int]:
     """`total` (0 or more) over names by weight, largest remainder first, ties by name; the parts add up to total."""
     whole = sum(weights.values())
     if whole <= 0:

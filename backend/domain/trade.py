@@ -1,7 +1,7 @@
 """What the market decided: awards, the fate of every offer (I-08), orders (I-09) and plans (I-14)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -27,17 +27,28 @@ class Reason(StrEnum):
     OTHER_WAY = "its POD already moves the other way in that quarter-hour"
     NOT_VALIDATED = "refused by the operator's power flow"
     VALIDATED_IN_PART = "cut by the operator's power flow"
+    OTHER_PRODUCT = "nobody asked for its product"
+    NOT_AT_NODE = "not at the nodes that were asked for"
+    LINKED = "its linked quarter-hours were not all asked for"
 
 
 @dataclass(frozen=True, slots=True)
 class Award:
-    """W of one offer for one request in one quarter-hour, split over its PODs (W, all positive)."""
+    """W of one offer for one request in one quarter-hour, split over its PODs (W, all positive).
+
+    step: the price step, 0 is the first. reserve: taken beyond the need, for the case that others fail.
+    price_ueur_per_mwh: what it is settled at; None is the offer's one price. The last three are written only where they
+    differ from this, see market.canonical.
+    """
 
     offer: str
     request: str
     frame: int
     volume_w: int
     parts_w: Mapping[str, int]
+    step: int = field(default=0, metadata={"written": "if set"})
+    reserve: bool = field(default=False, metadata={"written": "if set"})
+    price_ueur_per_mwh: int | None = field(default=None, metadata={"written": "if set"})
 
 
 @dataclass(frozen=True, slots=True)

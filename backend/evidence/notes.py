@@ -26,6 +26,7 @@ NOTES: Mapping[str, tuple[str, ...]] = {
     "kept": ("device",),
     "kit": ("id",),
     "kit_revoked": ("kit",),
+    "market_event": ("session", "position"),
     "nonce": ("nonce",),
     "rotation": ("nonce",),
     "statement": ("device", "seq"),

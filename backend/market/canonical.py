@@ -12,9 +12,13 @@ from backend.market.settlement import Line, Payment
 
 
 def document(value: Any) -> Any:
-    """A record as plain JSON values: mappings with text keys in order, tuples as lists, enums by value."""
+    """A record as plain JSON values: mappings with text keys in order, tuples as lists, enums by value.
+
+    A field that is written "if set" is left out while it has its default: what it says then was always so.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: document(getattr(value, f.name)) for f in fields(value)}
+        found = {f: getattr(value, f.name) for f in fields(value)}
+        return {f.name: document(v) for f, v in found.items() if not (f.metadata and v == f.default)}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):

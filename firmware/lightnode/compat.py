@@ -7,6 +7,7 @@ import select
 import sys
 
 try:
+    from asyncio import core  # type: ignore[attr-defined]
     from asyncio import sleep_ms as sleep_ms  # type: ignore[attr-defined]
 
     async def heard(reader, duration: int):  # type: ignore[no-untyped-def]
@@ -36,10 +37,23 @@ except ImportError:
 SCARCE = hasattr(gc, "mem_free")  # memory is: garbage is collected where that costs least
 
 
+_modules: tuple = ()  # type: ignore[type-arg]
+
+
 def collect() -> None:
-    """Collects garbage where memory is scarce."""
+    """Collects garbage where memory is scarce.
+
+    MicroPython marks depth first and keeps 64 objects in mind; with more it looks through the whole heap once again, which
+    doubles the cost. So the widest modules come first, and the tasks, through which all that a node holds is reached, only
+    when all code is marked: they hang on this function meanwhile, not on asyncio.
+    """
     if SCARCE:
-        gc.collect()
+        tasks, running = core._task_queue, core.cur_task
+        core._task_queue = core.cur_task = None
+        try:
+            gc.collect()
+        finally:
+            core._task_queue, core.cur_task = tasks, running
 
 
 def pack_heap(on: bool, every_bytes: int = 1024) -> None:
@@ -49,6 +63,11 @@ def pack_heap(on: bool, every_bytes: int = 1024) -> None:
     every_bytes: more where much is looked at and little stays, as when a full journal is mounted.
     """
     if SCARCE:
+        global _modules
+        _modules = ()
+        if not on:
+            for name in sorted(sys.modules, key=lambda name: len(dir(sys.modules[name]))):
+                _modules = _modules, sys.modules[name]
         gc.collect()
         gc.threshold(every_bytes if on else -1)  # type: ignore[attr-defined, unused-ignore]
 

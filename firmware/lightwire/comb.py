@@ -2,21 +2,25 @@
 
 1. A signed all-bits-set comb (Hedabou, Pinel, Beneteau 2005; Hamburg 2012): an odd k is a sum of +-2^i, so that every column
    adds one table entry per block, whatever k is; no branch on secret bits. secp256k1's scalars come as two halves
-   (secp256k1.py), which share a table of their length: the point is turned back before it takes the second half's entries,
-   and forth before the first one's again.
-2. The base point of secp256k1 has 8 teeth, 2 blocks and 8 columns, 256 points in 16 KiB: 7 doublings and 31 additions. That
-   of P-256 has the shape of a public key's.
-3. A public key has TEETH teeth and BLOCKS blocks, 64 points in 4 KiB, and 11 columns, P-256's 22. All combs of a
+   (secp256k1.py), which share a table of their length: what the second half adds in a column is turned.
+2. The base point of secp256k1 has 8 teeth, 2 blocks and 8 columns, 256 points in 16 KiB: 7 doublings and, after
+   16 sums of two entries (rule 3), 15 additions. That of P-256 has the shape of a public key's.
+3. The two entries of a column are added in affine coordinates, with one inversion for all of them: six products each
+   instead of ten. They are never the same point or opposite ones: one is an odd multiple of a lower power of two.
+4. A public key has TEETH teeth and BLOCKS blocks, 64 points in 4 KiB, and 11 columns, P-256's 22. All combs of a
    verification share their doublings.
-4. Everything here is a generator: it yields where others may work, at least every 0.7 million instructions of a Cortex-M3,
+5. Everything here is a generator: it yields where others may work, at least every 0.7 million instructions of a Cortex-M3,
    and returns its result. It yields the garbage made since, in KiB; None is 8 or less.
 """
 
 from .curve import Curve
+from .inversion import INVERSION_KIB, invert
 
 TEETH, BLOCKS = 6, 2
 POINT_BYTES = 64
-_COLUMN_KIB = 13  # of garbage: a doubling and four additions
+_ENTRIES_KIB = 16  # of garbage: the points of all columns
+_SUMS_KIB = 10  # eight sums
+_COLUMN_KIB = 7  # a doubling and two additions
 _PAIR_KIB = 9  # a doubling and two additions of points that were turned
 
 
@@ -26,64 +30,93 @@ def columns(curve: Curve) -> int:
 
 
 def base_multiple(curve: Curve, k: int, z0: int):  # type: ignore[no-untyped-def]
-    """k*G for k in 1..n-1; z0 randomises the representation (1 for none)."""
+    """k*G for k in 1..n-1; z0 randomises the representation and blinds the inversion (1 for none)."""
     p = curve.p
-    shape, bits, found = _base(curve)
+    shape, bits, _ = _base(curve)
     turn, parts = curve.digits(k, bits)
-    rows = [part.to_bytes(33, "little") for part in parts]
-    table = curve.comb()
+    sums = yield from _column_sums(curve, parts, z0)
     point = None
-    side = 0
     for column in range(shape - 1, -1, -1):
         if point:
             point = curve.double(*point)
-        for k in range(len(rows)):
-            if k:
-                side ^= 1
-                point = curve.turned(point, 1 + side)
-            for block in (0, 1):
-                x, y = found(table, p, rows[side], shape, block, column)
-                if point:
-                    point = curve.add(*point, x, y)
-                else:
-                    zz = z0 * z0 % p
-                    zzz = zz * z0 % p
-                    point = x * zz % p, y * zzz % p, zz, zzz
+        for part in range(len(parts)):
+            x, y = sums[part * shape + column]
+            if part:
+                x, y = curve.turned((x, y), part)
+            if point:
+                point = curve.add(*point, x, y)
+            else:
+                zz = z0 * z0 % p
+                zzz = zz * z0 % p
+                point = x * zz % p, y * zzz % p, zz, zzz
         yield _COLUMN_KIB
     return curve.turned(point, turn)
 
 
-def _base(curve: Curve):  # type: ignore[no-untyped-def]
-    """(columns, bits, what finds a point) of the base point's comb."""
-    return (8, 128, _wide_point) if curve.halved else (22, TEETH * BLOCKS * 22, _point)
+def _column_sums(curve: Curve, parts: tuple[int, ...], z0: int):  # type: ignore[no-untyped-def]
+    """(x, y) of what each part adds in each column, its two blocks' entries, part by part (rule 3)."""
+    p = curve.p
+    span, _, teeth = _base(curve)
+    table = curve.comb()
+    sums: list[tuple] = []  # type: ignore[type-arg]
+    product = z0
+    for part in parts:
+        places = _places(part, span, teeth)
+        for column in range(span):
+            x, y = _point(table, p, places[column], 0, teeth)
+            x2, y2 = _point(table, p, places[span + column], 1, teeth)
+            sums.append((x, y, x2, y2, product))
+            product = product * (x2 - x) % p
+    yield _ENTRIES_KIB
+    rest = invert(product, p)
+    yield INVERSION_KIB
+    for at in range(len(sums) - 1, -1, -1):
+        x, y, x2, y2, before = sums[at]
+        slope = (y2 - y) * (rest * before % p) % p
+        rest = rest * (x2 - x) % p
+        x2 = (slope * slope - x - x2) % p
+        sums[at] = x2, (slope * (x - x2) - y) % p
+        if at & 7 == 0:
+            yield _SUMS_KIB
+    return sums
 
 
-def _point(table, p: int, row: bytes, span: int, block: int, column: int) -> tuple[int, int]:  # type: ignore[no-untyped-def]
-    """(x, y) of the entry for a column and block of a comb of six teeth, its sign applied."""
-    at = block * span + column
-    teeth = 0
-    for tooth in range(TEETH):
-        teeth |= (row[at >> 3] >> (at & 7) & 1) << tooth
-        at += 2 * span
-    sign = teeth >> 5
-    at = (block << 5 | teeth & 31 ^ (sign - 1 & 31)) << 6
-    y = int.from_bytes(table[at + 32 : at + 64], "big")
-    return int.from_bytes(table[at : at + 32], "big"), (p - y, y)[sign]
+def _base(curve: Curve) -> tuple[int, int, int]:
+    """(columns, bits, teeth) of the base point's comb."""
+    return (8, 128, 8) if curve.halved else (22, TEETH * BLOCKS * 22, TEETH)
 
 
-def _wide_point(table, p: int, row: bytes, span: int, block: int, column: int) -> tuple[int, int]:  # type: ignore[no-untyped-def]
-    """The same of a comb of eight teeth and eight columns, where each byte of the row is a tooth's in a block."""
-    sign = row[block + 14] >> column & 1
-    teeth = (
-        (row[block + 12] >> column & 1) << 6
-        | (row[block + 10] >> column & 1) << 5
-        | (row[block + 8] >> column & 1) << 4
-        | (row[block + 6] >> column & 1) << 3
-        | (row[block + 4] >> column & 1) << 2
-        | (row[block + 2] >> column & 1) << 1
-        | (row[block] >> column & 1)
-    )
-    at = (block << 7 | teeth ^ (sign - 1 & 127)) << 6
+def _places(digits: int, span: int, teeth: int) -> bytearray:
+    """Of each column, first of block 0, then of block 1, the digits of its teeth: bit k is tooth k's."""
+    row = digits.to_bytes(33, "little")
+    places = bytearray(2 * span)
+    if teeth == 8:  # each byte of the row is a tooth's in a block: seven times four bits lie in one small integer
+        for block in (0, 1):
+            low = high = 0
+            for tooth in range(7):
+                byte = row[2 * tooth + block]
+                low |= ((byte & 15) * 0x41041 & 0x204081) << tooth
+                high |= ((byte >> 4) * 0x41041 & 0x204081) << tooth
+            byte = row[14 + block]
+            for at in range(8 * block, 8 * block + 4):
+                places[at] = low & 127 | byte << 7 & 128
+                places[at + 4] = high & 127 | byte << 3 & 128
+                low >>= 7
+                high >>= 7
+                byte >>= 1
+        return places
+    for at in range(2 * span):
+        for bit in range(at, at + 2 * span * teeth, 2 * span):
+            places[at] = places[at] >> 1 | (row[bit >> 3] >> (bit & 7) & 1) << teeth - 1
+    return places
+
+
+def _point(table, p: int, place: int, block: int, teeth: int) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+    """(x, y) of the entry for the digits of a column's teeth, its sign applied."""
+    teeth -= 1
+    sign = place >> teeth
+    most = (1 << teeth) - 1
+    at = (block << teeth | place & most ^ (sign - 1 & most)) << 6
     y = int.from_bytes(table[at + 32 : at + 64], "big")
     return int.from_bytes(table[at : at + 32], "big"), (p - y, y)[sign]
 
@@ -92,24 +125,25 @@ def sum_of_multiples(curve: Curve, k: int, table: bytearray, u: int):  # type: i
     """k*Q + u*G; Q by its table, k in 1..n-1, u in 0..n-1. Public values only: it branches."""
     p = curve.p
     span = columns(curve)
-    shape, bits, found = _base(curve)
-    combs: list[tuple] = [(span, table, _point, _terms(curve, k, TEETH * BLOCKS * span))]  # type: ignore[type-arg]
+    shape, bits, teeth = _base(curve)
+    combs = [(span, table, TEETH, _terms(curve, k, TEETH * BLOCKS * span, span, TEETH))]
     if u:
-        combs.append((shape, curve.comb(), found, _terms(curve, u, bits)))
+        combs.append((shape, curve.comb(), teeth, _terms(curve, u, bits, shape, teeth)))  # type: ignore[arg-type]
     point = 1, 1, 0, 0
     for column in range(span - 1, -1, -1):
         point = curve.double(*point)
-        for width, entries, find, terms in combs:
+        for width, entries, high, terms in combs:
             if column < width:
-                for row, turn in terms:
+                for places, turn in terms:
                     for block in (0, 1):
-                        x, y = find(entries, p, row, width, block, column)
+                        x, y = _point(entries, p, places[block * width + column], block, high)
                         point = curve.add(*point, *curve.turned((x, y), turn))
                     yield _PAIR_KIB
     return point
 
 
-def _terms(curve: Curve, k: int, bits: int):  # type: ignore[no-untyped-def]
-    """[(digits, turn)] of the parts of k."""
+def _terms(curve: Curve, k: int, bits: int, span: int, teeth: int):  # type: ignore[no-untyped-def]
+    """[(places, turn)] of the parts of k."""
     turn, parts = curve.digits(k, bits)
-    return [(part.to_bytes(33, "little"), (turn + at) % 3 if curve.halved else turn) for at, part in enumerate(parts)]
+    turns = (turn, (turn + 1) % 3) if curve.halved else (turn,)
+    return [(_places(part, span, teeth), part_turn) for part, part_turn in zip(parts, turns)]

@@ -26,34 +26,31 @@ _OUTER = int.from_bytes(b"\x5c" * 32, "big")
 _tables: dict[tuple[str, bytes], bytearray] = {}
 
 
-def _hmac(key: bytes, *parts: bytes) -> bytes:
+def _pads(key: bytes) -> tuple[bytes, bytes]:
+    """What HMAC hashes before a message and before its hash, for a key of 32 bytes."""
     number = int.from_bytes(key, "big")
-    inner = hashlib.sha256((number ^ _INNER).to_bytes(32, "big"))
-    inner.update(b"\x36" * 32)
-    for part in parts:
-        inner.update(part)
-    outer = hashlib.sha256((number ^ _OUTER).to_bytes(32, "big"))
-    outer.update(b"\x5c" * 32)
-    outer.update(inner.digest())
-    return outer.digest()
+    return (number ^ _INNER).to_bytes(32, "big") + b"\x36" * 32, (number ^ _OUTER).to_bytes(32, "big") + b"\x5c" * 32
+
+
+def _hmac(pads: tuple[bytes, bytes], message: bytes) -> bytes:
+    return hashlib.sha256(pads[1] + hashlib.sha256(pads[0] + message).digest()).digest()
 
 
 def _nonce(curve: Curve, secret: int, z: int) -> int:
     """RFC 6979, section 3.2, for SHA-256 and a 256-bit order."""
-    x = secret.to_bytes(32, "big")
-    h = (z % curve.n).to_bytes(32, "big")
+    message = secret.to_bytes(32, "big") + (z % curve.n).to_bytes(32, "big")
     v = b"\x01" * 32
-    k = b"\x00" * 32
+    pads = b"\x36" * 64, b"\x5c" * 64  # of a key of zeros
     for mark in (b"\x00", b"\x01"):
-        k = _hmac(k, v, mark, x, h)
-        v = _hmac(k, v)
+        pads = _pads(_hmac(pads, v + mark + message))
+        v = _hmac(pads, v)
     while True:
-        v = _hmac(k, v)
+        v = _hmac(pads, v)
         found = int.from_bytes(v, "big")
         if 0 < found < curve.n:
             return found
-        k = _hmac(k, v, b"\x00")
-        v = _hmac(k, v)
+        pads = _pads(_hmac(pads, v + b"\x00"))
+        v = _hmac(pads, v)
 
 
 def _scalar(random, limit: int) -> int:  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@ AREAS = {
     "evidence": "hil.benches.evidence",
     "grid": "hil.benches.grid",
     "growth": "hil.benches.growth",
+    "market": "hil.benches.market",
 }
 
 

@@ -26,7 +26,8 @@ from backend.grid.substation import substation_profile
 from backend.grid.transmission import parse_transmission, transmission_request
 from backend.grid.validation import Decision, Proposal, validate
 from backend.market.activation import order
-from backend.market.clearing import clear, moves, remaining, unserved, with_allowed
+from backend.market.awarded import moves, remaining, unserved, with_allowed
+from backend.market.clearing import clear
 from backend.market.portfolio import Resource, build_offers
 from backend.market.session import Answer, MarketSession, State
 

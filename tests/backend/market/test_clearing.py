@@ -9,15 +9,16 @@ then C1 with 2,000 at 90.
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.trade import Fate, Outcome, Reason
 from backend.errors import Rejected
+from backend.market.awarded import moves, remaining, unserved, with_allowed
 from backend.market.canonical import outcome_hash
-from backend.market.clearing import clear, moves, remaining, unserved, with_allowed
+from backend.market.clearing import clear
 
 F = 1_970_000
 CAP = 300
@@ -184,6 +185,7 @@ def test_every_offer_has_one_result_volume_is_conserved_and_no_limit_is_worse(
         assert constraint.margin_after(change) >= min(constraint.margin_ppt, 0)
 
 
+@settings(max_examples=20)
 @given(BOOKS)
 def test_the_order_of_input_does_not_matter(rows: list[tuple[int, str, int, int, bool, int]]) -> None:
     offers = book(rows)[:4]

@@ -1,0 +1,249 @@
+"""Runs market sessions: announce, open, take bids, close, clear, validate, publish, correct. Every step is an event first.
+
+1. A session is what its events say: whatever crashes, it stands where its last committed event left it, and the same step
+   may be asked for again. Events are only added.
+2. Every bid of a book is answered, in the book's order, the rows that were no bid with their reason code; all answers of a
+   submission are kept in one commit or none.
+3. There is one outcome: it is made from the frozen book, published once as version 1 with its anchored evidence; asking
+   again gives the same.
+4. A correction is proposed by one person and approved by another, who sees it by its digest; then it is the next version.
+   What was published before stays.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backend.domain.bids import Direction, Offer, Product, Request
+from backend.errors import Rejected
+from backend.market.canonical import text
+from backend.market.schedule import Window
+from backend.market.session import KEPT, Answer, MarketSession, Point, SessionRules, State
+from backend.market.submission import Submission
+from backend.market.submission_field import offer_of, offer_row, request_of, request_row
+from backend.ports import Clock, MarketEvent, SessionStore
+
+OUTCOME = "outcome"
+
+
+Publish = Callable[[str, str, int, str, int], None]  # kind, id, version, body, time_ms: kept with anchored evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the register says when a session is run: whose each POD is, and what it has (W) in each direction."""
+
+    aggregator_of: Mapping[str, str]
+    capacity_w: Mapping[tuple[str, Direction], int]
+
+
+class Sessions:
+    """The market's sessions in a store."""
+
+    def __init__(self, store: SessionStore, clock: Clock, registered: Registered, publish: Publish) -> None:
+        self._store = store
+        self._clock = clock
+        self._registered = registered
+        self._publish = publish
+
+    def announce(self, session: str, window: Window, rules: SessionRules, party: str) -> None:
+        """Makes a session; Rejected if there is one of this id that is not the same."""
+        body = _window_text(window, rules)
+        with self._store.writing():
+            before = self._store.events(session)
+            if not before:
+                self._add(session, party, "announced", body)
+            elif before[0].body != body:
+                raise Rejected(f"session {session}: was announced otherwise")
+
+    def move(self, session: str, to: State, party: str) -> None:
+        """Opens or cancels; asking again for where it stands changes nothing. Rejected for a move that is not allowed."""
+        if to not in (State.OPEN, State.CANCELLED):
+            raise Rejected(f"session {session}: {to} is reached by its own step")
+        with self._store.writing():
+            one = self.load(session)
+            if one.state is not to:
+                one.move(to)
+                self._add(session, party, "moved", to.value)
+
+    def submit(self, session: str, book: Submission, party: str) -> list[tuple[str, str]]:
+        """Answers each bid of a book and each row that was none, as (id, answer) (rule 2)."""
+        with self._store.writing():
+            one, now_ms = self.load(session), self._clock.now_ms()
+            answers = []
+            bids: list[Offer | Request] = [*book.offers, *book.requests]
+            for bid in bids:
+                answer = one.submit(bid, now_ms, party)
+                kind, row = ("offer", offer_row(bid)) if isinstance(bid, Offer) else ("request", request_row(bid))
+                self._add(session, party, kind, _json({"row": row, "answer": answer.name}), now_ms)
+                answers.append((bid.id, answer.value))
+            for refusal in book.refusals:
+                answers.append((refusal.id, f"{refusal.code}: {refusal.field}: {refusal.reason}"))
+                self._add(session, party, "refused", _json({"id": refusal.id, "answer": refusal.code.value}))
+        return answers
+
+    def withdraw(self, session: str, id: str, party: str) -> Answer:
+        """Takes a bid out of the book, or says why not."""
+        with self._store.writing():
+            answer = self.load(session).withdraw(id, party, self._clock.now_ms())
+            self._add(session, party, "withdrawal", _json({"id": id, "answer": answer.name}))
+        return answer
+
+    def close(self, session: str, party: str) -> tuple[tuple[Request, ...], tuple[Offer, ...]]:
+        """Gate closure; the frozen book. Rejected before the gate."""
+        with self._store.writing():
+            one = self.load(session)
+            if one.state in (State.ANNOUNCED, State.OPEN):
+                one.close(self._clock.now_ms())
+                self._add(session, party, "moved", State.CLOSED.value)
+            return one.book()
+
+    def decide(self, session: str, state: State, outcome: Any, party: str) -> str:
+        """Keeps the outcome as cleared, then as validated; asking again gives what was kept, whatever is handed in."""
+        if state not in (State.CLEARED, State.VALIDATED):
+            raise Rejected(f"session {session}: an outcome is cleared or validated")
+        with self._store.writing():
+            kept = self._kept(session, state.value)
+            if kept is not None:
+                return kept.body
+            one, body = self.load(session), text(outcome)
+            one.move(state)
+            self._add(session, party, state.value, body)
+        return body
+
+    def publish(self, session: str, party: str) -> str:
+        """The validated outcome as version 1 (rule 3); its text."""
+        with self._store.writing():
+            validated = self._kept(session, State.VALIDATED.value)
+            one = self.load(session)
+            if one.state is not State.PUBLISHED:
+                one.move(State.PUBLISHED)
+                assert validated is not None, "a session becomes published from validated only"
+                self._publish(OUTCOME, session, 1, validated.body, self._clock.now_ms())
+                self._add(session, party, "published", _json({"version": 1, "sha256": _digest(validated.body)}))
+        assert validated is not None
+        return validated.body
+
+    def propose(self, session: str, outcome: Any, reason: str, party: str) -> str:
+        """Proposes a correction (rule 4); its digest. Rejected before there is anything to correct."""
+        with self._store.writing():
+            if self.load(session).state is not State.PUBLISHED:
+                raise Rejected(f"session {session}: nothing is published that could be corrected")
+            if not reason.strip():
+                raise Rejected(f"session {session}: a correction needs a reason")
+            body = text(outcome)
+            self._add(session, party, "proposed", _json({"outcome": body, "reason": reason}))
+        return _digest(body)
+
+    def approve(self, session: str, digest: str, party: str) -> int:
+        """Publishes the latest proposed correction if its digest is this one and the party another; the version."""
+        with self._store.writing():
+            events = self._store.events(session)
+            proposed = [event for event in events if event.what == "proposed"]
+            published = [event for event in events if event.what == "published"]
+            if not proposed or _digest(json.loads(proposed[-1].body)["outcome"]) != digest:
+                raise Rejected(f"session {session}: no correction with the digest {digest[:64]} is proposed")
+            body, version = json.loads(proposed[-1].body)["outcome"], len(published) + 1
+            if digest in [json.loads(event.body)["sha256"] for event in published]:
+                raise Rejected(f"session {session}: this is published already")
+            if proposed[-1].party == party:
+                raise Rejected(f"session {session}: {party} proposed the correction, another person has to approve it")
+            self._publish(OUTCOME, session, version, body, self._clock.now_ms())
+            self._add(session, party, "published", _json({"version": version, "sha256": digest}))
+        return version
+
+    def load(self, session: str) -> MarketSession:
+        """The session as its events left it; Rejected if it was never announced."""
+        events = self._store.events(session)
+        if not events:
+            raise Rejected(f"session {session}: was never announced")
+        window, rules = _window_of(events[0].body)
+        one = MarketSession(
+            session, window.frames, window.gate_ms, self._registered.aggregator_of, rules=rules,
+            capacity_w=self._registered.capacity_w, sold_w=self._sold(session),
+        )  # fmt: skip
+        for event in events[1:]:
+            _replay(one, event)
+        return one
+
+    def published(self, session: str) -> list[tuple[int, str]]:
+        """(version, digest) of everything that was published."""
+        rows = [json.loads(event.body) for event in self._store.events(session) if event.what == "published"]
+        return [(row["version"], row["sha256"]) for row in rows]
+
+    def _kept(self, session: str, what: str) -> MarketEvent | None:
+        return next((event for event in self._store.events(session) if event.what == what), None)
+
+    def _sold(self, session: str) -> dict[Point, int]:
+        """What the validated outcomes of the other sessions take of each POD."""
+        sold: dict[Point, int] = {}
+        for other in self._store.sessions():
+            if other == session:
+                continue
+            events = self._store.events(other)
+            if any(event.what == "moved" and event.body == State.CANCELLED.value for event in events):
+                continue
+            decided = [event for event in events if event.what == State.VALIDATED.value]
+            directions = _directions(events)
+            for award in json.loads(decided[-1].body)["awards"] if decided else ():
+                for pod, w in award["parts_w"].items():
+                    point = pod, award["frame"], directions[award["offer"]]
+                    sold[point] = sold.get(point, 0) + w
+        return sold
+
+    def _add(self, session: str, party: str, what: str, body: str, time_ms: int | None = None) -> None:
+        at_ms = self._clock.now_ms() if time_ms is None else time_ms
+        self._store.add_event(MarketEvent(session, at_ms, party, what, body))
+
+
+def _directions(events: Iterable[MarketEvent]) -> dict[str, Direction]:
+    rows = [json.loads(event.body)["row"] for event in events if event.what == "offer"]
+    return {row["id"]: Direction(row["direction"]) for row in rows}
+
+
+def _replay(one: MarketSession, event: MarketEvent) -> None:
+    """Does again what was done: a bid was answered under the rules and the register of its time, so it is taken as it was."""
+    if event.what == "moved":
+        one.state = State(event.body)
+    elif event.what in (State.CLEARED, State.VALIDATED, State.PUBLISHED):
+        one.state = State(event.what)
+    elif event.what in ("offer", "request", "withdrawal"):
+        body = json.loads(event.body)
+        if Answer[body["answer"]] not in KEPT:
+            return
+        if event.what == "withdrawal":
+            one.remove(body["id"])
+        elif event.what == "offer":
+            offer, _ = offer_of(body["row"])
+            assert offer is not None
+            one.restore(offer, event.time_ms)
+        else:
+            request, _ = request_of(body["row"])
+            assert request is not None
+            one.restore(request, event.time_ms)
+
+
+def _window_text(window: Window, rules: SessionRules) -> str:
+    return _json(
+        {
+            "first_frame": window.frames[0], "frames": len(window.frames), "gate_ms": window.gate_ms, "lot_w": rules.lot_w,
+            "most_w": rules.most_w, "most_ueur_per_mwh": rules.most_ueur_per_mwh, "products": sorted(rules.products),
+        }
+    )  # fmt: skip
+
+
+def _window_of(body: str) -> tuple[Window, SessionRules]:
+    row = json.loads(body)
+    frames = tuple(range(row["first_frame"], row["first_frame"] + row["frames"]))
+    products = frozenset(Product(word) for word in row["products"])
+    return Window(frames, row["gate_ms"]), SessionRules(row["lot_w"], row["most_w"], row["most_ueur_per_mwh"], products)
+
+
+def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()

@@ -1,0 +1,207 @@
+"""Sessions in the real store: a day by hand, every step again, corrections by two, and SIGKILL at any commit."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from backend.adapters.market_store import MarketStore
+from backend.adapters.sqlite import DocumentRow, SqliteStore
+from backend.domain.bids import Buyer, Direction, Offer, Request
+from backend.domain.trade import Outcome
+from backend.errors import Rejected
+from backend.flows.trade import Registered, Sessions
+from backend.market.clearing import clear
+from backend.market.schedule import Window
+from backend.market.session import SessionRules, State
+from backend.market.submission import Refusal, Submission
+from backend.market.submission_field import Code
+
+F, GATE = 1_993_108, 1_000_000
+WINDOW = Window((F, F + 1), GATE)
+REGISTERED = Registered({"a": "A", "b": "B"}, {("a", Direction.UP): 30})
+OFFER = Offer("o", "A", Direction.UP, {F: 20}, {"a": 20}, 5, 0)
+REQUEST = Request("r", Buyer.TSO, Direction.UP, "substation", {F: 15}, 50)
+
+
+class Clock:
+    """Injected time."""
+
+    def __init__(self, now_ms: int = 0) -> None:
+        self.at_ms = now_ms
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+
+class Floor:
+    """Sessions on a database file, with what they published."""
+
+    def __init__(self, path: Path, now_ms: int = 0) -> None:
+        self.store = SqliteStore(path)
+        self.clock = Clock(now_ms)
+        self.sessions = Sessions(MarketStore(self.store), self.clock, REGISTERED, self.publish)
+
+    def publish(self, kind: str, id: str, version: int, body: str, time_ms: int) -> None:
+        self.store.add_document(DocumentRow(kind, id, version, body, b"", 3, 0))
+
+    def opened(self, session: str = "s") -> "Floor":
+        self.sessions.announce(session, WINDOW, SessionRules(), "operator")
+        if self.sessions.load(session).state is State.ANNOUNCED:
+            self.sessions.move(session, State.OPEN, "operator")
+        return self
+
+    def published(self, session: str = "s") -> "Floor":
+        self.opened(session)
+        self.sessions.submit(session, Submission((OFFER,), (), ()), "A")
+        self.sessions.submit(session, Submission((), (REQUEST,), ()), "TSO")
+        return self.concluded(session)
+
+    def concluded(self, session: str = "s") -> "Floor":
+        self.clock.at_ms = GATE
+        requests, offers = self.sessions.close(session, "operator")
+        outcome = clear(session, requests, offers, ())
+        self.sessions.decide(session, State.CLEARED, outcome, "operator")
+        self.sessions.decide(session, State.VALIDATED, outcome, "DSO")
+        self.sessions.publish(session, "operator")
+        return self
+
+    def outcomes(self) -> list[tuple[int, str]]:
+        return [(row.version, row.body) for row in self.store.documents("outcome")]
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Floor:
+    return Floor(tmp_path / "scd.sqlite")
+
+
+def test_rule_1_a_session_stands_where_its_events_left_it_after_any_restart(tmp_path: Path) -> None:
+    Floor(tmp_path / "a").opened().sessions.submit("s", Submission((OFFER,), (), ()), "A")
+    again = Floor(tmp_path / "a", 5)
+    one = again.sessions.load("s")
+    assert one.state is State.OPEN and [o.id for o in one.book()[1]] == ["o"]
+    again.sessions.submit("s", Submission((Offer("o2", "A", Direction.UP, {F: 20}, {"a": 20}, 1, 0),), (), ()), "A")
+    assert [o.id for o in Floor(tmp_path / "a").sessions.load("s").book()[1]] == ["o"], "a has 30 W, 20 are offered"
+
+
+def test_rule_2_every_bid_and_every_row_that_was_none_is_answered_in_one_commit(floor: Floor) -> None:
+    floor.opened()
+    theirs = Offer("x", "B", Direction.UP, {F: 1}, {"b": 1}, 5, 0)
+    refused = Refusal(3, "y", "pods", Code.MISSING, "is missing")
+    answers = floor.sessions.submit("s", Submission((OFFER, theirs), (REQUEST,), (refused,)), "A")
+    assert answers == [
+        ("o", "taken"), ("x", "the id belongs to another party"), ("r", "the id belongs to another party"),
+        ("y", "field-missing: pods: is missing"),
+    ]  # fmt: skip
+    kinds = [event.what for event in MarketStore(floor.store).events("s")]
+    assert kinds == ["announced", "moved", "offer", "offer", "request", "refused"]
+
+
+def test_a_withdrawal_and_an_amendment_outlive_a_restart_with_their_times(tmp_path: Path) -> None:
+    floor = Floor(tmp_path / "a", 3).opened()
+    floor.sessions.submit("s", Submission((OFFER,), (), ()), "A")
+    floor.clock.at_ms = 8
+    floor.sessions.submit("s", Submission((OFFER,), (), ()), "A")
+    assert Floor(tmp_path / "a").sessions.load("s").book()[1][0].received_ms == 8
+    floor.sessions.withdraw("s", "o", "A")
+    assert Floor(tmp_path / "a").sessions.load("s").book() == ((), ())
+
+
+def test_rule_3_every_step_may_be_asked_for_again_and_the_outcome_stays_one(floor: Floor) -> None:
+    floor.published()
+    (first,) = floor.outcomes()
+    other = Outcome("s", (), (), {})
+    assert json.loads(floor.sessions.decide("s", State.CLEARED, other, "operator"))["awards"]
+    assert floor.sessions.publish("s", "operator") == first[1]
+    floor.published()
+    assert floor.outcomes() == [first] and floor.sessions.published("s")[0][0] == 1
+
+
+def test_steps_out_of_order_are_refused_and_nothing_is_kept(floor: Floor) -> None:
+    with pytest.raises(Rejected, match="never announced"):
+        floor.sessions.load("s")
+    floor.opened()
+    before = MarketStore(floor.store).events("s")
+    with pytest.raises(Rejected, match="cannot become"):
+        floor.sessions.decide("s", State.CLEARED, Outcome("s", (), (), {}), "operator")
+    with pytest.raises(Rejected, match="gate closes"):
+        floor.sessions.close("s", "operator")
+    with pytest.raises(Rejected, match="cannot become"):
+        floor.sessions.publish("s", "operator")
+    with pytest.raises(Rejected, match="announced otherwise"):
+        floor.sessions.announce("s", Window((F,), GATE), SessionRules(), "operator")
+    with pytest.raises(Rejected, match="its own step"):
+        floor.sessions.move("s", State.PUBLISHED, "operator")
+    with pytest.raises(Rejected, match="nothing is published"):
+        floor.sessions.propose("s", Outcome("s", (), (), {}), "why", "ann")
+    assert MarketStore(floor.store).events("s") == before
+
+
+def test_rule_4_a_correction_needs_a_second_person_and_adds_a_version(floor: Floor) -> None:
+    floor.published()
+    (first,) = floor.outcomes()
+    with pytest.raises(Rejected, match="needs a reason"):
+        floor.sessions.propose("s", Outcome("s", (), (), {}), " ", "ann")
+    digest = floor.sessions.propose("s", Outcome("s", (), (), {}), "a meter was swapped", "ann")
+    with pytest.raises(Rejected, match="another person"):
+        floor.sessions.approve("s", digest, "ann")
+    with pytest.raises(Rejected, match="no correction with the digest"):
+        floor.sessions.approve("s", "00" * 32, "bob")
+    assert floor.sessions.approve("s", digest, "bob") == 2
+    with pytest.raises(Rejected, match="published already"):
+        floor.sessions.approve("s", digest, "bob")
+    versions = floor.outcomes()
+    assert [v for v, _ in versions] == [1, 2] and versions[0] == first
+    assert floor.sessions.published("s")[1] == (2, digest)
+
+
+def test_no_watt_is_sold_twice_over_several_sessions(floor: Floor) -> None:
+    floor.published("first")
+    floor.clock.at_ms = 0
+    floor.opened("second")
+    answers = floor.sessions.submit("second", Submission((OFFER,), (), ()), "A")
+    assert answers == [("o", "more of a POD than it has left to sell")], "15 of 30 W are awarded, 20 are offered"
+    small = Offer("o2", "A", Direction.UP, {F: 15}, {"a": 15}, 5, 0)
+    assert floor.sessions.submit("second", Submission((small,), (), ()), "A") == [("o2", "taken")]
+
+
+def test_what_a_cancelled_session_took_is_free_again(floor: Floor) -> None:
+    floor.opened("first")
+    floor.sessions.submit("first", Submission((OFFER,), (REQUEST,), ()), "A")
+    floor.sessions.move("first", State.CANCELLED, "operator")
+    floor.sessions.move("first", State.CANCELLED, "operator")
+    floor.opened("second")
+    assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [("o", "taken")]
+
+
+def killed_after(path: Path, writes: int) -> None:
+    """A whole session whose process is gone at the write after these."""
+    floor, left = Floor(path), iter(range(writes))
+    change = floor.store._do
+
+    def counted(sql: str, *values: object) -> int:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return change(sql, *values)
+
+    floor.store._do = counted  # type: ignore[method-assign]
+    floor.published()
+
+
+def test_a_kill_at_any_write_leaves_none_or_one_outcome_and_the_rest_can_be_done_again(tmp_path: Path) -> None:
+    whole = Floor(tmp_path / "whole").published().outcomes()
+    seen = set()
+    for writes in range(12):
+        path = tmp_path / f"killed-{writes}"
+        process = multiprocessing.get_context("fork").Process(target=killed_after, args=(path, writes))
+        process.start()
+        process.join()
+        found = sqlite3.connect(path).execute("select version, body from document").fetchall()
+        assert found in ([], whole), writes
+        seen.add((process.exitcode, len(found)))
+        assert Floor(path).published().outcomes() == whole, writes
+    assert seen == {(-signal.SIGKILL, 0), (0, 1)}

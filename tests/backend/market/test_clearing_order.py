@@ -1,0 +1,102 @@
+"""Neither the order of input nor Python's hash seed changes an outcome; a long list is sorted as a short one."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.market.book import book_of
+from backend.market.canonical import outcome_hash
+from backend.market.clearing import clear
+from backend.market.merit import FIRST_LUMP, Candidates
+from backend.market.optimal import clear_optimally
+from backend.market.rules import Rules
+from tests.backend.market.books import large_book
+from tests.backend.market.plain import clear as plain
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = """
+from backend.market.canonical import outcome_hash
+from backend.market.clearing import clear
+from backend.market.optimal import clear_optimally
+from tests.backend.market.books import large_book
+book = large_book(11, 12)
+print(outcome_hash([clear("s", *book), clear_optimally("s", *book)[0]]))
+"""
+
+
+def shuffled_hashes(count: int, offers: int) -> set[str]:
+    asked, found, table = large_book(11, offers)
+    hashes = set()
+    for seed in range(count):
+        draw = random.Random(seed)
+        lists = [list(asked), list(found)]
+        for one in lists:
+            draw.shuffle(one)
+        hashes.add(outcome_hash([clear("s", *lists, table, None, Rules(reserve_ppm=100_000))]))
+    return hashes
+
+
+def test_200_permutations_have_one_outcome_hash() -> None:
+    assert len(shuffled_hashes(200, 6)) == 1
+
+
+@pytest.mark.long
+def test_200_permutations_of_a_larger_book_have_one_outcome_hash() -> None:
+    assert len(shuffled_hashes(200, 300)) == 1
+
+
+def hash_under(seed: str) -> str:
+    path = os.pathsep.join((str(ROOT), str(ROOT / "firmware")))
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout
+
+
+def test_hash_seeds_have_one_outcome_hash_and_the_solver_prints_nothing() -> None:
+    book = large_book(11, 12)
+    mine = outcome_hash([clear("s", *book), clear_optimally("s", *book)[0]])
+    assert {hash_under(seed) for seed in ("0", "4711")} == {mine + "\n"}
+
+
+@pytest.mark.long
+def test_many_hash_seeds_have_one_outcome_hash() -> None:
+    assert len({hash_under(str(seed)) for seed in range(20)}) == 1
+
+
+def candidates(count: int) -> Candidates:
+    asked, offers, _ = large_book(3, count)
+    book = book_of(offers)
+    entry = np.arange(len(book.offer))
+    draw = random.Random(5)
+    effect = np.array([draw.choice((1, 2, 3, 6, 10**12 + 1, 10**12)) for _ in entry], dtype=np.int64)
+    return Candidates(book, entry, effect, np.array([draw.choice((1, 2, 3)) for _ in entry], dtype=np.int64))
+
+
+def test_lumps_one_after_the_other_are_the_exact_order() -> None:
+    found, lumps = candidates(2_000), []
+    while len(lump := found.lump()):
+        lumps.append(lump.tolist())
+    places = [k for lump in lumps for k in lump]
+    assert len(lumps) > 1 and FIRST_LUMP <= len(lumps[0]) < len(places)
+    assert places == sorted(range(len(found.entry)), key=found.merit)
+
+
+@pytest.mark.parametrize(("seed", "effect"), [(1, 3_000_000), (2, 5), (4, 10**13)])
+def test_a_larger_book_clears_as_one_offer_after_the_other(seed: int, effect: int) -> None:
+    asked, offers, table = large_book(seed, 100, effect)
+    assert clear("s", asked, offers, table) == plain("s", asked, offers, table)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 160))
+def test_many_larger_books_clear_as_one_offer_after_the_other(seed: int) -> None:
+    asked, offers, table = large_book(seed, 300)
+    fast = clear("s", asked, offers, table, None, Rules(reserve_ppm=100_000))
+    assert fast == plain("s", asked, offers, table, None, 100_000)
