@@ -11,20 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import chain, kit_command, proof
+from backend import grid_command, grid_day, grid_state, kit_command, proof
+from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_quorum
-from backend.evidence.verifier.file import MAX_BYTES, Report, verify
+from backend.evidence.verifier.file import Report, verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid
 
 DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
+    """with_chain: with the commands that change a contract; what they need takes a second to load, and a verifier has no use
+    for it."""
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings, chain, kits for technicians.",
+        description="The back end: evidence, readings, chain, grid, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -35,8 +38,24 @@ def _parser() -> argparse.ArgumentParser:
     proof.add_commands(evidence, _octets)
     _add_export(groups)
     kit_command.add_arguments(groups)
-    chain.add_commands(groups)
+    if with_chain:
+        from backend import chain
+
+        chain.add_commands(groups)
+    else:
+        groups.add_parser("chain", help="the contract that holds the commitments")
+    _add_grid(groups)
     return parser
+
+
+def _add_grid(groups: Any) -> None:
+    grid = groups.add_parser(
+        "grid", help="the operator's grid: its model, its state, what breaks limits, what is done about it"
+    )
+    commands = grid.add_subparsers(dest="command", required=True)
+    grid_command.add_commands(commands)
+    grid_day.add_commands(commands)
+    grid_state.add_commands(commands)
 
 
 def _add_verify(evidence: Any) -> None:
@@ -98,12 +117,17 @@ def _device(text: str) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parses, calls, prints."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser("chain" in words[:1]).parse_args(words)
     if "run" in options:
         return proof.run(options)
     if options.group == "kit":
         return _kit(options)
+    if options.group == "grid":
+        return _grid(options)
     if options.group == "chain":
+        from backend import chain
+
         return chain.run(options)
     if options.group == "readings":
         return _export(options)
@@ -121,6 +145,12 @@ def _complete(options: argparse.Namespace) -> None:
     if options.quorum is not None and not 1 <= options.quorum <= asked:
         options.wrong(f"argument --quorum: {options.quorum} of {asked} nodes given with --rpc")
     options.quorum = options.quorum or asked // 2 + 1
+
+
+def _grid(options: argparse.Namespace) -> int:
+    if "grid_day" in options:
+        return grid_day.run(options)
+    return grid_state.run(options) if "grid_state" in options else grid_command.run(options)
 
 
 def _kit(options: argparse.Namespace) -> int:
@@ -181,8 +211,7 @@ def _refused(options: argparse.Namespace, where: str, rule: str) -> int:
 
 
 def _verify(options: argparse.Namespace) -> Report:
-    with options.bundle.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+    data = read_bounded(options.bundle)
     anchors: Anchors | None = None
     if options.anchors is not None:
         anchors = from_file(options.anchors, options.block_hash)

@@ -30,6 +30,8 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     store = SqliteStore(options.folder / "scd.sqlite")
     try:
         kits = KitStore(store)
+        if options.command != "list":
+            store.keep_notes_as_before()
         if options.command == "make":
             return _made(options, kits)
         if options.command == "list":

@@ -9,6 +9,8 @@ _BRACKET = re.compile(r"[\[{\]}]")
 
 def too_deep(text: str) -> bool:
     """Whether arrays and objects are nested deeper than DEEPEST; looks at the text only, in linear time."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
     depth = 0
     for bracket in _BRACKET.finditer(_TEXT.sub("", text)):
         depth += 1 if bracket[0] in "[{" else -1

@@ -147,4 +147,16 @@ class Link(Protocol):
         ...
 
 
+class FieldPort(Protocol):
+    """The way from field sensors and breakers (I-19); what comes in is unchecked."""
+
+    def receive(self, timeout_s: float) -> tuple[int, bytes] | None:
+        """(whom to answer, one message), None if nothing comes in that time."""
+        ...
+
+    def answer(self, whom: int, line: bytes) -> None:
+        """Tells the device what became of its message; a device that is gone is no error."""
+        ...
+
+
 Document = Mapping[str, object]

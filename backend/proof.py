@@ -48,6 +48,7 @@ def _add_receipt(commands: Any, octets: Any) -> None:
     made.add_argument("--out", type=Path, help="where the file goes (else it is printed)")
     made.set_defaults(run="receipt")
     _add_erase(commands)
+    _add_revoke(commands, octets)
     state = commands.add_parser(
         "prove",
         help="add the state proof of a block to a receipt, or write that of a bundle: for --block-hash",
@@ -57,6 +58,7 @@ def _add_receipt(commands: Any, octets: Any) -> None:
     state.add_argument("--rpc", required=True, help="URL of a node of the chain that keeps the state of the block")
     state.add_argument("--block", help="its number (else the last final one)")
     state.add_argument("--out", type=Path, required=True, help="where the file goes")
+    state.add_argument("--json", action="store_true", help="print one JSON object")
     state.set_defaults(run="prove")
     tables = commands.add_parser(
         "export",
@@ -66,6 +68,7 @@ def _add_receipt(commands: Any, octets: Any) -> None:
     tables.add_argument("bundle", type=Path, help="the bundle; it must hold")
     tables.add_argument("--out", type=Path, required=True, help="the folder that the tables are written into")
     tables.add_argument("--format", choices=("csv", "parquet"), default="csv")
+    tables.add_argument("--json", action="store_true", help="print one JSON object")
     tables.set_defaults(run="export")
 
 
@@ -76,9 +79,24 @@ def _add_erase(commands: Any) -> None:
         epilog="example: lightnode evidence erase IT001E00000001 --db scd.sqlite --log-key log.key",
     )
     gone.add_argument("pod", help="the point of delivery")
-    gone.add_argument("--db", type=Path, required=True, help="the database file; no back end may run on it")
+    gone.add_argument("--db", type=Path, required=True, help="the database file; a back end may run on it")
     gone.add_argument("--log-key", type=Path, required=True, help="the file of the log key")
+    gone.add_argument("--json", action="store_true", help="print one JSON object")
     gone.set_defaults(run="erase")
+
+
+def _add_revoke(commands: Any, octets: Any) -> None:
+    end = commands.add_parser(
+        "revoke",
+        help="end a key now: nothing that it signs is taken any more; the revocation is anchored",
+        epilog="example: lightnode evidence revoke 0123456789abcdef 1 --db scd.sqlite --log-key log.key",
+    )
+    end.add_argument("id", type=octets(8), help="of the key: 16 hexadecimal digits")
+    end.add_argument("generation", type=int, help="1 for the first key of an id")
+    end.add_argument("--db", type=Path, required=True, help="the database file; a back end may run on it")
+    end.add_argument("--log-key", type=Path, required=True, help="the file of the log key")
+    end.add_argument("--json", action="store_true", help="print one JSON object")
+    end.set_defaults(run="revoke")
 
 
 def run(options: argparse.Namespace) -> int:

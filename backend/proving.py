@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from backend.adapters.bounded import read_bounded
 from backend.adapters.copied import copied
 from backend.adapters.keys import SigningKey, read_key, verifier
 from backend.adapters.sqlite import SqliteStore
@@ -18,12 +19,13 @@ from backend.evidence.audit.commitment import Chain
 from backend.evidence.audit.registry import operator_of
 from backend.evidence.audit.whole import Audit, Outside
 from backend.evidence.verifier.anchors import Anchors, from_file, span_from_rpc
-from backend.evidence.verifier.file import MAX_BYTES, verify
+from backend.evidence.verifier.file import verify
 from backend.evidence.verifier.finding import AnchorsUnavailable, NotValid, one_line
 from backend.evidence.verifier.single import Single
 from backend.flows.erase import Erase
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.receipts import Issuer, ReceiptFiles
+from backend.flows.register import Elsewhere, Register
 
 DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 _BEHIND_EPOCHS = 672
@@ -46,21 +48,26 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    for path in export(options.bundle, options.out, options.format):
-        print(path)
+    files = [str(path) for path in export(options.bundle, options.out, options.format)]
+    return _done(options, {"files": files}, "\n".join(files))
+
+
+def _done(options: argparse.Namespace, facts: Mapping[str, object], text: str) -> int:
+    """Says what was done, as one JSON object if that was asked for; text may be empty."""
+    if options.json or text:
+        print(json.dumps({"done": True, **facts}) if options.json else text)
     return DONE
 
 
 def _prove(options: argparse.Namespace) -> int:
-    with options.bundle.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+    data = read_bounded(options.bundle)
     report = verify(data, None)
     if isinstance(report, Single):
         made = with_state(data.decode("ascii"), options.rpc, options.block)
     else:
         made = state_file(options.rpc, report.contract, report.log, report.epochs, options.block)
     options.out.write_text(made)
-    return DONE
+    return _done(options, {"file": str(options.out)}, "")
 
 
 def _erase(options: argparse.Namespace) -> int:
@@ -72,11 +79,27 @@ def _erase(options: argparse.Namespace) -> int:
         )
     finally:
         store.close()
-    print(
+    facts = {
+        "devices": [id.hex() for id in erased.devices], "tombstones": erased.tombstones, "filed_again": erased.filed_again,
+    }  # fmt: skip
+    return _done(
+        options,
+        facts,
         f"erased: {len(erased.devices)} devices, {erased.tombstones} leaves; {erased.filed_again} documents of many were "
-        f"filed again without it"
+        f"filed again without it",
     )
-    return DONE
+
+
+def _revoke(options: argparse.Namespace) -> int:
+    store, key = _opened(options)
+    try:
+        who, now_ms = (store.fact("deployment"), operator_of(key.public)), time.time_ns() // 1_000_000
+        register = Register(store, EvidenceTrees(store, key.sign, *who), Elsewhere(), key, who)
+        register.revoke(options.id, options.generation, now_ms)
+    finally:
+        store.close()
+    facts = {"id": options.id.hex(), "generation": options.generation, "time_ms": now_ms}
+    return _done(options, facts, f"revoked: key {options.generation} of {options.id.hex()} at {now_ms}")
 
 
 def _opened(options: argparse.Namespace) -> tuple[SqliteStore, SigningKey]:
@@ -185,5 +208,5 @@ def _sum(found: list[Alarm], messages: int, anchors: Anchors | None) -> str:
 
 
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
-    "audit": _audit, "prove": _prove, "receipt": _receipt, "erase": _erase, "export": _export,
+    "audit": _audit, "prove": _prove, "receipt": _receipt, "erase": _erase, "revoke": _revoke, "export": _export,
 }  # fmt: skip

@@ -20,6 +20,7 @@ from backend.flows.activate import Activate
 from backend.flows.anchor import Anchoring, Terms
 from backend.flows.bundle import Bundles
 from backend.flows.collect import Collect
+from backend.flows.dispatch import Dispatching
 from backend.flows.erase import Erase, Erased
 from backend.flows.kits import ENROL_FILTER, KIT_TOPICS, Enrolments
 from backend.flows.ledgers import EvidenceTrees
@@ -73,6 +74,7 @@ class Backend:
         self.activate = Activate(
             self.store, self.trees, self._link, identity.issuer_key, (identity.deployment, identity.issuer)
         )
+        self.dispatching = Dispatching(self.store, self.activate, self._node_of)
         self.register = Register(self.store, self.trees, self.collect, identity.log_key, who)
         self.enrolments = Enrolments(self.store, KitStore(self.store), self.register)
         self._introductions: SimpleQueue[Incoming] = SimpleQueue()
@@ -105,13 +107,21 @@ class Backend:
             raise self._failure
         self._introduce(utc_ms)
         self.collect.deliver(utc_ms)
+        self.dispatching.review(utc_ms)
         epoch = utc_ms // 900_000
         if self._epoch and epoch > self._epoch:
             self.trees.close_epoch(self._epoch)
             self.anchor()
+            self.dispatching.forget(epoch - 1)
         elif not self.anchoring.settled:
             self.anchor()
         self._epoch = epoch
+
+    def _node_of(self, pod: str) -> bytes | None:
+        """The light node of a POD whose key holds now."""
+        now_ms = self._now_ms()
+        valid = [p for p in self.store.parties() if p.role == "node" and p.pod == pod and p.valid_to_ms > now_ms]
+        return max(valid, key=lambda p: (p.valid_from_ms, p.id)).id if valid else None
 
     def _introduce(self, utc_ms: int) -> None:
         """Takes what kits brought into the register: here, since nobody else registers meanwhile."""

@@ -13,6 +13,7 @@ from typing import Any
 from backend.errors import Unavailable
 from backend.evidence.audit.copy import Message, Row
 from backend.evidence.audit.registry import operator_of
+from backend.evidence.notes import NOTES, key_of
 
 _COLUMNS = {
     "message": "device, seq, boot, kind, time_ms, power_w, import_wh, export_wh, sealed",
@@ -28,6 +29,9 @@ _COLUMNS = {
     "conflict": "device, seq, time_ms, sealed",
     "delivered": "device, sealed",
     "fact": "name, value",
+    "kept": "device, seq",
+    "noted": "name, key, digest",
+    "seal": "name, total, sealed",
 }
 
 
@@ -60,6 +64,12 @@ class SqliteCopy:
         sql = "select sealed from message where device = ? and seq = ?"
         rows = self._database.execute(sql, (device, seq)).fetchall()
         return rows[0][0] if rows and isinstance(rows[0][0], bytes) else None
+
+    def notes(self, table: str) -> Iterator[tuple[str, tuple[object, ...]]]:
+        """(key, all cells) of the rows of a table of notes."""
+        columns = NOTES[table]
+        for row in self._database.execute(f"select {', '.join(columns)}, * from {table}"):
+            yield key_of(row[: len(columns)]), tuple(row[len(columns) :])
 
     def epochs(self) -> list[int]:
         """The numbers of the epochs that have a row."""

@@ -5,11 +5,6 @@ from dataclasses import dataclass
 
 from backend.adapters.sqlite import SqliteStore
 
-_SCHEMA = """
-create table if not exists kit (id blob primary key, authority blob, from_ms int, to_ms int, closed int) without rowid;
-create table if not exists nonce (nonce blob primary key, kit blob, pod text, device blob) without rowid;
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class KitRow:
@@ -37,8 +32,6 @@ class KitStore:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        for statement in _SCHEMA.split(";"):
-            store.change(statement)
 
     def add(self, kit: KitRow, nonces: Sequence[NonceRow]) -> None:
         """A kit that is going to be given out, in one commit."""

@@ -1,37 +1,45 @@
-"""PowerFlow over power-grid-model: one batch for all scenarios; the only module with floating point of the grid.
+"""PowerFlow over power-grid-model: one batch for all scenarios.
 
-1. The source is stiff (``sk`` set): the default of the engine is not.
-2. A scenario that does not converge fails alone; its row holds uninitialised memory in the engine's answer, so it is
+1. A scenario that does not converge fails alone; its row holds uninitialised memory in the engine's answer, so it is
    masked here and its numbers are zero.
-3. Transformer loading is apparent power over the rated power.
-4. Results are rounded once to 1e-12 of rated.
+2. Transformer loading is apparent power over the rated power.
+3. Results are rounded once: to 1e-12 of rated, to W, var and mA.
+4. Couplers are taken together with their nodes unless they are switched or their flow is asked for. Models with couplers, and
+   that per phase, are made when first asked for.
 """
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from power_grid_model import (
-    CalculationMethod,
-    ComponentType,
-    DatasetType,
-    LoadGenType,
-    PowerGridModel,
-    WindingType,
-    initialize_array,
-)
+from power_grid_model import CalculationMethod, ComponentType, DatasetType, PowerGridModel, initialize_array
+from power_grid_model.errors import PowerGridError  # type: ignore[attr-defined]
 
+from backend.adapters.power_grid_input import Ids, model_input
+from backend.adapters.power_grid_update import branch_update, injection_update, phase_update
 from backend.errors import Rejected
-from backend.grid.flow import Integers, Scenarios, States
+from backend.grid.flow import Booleans, Flows, Integers, PhaseStates, Scenarios, States
 from backend.grid.network import Network
 
 PPT = 1e12
-STIFF_VA = 1e20
 TOLERANCE = 1e-10
-_OUTPUT = {
+_STATE = {
     ComponentType.node: ["energized", "u_pu"],
     ComponentType.line: ["loading"],
     ComponentType.transformer: ["loading", "p_from", "q_from"],
+    ComponentType.three_winding_transformer: ["loading"],
+    ComponentType.source: ["p", "q"],
+}
+_FLOWS = {
+    ComponentType.line: ["p_from", "q_from", "p_to", "q_to", "i_from", "i_to"],
+    ComponentType.transformer: ["p_to", "q_to"],
+    ComponentType.link: ["p_from", "q_from"],
+}
+_PHASES = {
+    ComponentType.node: ["u_pu"],
+    ComponentType.line: ["loading", "i_from"],
+    ComponentType.transformer: ["loading"],
 }
 
 
@@ -41,8 +49,13 @@ class PowerGridFlow:
     def __init__(self, network: Network, threads: int = -1) -> None:
         self._network = network
         self._threads = threads
-        self._ids = _Ids(network)
-        self._model = PowerGridModel(_input(network, self._ids), system_frequency=float(network.frequency_hz))
+        self._ids = Ids(network, couplers=False)
+        self._model = self._made(self._ids)
+        self._others: dict[bool, tuple[Ids, PowerGridModel]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to a worker process as its network; the engine is made again there."""
+        return PowerGridFlow, (self._network, self._threads)
 
     @property
     def network(self) -> Network:
@@ -51,167 +64,159 @@ class PowerGridFlow:
 
     def solve(self, scenarios: Scenarios) -> States:
         """States of all scenarios; raises Rejected if the columns are not those of the network."""
+        ids, model = (self._ids, self._model) if scenarios.link_closed is None else self._other(per_phase=False)
+        solved, answer = self._batch(model, ids, self._update(ids, scenarios), scenarios.count, _STATE)
+        return self._states(ids, solved, answer)
+
+    def nominal(self) -> States:
+        """The one state that the network's own document describes, rests included."""
+        solved, answer = np.ones(1, dtype=bool), None
+        try:
+            alone: Any = self._model.calculate_power_flow(
+                calculation_method=CalculationMethod.newton_raphson,
+                error_tolerance=TOLERANCE,
+                max_iterations=30,
+                output_component_types=_STATE,  # type: ignore[arg-type]
+            )
+            answer = {kind: {name: c[None] for name, c in columns.items()} for kind, columns in alone.items()}
+        except PowerGridError:
+            solved[:] = False
+        return self._states(self._ids, solved, answer)
+
+    def flows(self, scenarios: Scenarios) -> Flows:
+        """P, Q and current of the branches; raises Rejected if the columns are not those of the network."""
+        ids, model = self._other(per_phase=False)
+        solved, answer = self._batch(model, ids, self._update(ids, scenarios), scenarios.count, _FLOWS)
+        read, net = _Reader(solved, answer), self._network
+        lines, units = len(net.lines), len(net.transformers)
+        return Flows(
+            solved=solved,
+            line_from_w=read("line", "p_from", lines, 1.0),
+            line_from_var=read("line", "q_from", lines, 1.0),
+            line_to_w=read("line", "p_to", lines, 1.0),
+            line_to_var=read("line", "q_to", lines, 1.0),
+            line_from_ma=read("line", "i_from", lines, 1e3),
+            line_to_ma=read("line", "i_to", lines, 1e3),
+            transformer_to_w=read("transformer", "p_to", units, 1.0),
+            transformer_to_var=read("transformer", "q_to", units, 1.0),
+            link_from_w=read("link", "p_from", len(net.links), 1.0),
+            link_from_var=read("link", "q_from", len(net.links), 1.0),
+        )
+
+    def solve_phases(self, scenarios: Scenarios) -> PhaseStates:
+        """The states with every phase on its own; raises Rejected if the columns are not those of the network."""
         self._check(scenarios)
-        count = scenarios.count
-        if count == 0:
-            return self._states(np.zeros(0, dtype=bool), None)
+        ids, model = self._other(per_phase=True)
+        update = phase_update(self._network, ids, scenarios)
+        update.update(branch_update(self._network, ids, scenarios))
+        solved, answer = self._batch(model, ids, update, scenarios.count, _PHASES, symmetric=False)
+        read, net = _Reader(solved, answer), self._network
+        return PhaseStates(
+            solved=solved,
+            voltage_ppt=read("node", "u_pu", len(net.nodes), PPT, phases=3),
+            line_ppt=read("line", "loading", len(net.lines), PPT),
+            line_ma=read("line", "i_from", len(net.lines), 1e3, phases=3),
+            transformer_ppt=read("transformer", "loading", len(net.transformers), PPT),
+        )
+
+    def _other(self, *, per_phase: bool) -> tuple[Ids, PowerGridModel]:
+        if per_phase not in self._others:
+            ids = Ids(self._network)
+            self._others[per_phase] = ids, self._made(ids, per_phase=per_phase)
+        return self._others[per_phase]
+
+    def _made(self, ids: Ids, *, per_phase: bool = False) -> PowerGridModel:
+        network = self._network
+        made = model_input(network, ids, per_phase=per_phase)
+        try:
+            return PowerGridModel(made, system_frequency=float(network.frequency_hz))
+        except PowerGridError as error:
+            raise Rejected(f"network {network.name!r}: the engine cannot calculate it: {error}") from error
+
+    def _batch(
+        self, model: PowerGridModel, ids: Ids, update: Any, count: int, output: Any, *, symmetric: bool = True
+    ) -> tuple[Booleans, Any]:
         solved = np.ones(count, dtype=bool)
-        answer = self._model.calculate_power_flow(
-            update_data=self._update(scenarios),
+        if count == 0:
+            return solved, None
+        answer = model.calculate_power_flow(
+            update_data=update or _unchanged(ids, count),
+            symmetric=symmetric,
             calculation_method=CalculationMethod.newton_raphson,
             error_tolerance=TOLERANCE,
             max_iterations=20,
             threading=self._threads,
-            output_component_types=_OUTPUT,  # type: ignore[arg-type]
+            output_component_types=output,
             continue_on_batch_error=True,
         )
-        failed = self._model.batch_error
+        failed = model.batch_error
         if failed is not None:
             solved[np.asarray(failed.failed_scenarios, dtype=np.int64)] = False
-        return self._states(solved, answer)
+        return solved, answer
+
+    def _update(self, ids: Ids, scenarios: Scenarios) -> dict[Any, npt.NDArray[Any]]:
+        self._check(scenarios)
+        update = injection_update(self._network, ids, scenarios)
+        update.update(branch_update(self._network, ids, scenarios))
+        return update
 
     def _check(self, scenarios: Scenarios) -> None:
         net = self._network
-        for name, array, width in (
-            ("load_w", scenarios.load_w, len(net.loads)),
-            ("load_var", scenarios.load_var, len(net.loads)),
-            ("generator_w", scenarios.generator_w, len(net.generators)),
-            ("delta_w", scenarios.delta_w, len(net.connections)),
-            ("tap", scenarios.tap, len(net.transformers)),
-        ):
-            if array.shape != (scenarios.count, width):
-                raise Rejected(f"scenarios {name}: shape {array.shape}, expected {(scenarios.count, width)}")
+        width = {
+            "load": len(net.loads),
+            "generator": len(net.generators),
+            "delta": len(net.connections),
+            "storage": len(net.storages),
+            "shunt": len(net.shunts),
+            "tap": len(net.transformers),
+            "line": len(net.lines),
+            "transformer": len(net.transformers),
+            "link": len(net.links),
+            "three": len(net.three_windings),
+        }
+        for f in fields(scenarios):
+            array, expected = getattr(scenarios, f.name), (scenarios.count, width[f.name.split("_")[0]])
+            if array is not None and array.shape != expected:
+                raise Rejected(f"scenarios {f.name}: shape {array.shape}, expected {expected}")
+        steps = scenarios.shunt_step
+        if steps is not None and (steps < 0).any() | (steps > [s.steps_max for s in net.shunts]).any():
+            raise Rejected("scenarios shunt_step: outside 0 to steps_max of a shunt")
 
-    def _update(self, scenarios: Scenarios) -> dict[Any, npt.NDArray[Any]]:
-        count, ids = scenarios.count, self._ids
-        update: dict[Any, npt.NDArray[Any]] = {}
-        loads = initialize_array(DatasetType.update, ComponentType.sym_load, (count, len(ids.load) + len(ids.pod)))
-        loads["id"] = np.concatenate([ids.load, ids.pod])
-        loads["p_specified"] = np.concatenate([scenarios.load_w, scenarios.delta_w], axis=1)
-        loads["q_specified"] = np.concatenate([scenarios.load_var, np.zeros_like(scenarios.delta_w)], axis=1)
-        if loads.shape[1]:
-            update[ComponentType.sym_load] = loads
-        generators = initialize_array(DatasetType.update, ComponentType.sym_gen, (count, len(ids.generator)))
-        generators["id"] = ids.generator
-        generators["p_specified"] = scenarios.generator_w
-        if generators.shape[1]:
-            update[ComponentType.sym_gen] = generators
-        taps = initialize_array(DatasetType.update, ComponentType.transformer, (count, len(ids.transformer)))
-        taps["id"] = ids.transformer
-        taps["tap_pos"] = scenarios.tap
-        if taps.shape[1]:
-            update[ComponentType.transformer] = taps
-        return update
-
-    def _states(self, solved: npt.NDArray[np.bool_], answer: Any) -> States:
-        net = self._network
-
-        def whole(kind: str, column: str, width: int, unit: float) -> Integers:
-            if answer is None or width == 0:
-                return np.zeros((len(solved), width), dtype=np.int64)
-            values = np.where(solved[:, None], answer[kind][column], 0.0)
-            return np.rint(values * unit).astype(np.int64)
-
+    def _states(self, ids: Ids, solved: Booleans, answer: Any) -> States:
+        net, read = self._network, _Reader(solved, answer)
+        units = len(net.transformers)
         return States(
             solved=solved,
-            voltage_ppt=whole("node", "u_pu", len(net.nodes), PPT),
-            line_ppt=whole("line", "loading", len(net.lines), PPT),
-            transformer_ppt=whole("transformer", "loading", len(net.transformers), PPT),
-            transformer_w=whole("transformer", "p_from", len(net.transformers), 1.0),
-            transformer_var=whole("transformer", "q_from", len(net.transformers), 1.0),
+            voltage_ppt=read("node", "u_pu", len(ids.node), PPT)[:, ids.place],
+            line_ppt=read("line", "loading", len(net.lines), PPT),
+            transformer_ppt=read("transformer", "loading", units, PPT),
+            transformer_w=read("transformer", "p_from", units, 1.0),
+            transformer_var=read("transformer", "q_from", units, 1.0),
+            three_winding_ppt=read("three_winding_transformer", "loading", len(net.three_windings), PPT),
+            source_w=read("source", "p", len(net.sources), 1.0),
+            source_var=read("source", "q", len(net.sources), 1.0),
+            energized=read("node", "energized", len(ids.node), 1.0).astype(bool)[:, ids.place],
         )
 
 
-class _Ids:
-    """The engine wants ids unique over all kinds: numbered through in the network's order."""
+class _Reader:
+    """Columns of an answer as integers, rows without a solution as zeros."""
 
-    def __init__(self, network: Network) -> None:
-        start = 0
+    def __init__(self, solved: Booleans, answer: Any) -> None:
+        self._solved = solved
+        self._answer = answer
 
-        def take(count: int) -> npt.NDArray[np.int32]:
-            nonlocal start
-            start += count
-            return np.arange(start - count, start, dtype=np.int32)
-
-        self.node = take(len(network.nodes))
-        self.of_node = {node.id: k for k, node in enumerate(network.nodes)}
-        self.line = take(len(network.lines))
-        self.transformer = take(len(network.transformers))
-        self.link = take(len(network.links))
-        self.source = take(len(network.sources))
-        self.load = take(len(network.loads))
-        self.generator = take(len(network.generators))
-        self.pod = take(len(network.connections))
+    def __call__(self, kind: str, column: str, width: int, unit: float, phases: int = 0) -> Integers:
+        shape = (len(self._solved), width, phases) if phases else (len(self._solved), width)
+        if self._answer is None or width == 0:
+            return np.zeros(shape, dtype=np.int64)
+        solved = self._solved.reshape((-1,) + (1,) * (len(shape) - 1))
+        values = np.where(solved, self._answer[kind][column], 0.0)
+        return np.rint(values * unit).astype(np.int64)
 
 
-def _input(network: Network, ids: _Ids) -> dict[Any, npt.NDArray[Any]]:
-    at = ids.of_node
-    node = initialize_array(DatasetType.input, ComponentType.node, len(network.nodes))
-    node["id"], node["u_rated"] = ids.node, [n.u_rated_v for n in network.nodes]
-    link = initialize_array(DatasetType.input, ComponentType.link, len(network.links))
-    link["id"] = ids.link
-    link["from_node"], link["to_node"] = (
-        [at[k.from_node] for k in network.links],
-        [at[k.to_node] for k in network.links],
-    )
-    link["from_status"] = link["to_status"] = [k.closed for k in network.links]
-    source = initialize_array(DatasetType.input, ComponentType.source, len(network.sources))
-    source["id"], source["node"], source["status"] = ids.source, [at[s.node] for s in network.sources], 1
-    source["u_ref"], source["sk"] = [s.u_ref_ppm / 1e6 for s in network.sources], STIFF_VA
-    parts = {
-        ComponentType.node: node,
-        ComponentType.line: _lines(network, ids),
-        ComponentType.transformer: _transformers(network, ids),
-        ComponentType.link: link,
-        ComponentType.source: source,
-        ComponentType.sym_load: _injections(
-            "sym_load",
-            np.concatenate([ids.load, ids.pod]),
-            [at[e.node] for e in network.loads] + [at[c.node] for c in network.connections],
-        ),
-        ComponentType.sym_gen: _injections("sym_gen", ids.generator, [at[e.node] for e in network.generators]),
-    }
-    return {kind: array for kind, array in parts.items() if len(array)}
-
-
-def _injections(kind: str, ids: npt.NDArray[np.int32], nodes: list[int]) -> npt.NDArray[Any]:
-    array = initialize_array(DatasetType.input, ComponentType(kind), len(ids))
-    array["id"], array["node"], array["status"] = ids, nodes, 1
-    array["type"] = LoadGenType.const_power
-    array["p_specified"] = array["q_specified"] = 0.0
-    return array
-
-
-def _lines(network: Network, ids: _Ids) -> npt.NDArray[Any]:
-    lines = network.lines
-    array = initialize_array(DatasetType.input, ComponentType.line, len(lines))
-    array["id"] = ids.line
-    array["from_node"] = [ids.of_node[e.from_node] for e in lines]
-    array["to_node"] = [ids.of_node[e.to_node] for e in lines]
-    array["from_status"], array["to_status"] = [e.from_closed for e in lines], [e.to_closed for e in lines]
-    array["r1"], array["x1"] = [e.r_uohm / 1e6 for e in lines], [e.x_uohm / 1e6 for e in lines]
-    array["c1"], array["tan1"] = [e.c_pf / 1e12 for e in lines], 0.0
-    array["i_n"] = [e.rated_ma / 1e3 for e in lines]
-    return array
-
-
-def _transformers(network: Network, ids: _Ids) -> npt.NDArray[Any]:
-    units = network.transformers
-    array = initialize_array(DatasetType.input, ComponentType.transformer, len(units))
-    array["id"] = ids.transformer
-    array["from_node"] = [ids.of_node[t.from_node] for t in units]
-    array["to_node"] = [ids.of_node[t.to_node] for t in units]
-    array["from_status"] = array["to_status"] = [t.closed for t in units]
-    array["u1"], array["u2"] = [t.u_from_v for t in units], [t.u_to_v for t in units]
-    array["sn"], array["uk"] = [t.sn_va for t in units], [t.uk_ppm / 1e6 for t in units]
-    array["pk"], array["p0"] = [t.pk_w for t in units], [t.p0_w for t in units]
-    array["i0"] = [max(t.i0_ppm / 1e6, t.p0_w / t.sn_va) for t in units]
-    odd = [t.clock % 2 == 1 for t in units]
-    array["winding_from"] = np.where(odd, WindingType.delta.value, WindingType.wye_n.value)
-    array["winding_to"] = WindingType.wye_n
-    array["clock"] = [t.clock for t in units]
-    array["tap_side"] = [0 if t.tap_side == "from" else 1 for t in units]
-    array["tap_pos"], array["tap_nom"] = [t.tap_position for t in units], [t.tap_nominal for t in units]
-    array["tap_min"], array["tap_max"] = [t.tap_min for t in units], [t.tap_max for t in units]
-    array["tap_size"] = [t.tap_size_mv / 1e3 for t in units]
-    return array
+def _unchanged(ids: Ids, count: int) -> dict[Any, npt.NDArray[Any]]:
+    """An update that changes nothing, so that the batch has its rows."""
+    source = initialize_array(DatasetType.update, ComponentType.source, (count, len(ids.source)))
+    source["id"], source["status"] = ids.source, 1
+    return {ComponentType.source: source}

@@ -20,5 +20,10 @@ create table statement (device blob, seq int, position int, receipt blob, primar
 create table setpoint (id blob primary key, device blob, sealed blob, pod text, decision blob, execution blob) without rowid;
 create table document (kind text, id text, version int, body text, evidence blob, tree int, position int,
   primary key (kind, id, version)) without rowid;
-create table finding (time_ms int, what text);
+create table finding (id integer primary key, time_ms int, what text);
+create table kept (device blob primary key, seq int) without rowid;
+create table kit (id blob primary key, authority blob, from_ms int, to_ms int, closed int) without rowid;
+create table nonce (nonce blob primary key, kit blob, pod text, device blob) without rowid;
+create table noted (name text, key text, digest blob, primary key (name, key)) without rowid;
+create table seal (name text primary key, total blob, sealed blob) without rowid;
 create table fact (name text primary key, value blob) without rowid;

@@ -1,76 +1,30 @@
-"""The shared customer database on SQLite: one file, full synchronisation, one writer.
+"""The shared customer database on SQLite: one file, full synchronisation, one writer at a time.
 
-What is acknowledged is committed with synchronous=FULL, so it survives loss of power (WAL with NORMAL would not).
+1. What is acknowledged is committed with synchronous=FULL, so it survives loss of power (WAL with NORMAL would not).
+2. Several processes may have the file open, a back end and a command: whoever writes waits for the other, and `changes` tells
+   that another one has written.
 """
 
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightwire import merkle, records
 
+from backend.adapters.notes import Notes, log_key_beside
+from backend.adapters.rows import DocumentRow as DocumentRow
+from backend.adapters.rows import Kept as Kept
+from backend.adapters.rows import Party as Party
+from backend.adapters.rows import SetPointRow as SetPointRow
 from backend.errors import Unavailable
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """A registered key: node, agent or issuer; role "node", "agent", "issuer"."""
-
-    id: bytes
-    generation: int
-    role: str
-    pod: str
-    algorithm: int
-    public: bytes
-    valid_from_ms: int
-    valid_to_ms: int
-    entry: bytes
-    enrolment: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """One stored message of a device."""
-
-    device: bytes
-    seq: int
-    boot: int
-    kind: int
-    time_ms: int
-    sealed: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SetPointRow:
-    """A set-point and what came back: sealed bytes, empty while there is nothing. execution: the agent's Execution or, where
-    an energy manager is the node's client, its word as the node signed it, an EmsReport."""
-
-    id: bytes
-    device: bytes
-    pod: str
-    sealed: bytes
-    decision: bytes
-    execution: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRow:
-    """A market document with its evidence and its leaf."""
-
-    kind: str
-    id: str
-    version: int
-    body: str
-    evidence: bytes
-    tree: int
-    position: int
+_WAIT_S = 600.0
+"""How long a writer waits for another process: erasing a customer writes the whole file again."""
 
 
 class SqliteStore:
@@ -78,7 +32,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db = sqlite3.connect(path, _WAIT_S, check_same_thread=False, isolation_level=None)
             self._db.execute("pragma journal_mode=wal")
             self._db.execute("pragma synchronous=full")
             if not self._db.execute("select count(*) from sqlite_master").fetchone()[0]:
@@ -86,8 +40,11 @@ class SqliteStore:
                 self._db.execute("insert into fact values ('incarnation', ?)", (os.urandom(8),))
         except sqlite3.Error as error:
             raise Unavailable("database", f"{path}: {error}") from error
+        self._path = path
         self._lock = threading.RLock()
-        self._depth = 0
+        self._depth = self._rollbacks = 0
+        self._notes: Notes | None = None
+        self._kept: dict[bytes, int] = {}
 
     def close(self) -> None:
         """Closes the file."""
@@ -104,20 +61,50 @@ class SqliteStore:
             try:
                 yield
                 if self._depth == 1:
+                    self._note()
                     self._db.execute("commit")
             except BaseException:
                 if self._depth == 1 and self._db.in_transaction:
+                    self._kept.clear()
+                    self._rollbacks += 1
                     self._db.execute("rollback")
                 raise
             finally:
                 self._depth -= 1
+
+    def _note(self) -> None:
+        """What goes into a commit beside what was asked for: the highest seq kept of each device, digests and seals."""
+        if self._notes is None:
+            return
+        for device, seq in self._kept.items():
+            sql = "insert into kept values (?,?) on conflict do update set seq = max(seq, excluded.seq)"
+            self._db.execute(sql, (device, seq))
+        self._kept.clear()
+        self._notes.settle()
+
+    def keep_notes(self, sign: Callable[[bytes], bytes], identity: tuple[bytes, bytes]) -> None:
+        """From now on the notes are sealed with the log key; identity: (deployment 16 bytes, operator 8 bytes)."""
+        with self.writing():
+            if self._notes is None:
+                self._notes = Notes(self._db, sign, identity)
+
+    def keep_notes_as_before(self) -> None:
+        """As `keep_notes`, with the log key beside the file; nothing if no back end has written to it. Rejected without it."""
+        if public := self.fact("log_key"):
+            sign, operator = log_key_beside(self._path, public)
+            self.keep_notes(sign, (self.fact("deployment"), operator))
+
+    @property
+    def changes(self) -> tuple[int, int]:
+        """Another value after another process has written, and after a commit of this one that did not come about."""
+        return int(str(self._rows("pragma data_version")[0][0])), self._rollbacks
 
     def _rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         with self._lock:
             return self._db.execute(sql, values).fetchall()
 
     def _do(self, sql: str, *values: object) -> int:
-        with self._lock:
+        with self.writing():
             return self._db.execute(sql, values).rowcount
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -173,7 +160,7 @@ class SqliteStore:
 
     # messages
 
-    def keep_message(self, record: records.Reading, sealed: bytes, time_ms: int) -> bytes | None:
+    def keep_message(self, record: Any, sealed: bytes, time_ms: int) -> bytes | None:
         """Stores a message; None if it was new, else the bytes already there under this identity."""
         new = self._do(
             "insert into message values (?,?,?,?,?,?,?,?,?) on conflict do nothing",
@@ -181,6 +168,7 @@ class SqliteStore:
             getattr(record, "import_wh", None), getattr(record, "export_wh", None), sealed,
         )  # fmt: skip
         if new:
+            self._kept[record.device] = max(record.seq, self._kept.get(record.device, 0))
             return None
         there = self._rows("select sealed from message where device = ? and seq = ?", record.device, record.seq)[0][0]
         assert isinstance(there, bytes)
@@ -249,9 +237,10 @@ class SqliteStore:
         self._do("insert into leaf values (?,?,?)", tree, position, sealed)
         self._do("insert into node values (?,?,?)", tree, position, merkle.leaf_hash(sealed))
 
-    def hashes(self, tree: int) -> list[bytes]:
-        """Leaf hashes of a tree, in order, also of what was erased."""
-        return [row[0] for row in self._rows("select hash from node where tree = ? order by position", tree)]  # type: ignore[misc]
+    def hashes(self, tree: int, first: int = 0) -> list[bytes]:
+        """Leaf hashes of a tree from a position on, in order, also of what was erased."""
+        sql = "select hash from node where tree = ? and position >= ? order by position"
+        return [row[0] for row in self._rows(sql, tree, first)]  # type: ignore[misc]
 
     def leaves(self, tree: int) -> list[bytes]:
         """Leaf data of a tree, in order, without what was erased."""
@@ -316,6 +305,12 @@ class SqliteStore:
         )
         return [SetPointRow(*row) for row in rows]  # type: ignore[arg-type]
 
+    def answers(self, id: bytes) -> tuple[bytes, bytes]:
+        """(decision, execution) of a set-point, sealed; empty while there is none."""
+        sql = "select coalesce(decision, x''), coalesce(execution, x'') from setpoint where id = ?"
+        rows = self._rows(sql, id)
+        return rows[0] if rows else (b"", b"")  # type: ignore[return-value]
+
     def add_document(self, row: DocumentRow) -> None:
         """A version of a document; versions are only added."""
         self._do(
@@ -327,6 +322,12 @@ class SqliteStore:
         """All versions of a kind."""
         rows = self._rows("select * from document where kind = ? order by id, version", kind)
         return [DocumentRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    def latest(self, kind: str, id: str) -> DocumentRow | None:
+        """The highest version of a document; None while there is none."""
+        sql = "select * from document where kind = ? and id = ? order by version desc limit 1"
+        rows = [DocumentRow(*row) for row in self._rows(sql, kind, id)]  # type: ignore[arg-type]
+        return rows[0] if rows else None
 
     def all_documents(self) -> list[DocumentRow]:
         """All versions of all kinds."""
@@ -346,25 +347,30 @@ class SqliteStore:
     def erase(self, pod: str, devices: Iterable[bytes]) -> None:
         """Removes every row of a POD and of its devices; of documents every version that names the POD."""
         for device in devices:
-            for table in ("message", "statement", "conflict", "delivered", "setpoint"):
+            for table in ("message", "statement", "conflict", "delivered", "setpoint", "kept"):
                 self._do(f"delete from {table} where device = ?", device)
             self._do("delete from party where id = ?", device)
             self._do("delete from revocation where id = ?", device)
             self._do("delete from document where id like ? || '/%'", device.hex())
             self._do("delete from finding where instr(what, ?)", device.hex())
         self._do("delete from document where id = ? or instr(body, ?)", pod, pod)
+        self._do("delete from nonce where pod = ?", pod)
         self._do("delete from finding where instr(what, ?)", pod)
 
     def shred(self) -> None:
-        """Writes the file again, so that nothing of what was erased is left in its pages or in its log."""
+        """Writes the file again, so that nothing of what was erased is left in its pages or in its log; Unavailable if somebody
+        reads an old state of it all the while."""
         with self._lock:
             self._db.execute("vacuum")
-            self._db.execute("pragma wal_checkpoint(truncate)")
+            if self._rows("pragma wal_checkpoint(truncate)")[0][0]:
+                raise Unavailable(
+                    "database", "it is read by another process: what was erased is in its log; erase again"
+                )
 
     def add_finding(self, time_ms: int, what: str) -> None:
         """Something an operator must see."""
-        self._do("insert into finding values (?,?)", time_ms, what)
+        self._do("insert into finding values (null,?,?)", time_ms, what)
 
     def findings(self) -> Iterable[tuple[int, str]]:
         """All findings, in order."""
-        return self._rows("select time_ms, what from finding order by rowid")  # type: ignore[return-value]
+        return self._rows("select time_ms, what from finding order by id")  # type: ignore[return-value]

@@ -7,17 +7,22 @@
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from backend.adapters.bounded import read_bounded
 from backend.errors import Rejected
 from backend.evidence.verifier.bundle import FORMAT
-from backend.evidence.verifier.file import MAX_BYTES, verify
+from backend.evidence.verifier.file import verify
 from backend.evidence.verifier.message import parse_payload, split
+from backend.evidence.verifier.run import COLUMNS, SLOT_MS
+from backend.evidence.verifier.sheet import head, rest
 
 Row = Mapping[str, object]
 _READING, _STATEMENT = 1, 2
+_READING_CELLS = ("device", "generation", "boot", "seq", "time_ms", "flags", *COLUMNS)
 _LINE = (
     "order", "offer", "buyer", "aggregator", "pod", "frame", "ordered_ws", "delivered_ws", "paid_ws", "price_ueur_per_mwh",
     "payment_ueur", "penalty_ueur", "fee_ueur", "source", "held",
@@ -26,30 +31,30 @@ _LINE = (
 
 def export(bundle: Path, out: Path, form: str) -> list[Path]:
     """Writes one file for each table into the folder `out`, made if need be; form: "csv" or "parquet". NotValid (rule 1)."""
-    with bundle.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
+    data = read_bounded(bundle)
     verify(data, None)
-    document = json.loads(data)
+    document = json.loads(head(data))
     if document["format"] != FORMAT:
         raise Rejected(f"{bundle}: only a bundle has tables")
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, rows in tables(document).items():
+    for name, rows in tables(document, rest(data)).items():
         written.append(out / f"{name}.{form}")
         _WRITERS[form](written[-1], rows)
     return written
 
 
-def tables(document: Mapping[str, Any]) -> dict[str, list[Row]]:
-    """The rows of every table of a bundle that holds."""
+def tables(document: Mapping[str, Any], batches: Iterable[bytes]) -> dict[str, list[Row]]:
+    """The rows of every table of a bundle that holds: its first line, and those of its batches."""
     readings: list[Row] = []
     quarters: list[Row] = []
-    for batch in document["batches"]:
-        quarters.append(_columns(batch["statement"]))
-        readings += [row for row in map(_columns, batch["records"]) if "power_w" in row]
+    for batch in map(json.loads, batches):
+        statement = _columns(batch["statement"])
+        quarters.append(statement)
+        readings += _readings(batch["records"], statement)
     orders, statement = (json.loads(row["body"]) for row in document["documents"][:2])
     prices = {row["id"]: row for row in orders["orders"]}
-    lines: list[Row] = [
+    settled: list[Row] = [
         {**{name: line[name] for name in _LINE}, "direction": prices[line["order"]]["direction"]}
         for line in statement["lines"]
     ]
@@ -57,8 +62,30 @@ def tables(document: Mapping[str, Any]) -> dict[str, list[Row]]:
         "readings": readings,
         "quarter_hours": quarters,
         "setpoints": [_answered(row) for row in document["setpoints"]],
-        "lines": lines,
+        "lines": settled,
     }
+
+
+def _readings(records: Iterable[Any], statement: Row) -> Iterator[Row]:
+    """Those of one batch, whether they stand in full or in columns; statement: its cells."""
+    seq = int(str(statement["first_seq"]))
+    for one in records:
+        if isinstance(one, dict):
+            columns = {name: accumulate(one[name]) for name in COLUMNS}
+            same = {"device": statement["device"], "generation": statement["generation"], "boot": one["boot"]}
+            for k, values in enumerate(zip(*columns.values(), strict=True)):
+                when = {"seq": seq, "time_ms": one["time_ms"] + k * SLOT_MS, "flags": one["flags"]}
+                yield _in_order({**same, **when, **dict(zip(COLUMNS, values, strict=True))})
+                seq += 1
+        else:
+            seq += 1
+            if "power_w" in (row := _columns(one)):
+                yield _in_order(row)
+
+
+def _in_order(row: Row) -> Row:
+    """The cells of a reading in the order of its record, wherever they came from."""
+    return {name: row[name] for name in _READING_CELLS}
 
 
 def _columns(sealed: str) -> Row:

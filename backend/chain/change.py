@@ -1,4 +1,4 @@
-"""Commands that change a contract: deploy, grant, revoke, pause; and DeviceAnchor, by hand only."""
+"""Commands that change a contract: deploy, grant, revoke, hand over, pause; and DeviceAnchor, by hand only."""
 
 import argparse
 from collections.abc import Callable
@@ -22,6 +22,11 @@ def add_commands(commands: Any) -> None:
     for name, help in (("grant", "let an account write the operator's log"), ("revoke", "take that away again")):
         made = command(commands, name, _grant, help, example)
         made.add_argument("account", help="address of the account, 0x and 40 hexadecimal digits")
+    made = command(commands, "offer-admin", _offer_admin, "first step of handing over the contract", example)
+    made.add_argument("account", nargs="?", default="", help="address of the next admin, who must accept")
+    made.add_argument("--withdraw", action="store_true", help="take the offer back instead")
+    made.set_defaults(wrong=made.error)
+    command(commands, "accept-admin", _accept_admin, "second step, with the key of the next admin", "--key next.key")
     made = command(commands, "pause", _pause, "stop all writing to the contract, or with --off let it go on", "--off")
     made.add_argument("--off", action="store_true", help="let writing go on")
     _add_dispute(commands)
@@ -60,6 +65,24 @@ def _grant(options: argparse.Namespace, settings: ChainSettings) -> Answer:
     done = _admin(options, settings).change(contract, anchor_log(), "grant", (operator, checksummed(account), allowed))
     may = "may write" if allowed else "may no longer write"
     return DONE, _facts(done), f"{checksummed(account)} {may} log {operator.hex()} since block {done.block}"
+
+
+def _offer_admin(options: argparse.Namespace, settings: ChainSettings) -> Answer:
+    if bool(options.account) == options.withdraw:
+        options.wrong("either an account or --withdraw belongs here")
+    next_admin = bytes(20) if options.withdraw else _given(octets(20), options.account, "account")
+    if not (options.withdraw or any(next_admin)):
+        raise Rejected("account: zero is nobody's; --withdraw takes an offer back")
+    contract = needed(settings.contract, "contract")
+    done = _admin(options, settings).change(contract, anchor_log(), "offer_admin", (checksummed(next_admin),))
+    said = f"the contract is offered to {checksummed(next_admin)}, who must accept"
+    return DONE, _facts(done), f"{'the offer is taken back' if options.withdraw else said}, since block {done.block}"
+
+
+def _accept_admin(options: argparse.Namespace, settings: ChainSettings) -> Answer:
+    contract, own = needed(settings.contract, "contract"), checksummed(account(settings).address)
+    done = _admin(options, settings).change(contract, anchor_log(), "accept_admin", ())
+    return DONE, {**_facts(done), "admin": own}, f"{own} is the contract's admin since block {done.block}"
 
 
 def _pause(options: argparse.Namespace, settings: ChainSettings) -> Answer:

@@ -71,6 +71,7 @@ def _catch_up(options: argparse.Namespace, settings: ChainSettings) -> Answer:
     try:
         if store is None:
             raise Rejected("no database: give --db or database in the settings")
+        store.keep_notes_as_before()
         return _caught_up(ChainStore(store), settings, options.wait)
     finally:
         if store is not None:

@@ -29,18 +29,21 @@ class Constraint:
     ``margin_ppt``: lines and transformers: limit minus loading; node high: limit minus voltage; node low: voltage
     minus limit; 1e-12 of the rating or of the rated voltage.
     ``effect_ppt_per_w``: POD id to head-room used per W of additional withdrawal at that POD (positive eats it).
+    ``effect_ppt_per_var``: the same per var; empty if nobody asked for it.
     """
 
     element: str
     frame: int
     margin_ppt: int
     effect_ppt_per_w: Mapping[str, int] = field(hash=False)
+    effect_ppt_per_var: Mapping[str, int] = field(hash=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.element or self.frame < 0:
             raise Rejected(f"constraint {self.element!r}: frame {self.frame} is not a quarter-hour of UTC")
-        ordered = {pod: int(self.effect_ppt_per_w[pod]) for pod in sorted(self.effect_ppt_per_w)}
-        object.__setattr__(self, "effect_ppt_per_w", MappingProxyType(ordered))
+        for name in ("effect_ppt_per_w", "effect_ppt_per_var"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, MappingProxyType({pod: int(given[pod]) for pod in sorted(given)}))
 
     @property
     def need_ppt(self) -> int:

@@ -39,3 +39,11 @@ def split(total: int, weights: Mapping[_Name, int]) -> dict[_Name, int]:
     for name in by_rest[:left]:
         parts[name] += 1
     return parts
+
+
+def part_of(total: int, before: int, own: int, whole: int) -> int:
+    """The part of `total` (0 or more) of the one who has `own` of `whole` and before whom others have `before` of it.
+
+    Whoever knows these numbers needs no others; over all of `whole` the parts add up to total.
+    """
+    return total * (before + own) // whole - total * before // whole

@@ -27,13 +27,15 @@ _DECISIONS = 40  # a device refuses at most 32 in a quarter-hour
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one POD shall do in one quarter-hour: W at the POD, withdrawal positive."""
+    """What one POD shall do in one quarter-hour: W at the POD, withdrawal positive. attempt: 1 and up for what supersedes
+    an earlier target of the same POD, orders and quarter-hour."""
 
     pod: str
     device: bytes
     frame: int
     target_w: int
     order: str
+    attempt: int = 0
 
 
 class Activate:
@@ -92,7 +94,8 @@ class Activate:
 
     def _target(self, target: Target) -> records.SetPoint:
         order = hashlib.sha256(target.order.encode()).digest()[:16]
-        id = hashlib.sha256(f"{target.order}/{target.pod}/{target.frame}".encode()).digest()[:16]
+        identity = f"{target.order}/{target.pod}/{target.frame}" + (f"/{target.attempt}" if target.attempt else "")
+        id = hashlib.sha256(identity.encode()).digest()[:16]
         window = (target.frame * FRAME_MS, (target.frame + 1) * FRAME_MS)
         return self._point(id, target.device, window, (records.TARGET, target.target_w), order)
 

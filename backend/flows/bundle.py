@@ -1,18 +1,27 @@
 """A customer's period in one file: everything needed to check it without this back end (see backend/evidence/FORMAT.md).
 
-The file is canonical JSON (sorted keys, no spaces, hex in lower case) so that every byte of it is covered by a check.
+1. The file is canonical JSON (sorted keys, no spaces, hex in lower case), a first line and one for each batch, so that every
+   byte of it is covered by a check.
+2. Up to 5,000 records stand in full; in a larger bundle runs of readings stand in columns (runs.py).
+3. Of other PODs it holds the sum of their parts in a shared order, and nothing else.
 """
 
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from lightwire import envelope, records
 
 from backend.adapters.sqlite import Kept, Party, SqliteStore
+from backend.errors import Rejected
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.receipts import key_rows
+from backend.flows.runs import packed
+
+IN_FULL = 5000
+_FRAME_MS = 900_000
 
 
 class Bundles:
@@ -26,15 +35,20 @@ class Bundles:
         self._log_key = log_key_public
         self._deployment, self._operator = identity
 
-    def of(self, pod: str, period_ms: tuple[int, int], epoch: int, anchor: list[object], seal: object) -> str:
+    def of(
+        self, pod: str, period_ms: tuple[int, int], epoch: int, anchor: list[object], seal: Callable[[bytes], bytes]
+    ) -> str:
         """The bundle of a POD for [start, end); receipts of keys and documents as of an epoch.
 
         Batches: those that reach into the period or begin at its end, and from the one in which the first of its
-        set-points was decided on. seal(digest of the body, 32 bytes) -> sealed Evidence over it.
+        set-points was decided on. seal(digest of the first line without it, 32 bytes) -> sealed Evidence over it.
         """
         parties = [p for p in self._store.parties() if p.pod == pod or p.role == "issuer"]
         device = next(p.id for p in parties if p.role == "node")
         statements = self._statements(device, period_ms, self._decided(pod, period_ms))
+        is_large = sum(one.count for _, one in statements) > IN_FULL
+        receipts = self._store.receipts(device)
+        lines = [_text(self._batch(device, *one, receipts, is_large)) for one in statements]
         body = {
             "format": "lightnode-bundle/1",
             "deployment": self._deployment.hex(),
@@ -44,12 +58,13 @@ class Bundles:
             "start_ms": period_ms[0],
             "end_ms": period_ms[1],
             "keys": self._keys(parties, epoch, anchor),
-            "batches": [self._batch(device, *one) for one in statements],
+            "placements": [self._placement(one, epoch, anchor) for one in parties],
+            "batches": [hashlib.sha256(line.encode()).hexdigest() for line in lines],
             "setpoints": self._setpoints(pod, period_ms, [one for _, one in statements]),
-            "documents": [self._document(kind, pod, epoch, anchor) for kind in ("orders", "statement")],
+            "documents": self._documents(pod, period_ms, epoch, anchor),
         }
         digest = hashlib.sha256(_text(body).encode()).digest()
-        return _text({**body, "seal": seal(digest).hex()})  # type: ignore[operator]
+        return "\n".join([_text({**body, "seal": seal(digest).hex()}), *lines])
 
     def _keys(self, parties: list[Party], epoch: int, anchor: list[object]) -> list[dict[str, str]]:
         """Their history up to the epoch."""
@@ -85,12 +100,19 @@ class Bundles:
         run = kept[needed[0] : needed[-1] + 1] if needed else []
         return list(itertools.takewhile(lambda pair: pair[0].seq in receipts, run))
 
-    def _batch(self, device: bytes, kept: Kept, statement: records.BatchStatement) -> Mapping[str, object]:
+    def _batch(
+        self,
+        device: bytes,
+        kept: Kept,
+        statement: records.BatchStatement,
+        receipts: Mapping[int, bytes],
+        is_large: bool,
+    ) -> Mapping[str, object]:
         members = self._store.messages(device, statement.first_seq, statement.last_seq)
         return {
             "statement": kept.sealed.hex(),
-            "records": [m.sealed.hex() for m in members],
-            "receipt": self._store.receipts(device)[kept.seq].hex(),
+            "records": packed(members, statement.generation) if is_large else [m.sealed.hex() for m in members],
+            "receipt": receipts[kept.seq].hex(),
         }
 
     def _setpoints(
@@ -107,11 +129,32 @@ class Bundles:
                 )
         return found
 
-    def _document(self, kind: str, pod: str, epoch: int, anchor: list[object]) -> Mapping[str, object]:
-        """The highest version; LookupError while there is none."""
-        row = [one for one in self._store.documents(kind) if one.id == pod][-1]
+    def _placement(self, party: Party, epoch: int, anchor: list[object]) -> Mapping[str, str]:
+        """Where a key's device stands, its salted commitment opened."""
+        row = self._document("placement", f"{party.id.hex()}/{party.generation}", epoch, anchor)
+        return {name: row[name] for name in ("body", "evidence", "receipt")}
+
+    def _documents(
+        self, pod: str, period_ms: tuple[int, int], epoch: int, anchor: list[object]
+    ) -> list[Mapping[str, str]]:
+        """Orders, statement, outcomes; the totals of the period's orders that other PODs have a part in."""
+        found = [self._document(kind, pod, epoch, anchor) for kind in ("orders", "statement", "outcome")]
+        frames = range(period_ms[0] // _FRAME_MS, period_ms[1] // _FRAME_MS)
+        shared = [id for frame, id in _shared(json.loads(found[0]["body"])["orders"]) if frame in frames]
+        return found + [self._document("totals", id, epoch, anchor) for id in shared]
+
+    def _document(self, kind: str, id: str, epoch: int, anchor: list[object]) -> Mapping[str, str]:
+        """The highest version; Rejected while there is none."""
+        row = self._store.latest(kind, id)
+        if row is None:
+            raise Rejected(f"no {kind} of {id} is filed yet: file it, then make the bundle")
         receipt = self._trees.prove(epoch, row.tree, row.position, anchor)
         return {"kind": kind, "body": row.body, "evidence": row.evidence.hex(), "receipt": receipt.hex()}
+
+
+def _shared(orders: Iterable[Mapping[str, Any]]) -> list[tuple[int, str]]:
+    """(quarter-hour, id) of the orders of several PODs, in order."""
+    return sorted((one["frame"], one["id"]) for one in orders if one["group_w"] > one["watts"])
 
 
 def reaches(setpoint: bytes, period_ms: tuple[int, int]) -> bool:

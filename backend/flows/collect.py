@@ -10,6 +10,7 @@
 7. The first word of an energy manager about a set-point is its execution, as the light node signed it, unless an agent has
    answered. That it could not be reached is the node's word, a finding only.
 8. Alarms that a light node counts in its diagnostics are a finding when they have become more.
+9. What another process has written counts from the next batch on: keys it registered or revoked, customers it erased.
 """
 
 from collections.abc import Callable, Iterable
@@ -75,9 +76,24 @@ class Collect:
         self._devices: dict[bytes, DeviceState] = {}
         self.refused = 0
         self.duplicates = 0
-        for party in store.parties():
-            self.admit(party)
-        for id, generation in store.revocations():
+        self._seen = store.changes
+        self._read_keys()
+
+    def _follow(self) -> None:
+        """Rule 9."""
+        if (seen := self._store.changes) != self._seen:
+            self._seen = seen
+            self._read_keys()
+
+    def _read_keys(self) -> None:
+        """Takes the keys as the register has them, and forgets those that it has no more."""
+        parties = self._store.parties()
+        registered = {(party.id, party.generation) for party in parties}
+        self.forget({id for id, generation in self._signers if (id, generation) not in registered})
+        for party in parties:
+            if (party.id, party.generation) not in self._signers:
+                self.admit(party)
+        for id, generation in self._store.revocations():
             self.retire(id, generation)
 
     def admit(self, party: Party) -> None:
@@ -109,6 +125,7 @@ class Collect:
     def process(self, batch: list[Incoming]) -> None:
         """Stores a batch in one commit (rule 1); the caller acknowledges to the broker afterwards."""
         with self._store.writing():
+            self._follow()
             for message in batch:
                 try:
                     self._one(message)
@@ -119,6 +136,7 @@ class Collect:
     def deliver(self, utc_ms: int) -> None:
         """Sends the Deliveries that are due (rule 2)."""
         with self._store.writing():
+            self._follow()
             self._deliver_due(utc_ms)
 
     def _deliver_due(self, utc_ms: int) -> None:

@@ -6,6 +6,7 @@
 3. For each leaf whose data goes, a Tombstone (kind 14) is put into the same tree: it names place and hash, and is anchored
    with the next epoch. The hash stays in its place, so that no root and no path changes; it says nothing, since what it was
    made of held a signature or a salt that nobody has any more.
+4. Another process may work on the same database meanwhile; it forgets the devices with the next thing that it does.
 """
 
 import os
@@ -29,7 +30,7 @@ class Erased:
 
 
 class Erase:
-    """Erases customers. What runs on the same store must forget the devices, too."""
+    """Erases customers."""
 
     def __init__(
         self, store: SqliteStore, trees: EvidenceTrees, log_key: SigningKey, identity: tuple[bytes, bytes]

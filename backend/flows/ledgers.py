@@ -20,18 +20,34 @@ TREES = (
 
 
 class EvidenceTrees:
-    """Trees in memory, leaves in the store; built again from it at start."""
+    """Trees in memory, leaves in the store; built from it at start, and again when another process has written to it."""
 
     def __init__(self, store: SqliteStore, sign: Callable[[bytes], bytes], deployment: bytes, operator: bytes) -> None:
         self._store = store
         self._sign = sign
         self._deployment = deployment
         self._operator = operator
+        store.keep_notes(sign, (deployment, operator))
+        self._seen = store.changes
         self._trees = {k: Tree(store.hashes(k)) for k in TREES}
+
+    def _follow(self) -> None:
+        """Takes the leaves that another process has put in, or what stands there after a commit that did not come about."""
+        seen = self._store.changes
+        if seen == self._seen:
+            return
+        for number, tree in self._trees.items():
+            if seen[1] != self._seen[1]:
+                self._trees[number] = Tree(self._store.hashes(number))
+            else:
+                for leaf in self._store.hashes(number, tree.size):
+                    tree.append(leaf)
+        self._seen = seen
 
     def append(self, tree: int, sealed: bytes) -> int:
         """Adds a sealed message as a leaf; its position."""
         with self._store.writing():
+            self._follow()
             position = self._trees[tree].append(merkle.leaf_hash(sealed))
             self._store.add_leaf(tree, position, sealed)
         return position
@@ -57,6 +73,7 @@ class EvidenceTrees:
         if self._store.checkpoints(epoch):
             return False
         with self._store.writing():
+            self._follow()
             for number, tree in self._trees.items():
                 if tree.size:
                     point = records.Checkpoint(self._operator, number, epoch, tree.size, tree.root())
@@ -69,12 +86,14 @@ class EvidenceTrees:
 
     def promise(self, tree: int, position: int) -> bytes:
         """The COSE Receipt of a leaf in the tree as it is: the log key's word, before an epoch has committed to it."""
+        self._follow()
         size = self._trees[tree].size
         proof = cbor.dumps([size, position, self._trees[tree].inclusion(position, size)])
         return self._cose(-1, proof, self._trees[tree].root())
 
     def consistency(self, tree: int, first: int, second: int) -> bytes:
         """The COSE Receipt of consistency (RFC 9942): the tree of `second` leaves begins with that of `first`."""
+        self._follow()
         proof = cbor.dumps([first, second, self._trees[tree].consistency(first, second)])
         return self._cose(-2, proof, self._trees[tree].root(second))
 
@@ -85,6 +104,7 @@ class EvidenceTrees:
 
     def place(self, epoch: int, tree: int) -> tuple[records.Checkpoint, int, int, list[bytes]]:
         """(checkpoint, index, count, path) of a tree in an epoch's commitment; KeyError if it is not in it."""
+        self._follow()
         points = self._store.checkpoints(epoch)
         checkpoint = records.decode(dict(points)[tree])
         assert isinstance(checkpoint, records.Checkpoint)

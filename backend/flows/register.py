@@ -8,6 +8,7 @@
 
 import hashlib
 import os
+from typing import Protocol
 
 from lightwire import envelope, records
 from lightwire.errors import WireError
@@ -15,11 +16,32 @@ from lightwire.errors import WireError
 from backend.adapters.keys import SigningKey, verifier
 from backend.adapters.sqlite import Party, SqliteStore
 from backend.errors import Rejected
-from backend.flows.collect import Collect
 from backend.flows.ledgers import EvidenceTrees
 from backend.market.canonical import text
 
 VALID_MS = 5 * 365 * 86_400_000
+
+
+class Keyring(Protocol):
+    """Whoever opens messages with the registered keys."""
+
+    def admit(self, party: Party) -> None:
+        """Takes a key."""
+        ...
+
+    def retire(self, id: bytes, generation: int) -> None:
+        """Takes nothing more from a key."""
+        ...
+
+
+class Elsewhere:
+    """The keyring of a process that opens no messages: the back end beside it follows what is registered."""
+
+    def admit(self, party: Party) -> None:
+        """Nothing."""
+
+    def retire(self, id: bytes, generation: int) -> None:
+        """Nothing."""
 
 
 class Register:
@@ -29,7 +51,7 @@ class Register:
         self,
         store: SqliteStore,
         trees: EvidenceTrees,
-        collect: Collect,
+        collect: Keyring,
         log_key: SigningKey,
         identity: tuple[bytes, bytes],
     ) -> None:

@@ -1,18 +1,21 @@
 """Where a grid breaks its limits, and what a watt at each POD does about it (I-10).
 
-1. Loadings are limited by the rating; voltages by the node's band; ``Limits`` may keep an operator's margin free.
+1. Loadings are limited by the rating, the season's or the emergency's if asked for; voltages by the node's band;
+   ``Limits`` may keep an operator's margin free.
 2. A violation is an element beyond its limit by more than nothing; a state without a solution violates as a whole.
 3. Constraints are made for every element that is near its limit in one of the frames, in all the frames traded.
 4. Effects come from solved states with a step of withdrawal at one POD at a time, not from a linear method.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from backend.domain.constraint import PPT_PER_UNIT, Constraint
 from backend.errors import Rejected
+from backend.grid.element import MILLION, SEASONS, line_limit_ma, transformer_limit_va
 from backend.grid.flow import Integers, PowerFlow, Scenarios, States
 from backend.grid.forecast import divide_half_even
 from backend.grid.network import Network
@@ -21,14 +24,20 @@ PPT_PER_PPM = 1_000_000
 STEP_LV_W = 1_000
 STEP_MV_W = 20_000
 NO_SOLUTION = "network"
+_MOST_VALUES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The operator's margins, kept free of what the market may use: 1e-6 of rated voltage and of rated loading."""
+    """The operator's margins, kept free of what the market may use: 1e-6 of rated voltage and of rated loading.
+
+    ``season``: "", "summer" or "winter"; ``emergency``: what may flow while something else is out.
+    """
 
     voltage_margin_ppm: int = 0
     loading_margin_ppm: int = 0
+    season: str = ""
+    emergency: bool = False
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -37,6 +46,8 @@ class Limits:
         ):
             if not 0 <= value < 100_000:
                 raise Rejected(f"limits {name} = {value}, expected 0 to 99999")
+        if self.season not in SEASONS:
+            raise Rejected(f"limits season = {self.season!r}, expected one of {', '.join(map(repr, SEASONS))}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,24 +70,57 @@ class Margins:
     solved: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
-def margins(network: Network, states: States, limits: Limits) -> Margins:
-    """Head-room of lines, transformers and both sides of every node's band, in the network's order."""
-    low = np.array([n.u_min_ppm + limits.voltage_margin_ppm for n in network.nodes], dtype=np.int64) * PPT_PER_PPM
-    high = np.array([n.u_max_ppm - limits.voltage_margin_ppm for n in network.nodes], dtype=np.int64) * PPT_PER_PPM
-    full = PPT_PER_UNIT - limits.loading_margin_ppm * PPT_PER_PPM
-    return Margins(
-        elements=monitored(network),
-        margin_ppt=np.concatenate(
-            [
-                full - states.line_ppt,
-                full - states.transformer_ppt,
-                states.voltage_ppt - low,
-                high - states.voltage_ppt,
-            ],
-            axis=1,
-        ),
-        solved=states.solved,
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """The limits of a network under an operator's margins, ready for many states; arrays in the order of the columns."""
+
+    elements: tuple[str, ...]
+    line_ppt: Integers
+    transformer_ppt: Integers
+    three_winding_ppt: int
+    low_ppt: Integers
+    high_ppt: Integers
+
+    def margins(self, states: States) -> Margins:
+        """Head-room of lines, transformers and both sides of every node's band, in the network's order."""
+        free = [
+            self.line_ppt - states.line_ppt,
+            self.transformer_ppt - states.transformer_ppt,
+            self.three_winding_ppt - states.three_winding_ppt,
+            states.voltage_ppt - self.low_ppt,
+            self.high_ppt - states.voltage_ppt,
+        ]
+        return Margins(self.elements, np.concatenate(free, axis=1), states.solved)
+
+
+def bounds_of(network: Network, limits: Limits) -> Bounds:
+    """The limits of this network. A node that is dead on purpose has no lower one."""
+    band = [-MILLION if n.dead else n.u_min_ppm + limits.voltage_margin_ppm for n in network.nodes]
+    top = [n.u_max_ppm - limits.voltage_margin_ppm for n in network.nodes]
+    return Bounds(
+        monitored(network),
+        _ratings(network.lines, line_limit_ma, "rated_ma", limits),
+        _ratings(network.transformers, transformer_limit_va, "sn_va", limits),
+        PPT_PER_UNIT - limits.loading_margin_ppm * PPT_PER_PPM,
+        np.array(band, dtype=np.int64) * PPT_PER_PPM,
+        np.array(top, dtype=np.int64) * PPT_PER_PPM,
     )
+
+
+def margins(network: Network, states: States, limits: Limits) -> Margins:
+    """Head-room of every monitored element in every state."""
+    return bounds_of(network, limits).margins(states)
+
+
+def _ratings(elements: Sequence[Any], limit_of: Callable[..., int], rated: str, limits: Limits) -> Integers:
+    """What each may carry, 1e-12 of its rating, the operator's margin taken off."""
+    return np.array([_rating(e, limit_of, rated, limits) for e in elements], dtype=np.int64)
+
+
+def _rating(element: Any, limit_of: Callable[..., int], rated: str, limits: Limits) -> int:
+    limit: int = limit_of(element, limits.season, emergency=limits.emergency)
+    whole: int = getattr(element, rated)
+    return PPT_PER_UNIT * limit // whole - limits.loading_margin_ppm * PPT_PER_PPM
 
 
 def monitored(network: Network) -> tuple[str, ...]:
@@ -84,6 +128,7 @@ def monitored(network: Network) -> tuple[str, ...]:
     return (
         *(f"line:{line.id}" for line in network.lines),
         *(f"transformer:{t.id}" for t in network.transformers),
+        *(f"three_winding:{t.id}" for t in network.three_windings),
         *(f"node:{n.id}:low" for n in network.nodes),
         *(f"node:{n.id}:high" for n in network.nodes),
     )
@@ -110,6 +155,12 @@ def violations(network: Network, states: States, frames: Sequence[int], limits: 
 def limit_ppt(network: Network, element: str, limits: Limits) -> int:
     """The limit itself, 1e-12 of rated, the operator's margin taken off."""
     kind, _, rest = element.partition(":")
+    if kind == "line":
+        line = next(e for e in network.lines if e.id == int(rest))
+        return _rating(line, line_limit_ma, "rated_ma", limits)
+    if kind == "transformer":
+        unit = next(t for t in network.transformers if t.id == int(rest))
+        return _rating(unit, transformer_limit_va, "sn_va", limits)
     if kind != "node":
         return PPT_PER_UNIT - limits.loading_margin_ppm * PPT_PER_PPM
     number, _, side = rest.partition(":")
@@ -120,44 +171,68 @@ def limit_ppt(network: Network, element: str, limits: Limits) -> int:
 
 
 def constraints(
-    flow: PowerFlow, scenarios: Scenarios, frames: Sequence[int], limits: Limits, near_ppm: int = 20_000
+    flow: PowerFlow,
+    scenarios: Scenarios,
+    frames: Sequence[int],
+    limits: Limits,
+    near_ppm: int = 20_000,
+    with_reactive: bool = False,
 ) -> tuple[Constraint, ...]:
     """Every element within ``near_ppm`` of its limit in some state, in all the states: margin and effect per POD.
 
-    Rows of ``scenarios`` are the traded frames. Sorted by frame, then as monitored. Cost: PODs + 1 power flows a frame.
-    Raises Rejected if one of the states has no solution.
+    Rows of ``scenarios`` are the traded frames. Sorted by frame, then as monitored. Cost: PODs + 1 power flows a frame,
+    as many again for the effects of var. Raises Rejected if one of the states has no solution.
     """
-    network = flow.network
-    pods = [c.pod for c in network.connections]
-    base = margins(network, flow.solve(scenarios), limits)
+    pods = [c.pod for c in flow.network.connections]
+    base = margins(flow.network, flow.solve(scenarios), limits)
     if not base.solved.all():
         raise Rejected(f"constraints: no power flow in frame {frames[int(np.argmin(base.solved))]}")
     watched = np.flatnonzero((base.margin_ppt < near_ppm * PPT_PER_PPM).any(axis=0))
-    effect = effects(flow, scenarios, base.margin_ppt[:, watched], limits, watched)
+    free = base.margin_ppt[:, watched]
+    effect = effects(flow, scenarios, free, limits, watched)
+    reactive = effects(flow, scenarios, free, limits, watched, is_reactive=True) if with_reactive else None
     found = []
     for row, frame in enumerate(frames):
         for place, column in enumerate(watched):
-            per_pod = {pod: int(effect[row, k, place]) for k, pod in enumerate(pods)}
-            found.append(Constraint(base.elements[column], frame, int(base.margin_ppt[row, column]), per_pod))
+            per_w = dict(zip(pods, effect[row, :, place].tolist(), strict=True))
+            per_var = {} if reactive is None else dict(zip(pods, reactive[row, :, place].tolist(), strict=True))
+            found.append(Constraint(base.elements[column], frame, int(free[row, place]), per_w, per_var))
     return tuple(found)
 
 
-def effects(flow: PowerFlow, scenarios: Scenarios, base_ppt: Integers, limits: Limits, watched: Integers) -> Integers:
-    """Head-room used (ppt) per W of withdrawal: array frames x PODs x watched elements."""
+def effects(
+    flow: PowerFlow,
+    scenarios: Scenarios,
+    base_ppt: Integers,
+    limits: Limits,
+    watched: Integers,
+    is_reactive: bool = False,
+) -> Integers:
+    """Head-room used (ppt) per W (or var) of withdrawal: array frames x PODs x watched elements."""
     network = flow.network
     rated = {n.id: n.u_rated_v for n in network.nodes}
     step = np.array([STEP_LV_W if rated[c.node] < 1_000 else STEP_MV_W for c in network.connections], dtype=np.int64)
     count, pods = scenarios.count, len(step)
-    if pods == 0:
-        return np.zeros((count, 0, len(watched)), dtype=np.int64)
-    rows = np.repeat(np.arange(count), pods)
-    delta = scenarios.delta_w[rows] + np.tile(np.diag(step), (count, 1))
-    stepped = margins(network, flow.solve(scenarios.rows(rows).with_delta(delta)), limits)
-    if not stepped.solved.all():
-        raise Rejected("constraints: no power flow with a small step of load; the state is at its limit")
-    moved = stepped.margin_ppt[:, watched].reshape(count, pods, len(watched))
-    used = base_ppt[:, None, :] - moved
-    return np.stack([divide_half_even(used[:, k, :], int(step[k])) for k in range(pods)], axis=1)
+    found = np.zeros((count, pods, len(watched)), dtype=np.int64)
+    together = max(1, _MOST_VALUES // max(1, pods * len(monitored(network))))
+    for first in range(0, count if pods else 0, together):
+        part = np.arange(first, min(first + together, count))
+        rows, steps = np.repeat(part, pods), np.tile(np.diag(step), (len(part), 1))
+        w, var = scenarios.delta_w[rows], reactive_of(scenarios)[rows]
+        part_rows = scenarios.rows(rows)
+        moved = part_rows.with_delta(w, var + steps) if is_reactive else part_rows.with_delta(w + steps)
+        stepped = margins(network, flow.solve(moved), limits)
+        if not stepped.solved.all():
+            raise Rejected("constraints: no power flow with a small step of load; the state is at its limit")
+        used = base_ppt[part][:, None, :] - stepped.margin_ppt[:, watched].reshape(len(part), pods, len(watched))
+        for k in range(pods):
+            found[part, k, :] = divide_half_even(used[:, k, :], int(step[k]))
+    return found
+
+
+def reactive_of(scenarios: Scenarios) -> Integers:
+    """var per POD of each state; zeros where the states have none."""
+    return np.zeros_like(scenarios.delta_w) if scenarios.delta_var is None else scenarios.delta_var
 
 
 def pod_deltas(network: Network, changes: Mapping[str, Sequence[int]], count: int) -> Integers:

@@ -1,20 +1,40 @@
-"""The network document: JSON text of ``lightnode-network/1`` to a checked Network.
+"""The network document (FORMAT.md): JSON text to a checked Network, and back.
 
-Its fields are those of the records in ``network.py``; branches name their ends ``from`` and ``to``. Unknown or missing
-fields, numbers that are not whole and wrong kinds are findings; all of them are reported at once.
+1. Its fields are those of the records in ``element.py``; branches name their ends ``from`` and ``to``; a field with a
+   default may be left out.
+2. Unknown or missing fields, numbers that are not whole and wrong kinds are findings; all of them are reported at once.
+3. ``lightnode-network/1`` is read as well: it is version 2 without what version 2 added.
+4. Written, a network is the same bytes every time: one element a line, fields at their default left out.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from dataclasses import MISSING, Field, fields
+from typing import Any
 
 from backend.errors import Rejected
-from backend.grid.network import FORMAT, Finding, Injection, Line, Link, Network, Node, Source, Transformer
+from backend.grid.element import Rest
+from backend.grid.network import (
+    FORMAT,
+    FORMATS,
+    Connection,
+    Finding,
+    Injection,
+    Line,
+    Link,
+    MeasuringPoint,
+    Network,
+    Node,
+    Shunt,
+    Source,
+    Storage,
+    ThreeWinding,
+    Transformer,
+    Unsound,
+)
 from backend.nesting import too_deep
 
-T = TypeVar("T")
-_KINDS: Mapping[str, tuple[str, type[Any]]] = {
+KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "nodes": ("node", Node),
     "lines": ("line", Line),
     "transformers": ("transformer", Transformer),
@@ -23,12 +43,18 @@ _KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "loads": ("load", Injection),
     "generators": ("generator", Injection),
 }
-_RENAMED = {"from_node": "from", "to_node": "to"}
-_OPTIONAL: Mapping[str, object] = {"name": "", "q_nominal_var": 0, "profile": ""}
-_TYPES = {"int": int, "str": str, "bool": bool}
-_WORDS = {"int": "a whole number", "str": "text", "bool": "true or false"}
-_TOP = {"format", "name", "frequency_hz", *_KINDS}
-_MOST_REPORTED = 20
+ADDED: Mapping[str, tuple[str, type[Any]]] = {
+    "three_windings": ("three_winding", ThreeWinding),
+    "storages": ("storage", Storage),
+    "shunts": ("shunt", Shunt),
+    "connections": ("pod", Connection),
+    "measuring_points": ("measuring_point", MeasuringPoint),
+}
+RENAMED = {"from_node": "from", "to_node": "to"}
+OPTIONAL: Mapping[str, object] = {"name": "", "q_nominal_var": 0, "profile": ""}
+_WORDS = {int: "a whole number", str: "text", bool: "true or false", Rest: "field names with millionths of their unit"}
+_TOP = {"format", "name", "frequency_hz", *KINDS, *ADDED}
+_LARGEST = 2**53
 
 
 def parse_network(text: str) -> Network:
@@ -36,21 +62,59 @@ def parse_network(text: str) -> Network:
     if too_deep(text):
         raise Rejected("network: nested too deep for a network")
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise Rejected(f"network: not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    return network_of(document)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Rejected(f"network: field {twice!r} stands twice in one object (id {row.get('id')!r})")
+    return row
+
+
+def network_of(document: object) -> Network:
+    """The network of a document read from JSON. Raises Rejected with every finding."""
+    if not isinstance(document, dict) or document.get("format") not in FORMATS:
         raise Rejected(f"network: format, expected {FORMAT!r}")
     found = list(_unusable(document))
     if found:
-        more = f"; and {len(found) - _MOST_REPORTED} more" if len(found) > _MOST_REPORTED else ""
-        raise Rejected("network: " + "; ".join(str(f) for f in found[:_MOST_REPORTED]) + more)
-    parts = {key: tuple(_record(row, kind) for row in document[key]) for key, (_, kind) in _KINDS.items()}
+        raise Unsound("network", found)
+    every = {**KINDS, **ADDED}
+    parts = {key: tuple(_record(row, kind) for row in document.get(key, ())) for key, (_, kind) in every.items()}
+    parts["connections"] = tuple(sorted(parts["connections"], key=lambda c: c.pod))
     return Network(name=document["name"], frequency_hz=document["frequency_hz"], **parts)
 
 
-def _record(row: Mapping[str, Any], kind: type[T]) -> T:
-    values = {f.name: row.get(_RENAMED.get(f.name, f.name), _OPTIONAL.get(f.name)) for f in fields(kind)}  # type: ignore[arg-type]
+def written(network: Network) -> str:
+    """The document of a network, in version 2; read again it is the same network."""
+    head = [f'"format": "{FORMAT}"', f'"name": {json.dumps(network.name)}', f'"frequency_hz": {network.frequency_hz}']
+    for key, (_, kind) in {**KINDS, **ADDED}.items():
+        rows = [json.dumps(_row(element, kind), ensure_ascii=False) for element in getattr(network, key)]
+        if rows or key in KINDS:
+            head.append(f'"{key}": [' + ("\n  " + ",\n  ".join(rows) + "\n]" if rows else "]"))
+    return "{\n" + ",\n".join(head) + "\n}\n"
+
+
+def _row(element: object, kind: type[Any]) -> dict[str, object]:
+    row: dict[str, object] = {}
+    for f in fields(kind):
+        value = getattr(element, f.name)
+        if value != f.default:
+            row[RENAMED.get(f.name, f.name)] = dict(value) if f.name == "rest" else value
+    return row
+
+
+def _record(row: Mapping[str, Any], kind: type[Any]) -> Any:
+    values = {}
+    for f in fields(kind):
+        default = OPTIONAL.get(f.name) if f.default is MISSING else f.default
+        value = row.get(RENAMED.get(f.name, f.name), default)
+        values[f.name] = tuple(sorted(value.items())) if isinstance(value, dict) else value
     return kind(**values)
 
 
@@ -61,8 +125,8 @@ def _unusable(document: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding("network", "frequency_hz", document.get("frequency_hz"), "50 or 60")
     if not isinstance(document.get("name"), str):
         yield Finding("network", "name", document.get("name"), "text")
-    for key, (word, kind) in _KINDS.items():
-        rows = document.get(key)
+    for key, (word, kind) in {**KINDS, **ADDED}.items():
+        rows = document.get(key, [] if key in ADDED else None)
         if not isinstance(rows, list):
             yield Finding("network", key, rows, "a list")
             continue
@@ -74,16 +138,21 @@ def _wrong_fields(row: object, word: str, place: int, kind: type[Any]) -> Iterat
     if not isinstance(row, dict):
         yield Finding(f"{word} number {place + 1}", "", row, "an object")
         return
-    name = f"{word}:{row.get('id', f'number {place + 1}')}"
-    known = {}
-    for f in fields(kind):
-        known[_RENAMED.get(f.name, f.name)] = f
+    name = f"{word}:{row.get('pod' if kind is Connection else 'id', f'number {place + 1}')}"
+    if isinstance(row.get("name"), str) and row["name"]:
+        name += f' "{row["name"]}"'
+    known = {RENAMED.get(f.name, f.name): f for f in fields(kind)}
     for key in sorted(set(row) - set(known)):
         yield Finding(name, key, row[key], "no such field")
     for key, f in known.items():
-        type_name = f.type if isinstance(f.type, str) else f.type.__name__
-        if key not in row:
-            if f.name not in _OPTIONAL and f.default is MISSING:
-                yield Finding(name, key, None, _WORDS[type_name])
-        elif type(row[key]) is not _TYPES[type_name]:
-            yield Finding(name, key, row[key], _WORDS[type_name])
+        if key in row:
+            if not _fits(row[key], f):
+                yield Finding(name, key, row[key], _WORDS[f.type])  # type: ignore[index]
+        elif f.name not in OPTIONAL and f.default is MISSING:
+            yield Finding(name, key, None, _WORDS[f.type])  # type: ignore[index]
+
+
+def _fits(value: object, f: Field[Any]) -> bool:
+    if f.type is Rest:
+        return isinstance(value, dict) and all(type(v) is int for v in value.values())
+    return type(value) is f.type and (type(value) is not int or abs(value) < _LARGEST)

@@ -105,8 +105,8 @@ def mean_half_even(values: Integers) -> Integers:
     return divide_half_even(values.sum(axis=0), len(values))
 
 
-def divide_half_even(values: Integers, divisor: int) -> Integers:
-    """Integers over a positive integer, rounded half to even."""
+def divide_half_even(values: Integers, divisor: int | Integers) -> Integers:
+    """Integers over a positive integer or as many of them, rounded half to even."""
     quotient, remainder = np.divmod(values, divisor)
     twice = 2 * remainder
     up = (twice > divisor) | ((twice == divisor) & (quotient % 2 == 1))

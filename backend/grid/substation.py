@@ -1,7 +1,14 @@
-"""What the grid above sees of this one: P and Q per quarter-hour at the HV/MV transformers (I-12)."""
+"""What the grid above sees of this one: P, Q and voltage per quarter-hour at the primary substation (I-12).
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+1. The substation is the transformers with an on-load tap changer; a grid without one is seen at its sources.
+2. Positive is what is drawn from the grid above. Voltages are those of the busbars it feeds, 1e-12 of rated.
+3. A quarter-hour without a solution is named and left out; it stops no other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from backend.errors import Rejected
 from backend.grid.flow import States
@@ -10,22 +17,32 @@ from backend.grid.network import Network
 
 @dataclass(frozen=True, slots=True)
 class SubstationProfile:
-    """Primary substation load profile (I-12): W and var drawn from the grid above, positive = withdrawal."""
+    """Primary substation load profile (I-12): W and var drawn from the grid above, and ppt of rated by busbar's node."""
 
     frames: tuple[int, ...]
     power_w: tuple[int, ...]
     power_var: tuple[int, ...]
+    voltage_ppt: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    unsolved: tuple[int, ...] = ()
 
 
 def substation_profile(network: Network, states: States, frames: Sequence[int]) -> SubstationProfile:
-    """The sum over the substation's transformers. Raises Rejected if a frame has no solution or there is no substation."""
+    """The sum over the substation's transformers, or over the sources. Raises Rejected if no frame has a solution."""
+    good = np.flatnonzero(states.solved)
+    if not len(good):
+        raise Rejected("substation profile: no frame has a power flow")
     columns = [k for k, t in enumerate(network.transformers) if t.on_load]
-    if not columns:
-        raise Rejected(f"network {network.name!r}: no on-load transformer, so no substation profile")
-    if not states.solved.all():
-        raise Rejected("substation profile: a frame has no power flow")
+    if columns:
+        watts, var = states.transformer_w[:, columns], states.transformer_var[:, columns]
+        busbars = sorted({network.transformers[k].to_node for k in columns})
+    else:
+        watts, var = states.source_w, states.source_var
+        busbars = sorted({source.node for source in network.sources})
+    place = {node.id: k for k, node in enumerate(network.nodes)}
     return SubstationProfile(
-        tuple(frames),
-        tuple(int(w) for w in states.transformer_w[:, columns].sum(axis=1)),
-        tuple(int(q) for q in states.transformer_var[:, columns].sum(axis=1)),
+        tuple(frames[row] for row in good.tolist()),
+        tuple(int(w) for w in watts[good].sum(axis=1)),
+        tuple(int(q) for q in var[good].sum(axis=1)),
+        {node: tuple(int(v) for v in states.voltage_ppt[good, place[node]]) for node in busbars},
+        tuple(frame for frame, solved in zip(frames, states.solved.tolist(), strict=True) if not solved),
     )

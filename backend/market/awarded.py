@@ -69,16 +69,17 @@ def unserved(
 
 
 def with_allowed(
-    outcome: Outcome, allowed_ppm: Mapping[str, Mapping[int, int]], elements: Mapping[str, str]
+    outcome: Outcome, allowed_ppm: Mapping[tuple[str, str], Mapping[int, int]], elements: Mapping[str, str]
 ) -> Outcome:
-    """The outcome after technical validation (I-07): each offer's awards in the part (1e-6) that was allowed per frame.
+    """The outcome after technical validation (I-07): awards in the part (1e-6) that was allowed per frame.
 
-    Parts are rounded towards nothing per POD, as the operator's verdict is. elements: the limit that stopped an offer.
+    allowed_ppm: by offer and request, so that what a TSO gets less of one offer leaves the DSO's part of it whole. Parts
+    are rounded towards nothing per POD, as the operator's verdict is. elements: the limit that stopped an offer.
     The unserved need is still that of before: see `unserved`.
     """
     awards = []
     for award in outcome.awards:
-        part = allowed_ppm.get(award.offer, {}).get(award.frame, PPM)
+        part = allowed_ppm.get((award.offer, award.request), {}).get(award.frame, PPM)
         parts = {pod: w * part // PPM for pod, w in award.parts_w.items()}
         if sum(parts.values()):
             awards.append(replace(award, volume_w=sum(parts.values()), parts_w=parts))

@@ -3,17 +3,20 @@
 1. Delivered energy of a POD and quarter-hour, up: baseline minus measured; down: measured minus baseline (Ws).
 2. All orders of a POD and quarter-hour have one direction (clearing sees to it). What it delivered is given to them in
    order of id, each up to what it ordered; the last one has the rest.
-3. Paid energy = max(0, min(delivered, ordered)); over-delivery is unpaid.
+3. An order is settled on the sum of what its PODs delivered. Paid energy = max(0, min(delivered, ordered)); over-delivery is
+   unpaid.
 4. Missing energy beyond the tolerance pays a penalty at a part of the price; the wrong way counts as missing too.
-5. Without evidence a line is held: nothing is paid, nothing is guessed.
-6. Buyer pays aggregator, aggregator pays owner less its fee; each line is rounded once, half to even.
+5. Without evidence of one of its PODs an order is held: nothing is paid, nothing is guessed.
+6. Buyer pays aggregator, aggregator pays owner less its fee; the money of an order is rounded once, half to even.
+7. What is paid and the penalty of an order are split over its PODs by what each was ordered, in order of POD, its fee by what
+   each is paid; so a POD's part follows from the order's totals, its own W and the W of those before it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from backend.domain.quantity import FRAME_S, PPM, half_even, value_ueur
+from backend.domain.quantity import FRAME_S, PPM, half_even, part_of, value_ueur
 from backend.domain.trade import Order
 from backend.errors import Rejected
 
@@ -66,6 +69,24 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """One order over all its PODs: how many, ordered, delivered and paid Ws, money (micro-EUR), held or not; what each of
+    them that has evidence delivered (Ws)."""
+
+    order: str
+    frame: int
+    members: int
+    ordered_ws: int
+    delivered_ws: int
+    paid_ws: int
+    payment_ueur: int
+    penalty_ueur: int
+    fee_ueur: int
+    held: bool
+    parts_ws: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """I-17, I-18. Money from one party to another."""
 
@@ -83,63 +104,96 @@ def lines(
     terms: Terms,
 ) -> tuple[Line, ...]:
     """One line per order and POD; aggregator_of maps offers, baseline and measured are by (POD, frame)."""
+    every = list(orders)
+    found: list[Line] = []
+    for one, total in zip(every, totals(every, aggregator_of, baseline_w, measured, terms), strict=True):
+        found += _parts(one, total, aggregator_of[one.offer], measured)
+    return tuple(sorted(found, key=lambda line: (line.pod, line.frame, line.order)))
+
+
+def totals(
+    orders: Iterable[Order],
+    aggregator_of: Mapping[str, str],
+    baseline_w: Mapping[tuple[str, int], int],
+    measured: Mapping[tuple[str, int], Measured],
+    terms: Terms,
+) -> tuple[Totals, ...]:
+    """Each order over all its PODs (rules 3 to 6), in the order of `orders`; arguments as of `lines`."""
+    every = list(orders)
     by_point: dict[tuple[str, int], list[Order]] = {}
-    for one in sorted(orders, key=lambda o: o.id):
+    for one in sorted(every, key=lambda o: o.id):
         for pod in one.parts_w:
             by_point.setdefault((pod, one.frame), []).append(one)
-    found = []
+    delivered_ws: dict[tuple[str, str], int] = {}
     for point in sorted(by_point):
-        found.extend(_point_lines(point, by_point[point], aggregator_of, baseline_w[point], measured.get(point), terms))
+        delivered_ws |= _delivered(point, by_point[point], baseline_w[point], measured.get(point))
+    found = []
+    for one in every:
+        parts_ws = {pod: delivered_ws[one.id, pod] for pod in one.parts_w if (one.id, pod) in delivered_ws}
+        found.append(_total(one, parts_ws, terms, aggregator_of[one.offer]))
     return tuple(found)
 
 
-def _point_lines(
-    point: tuple[str, int],
-    orders: Sequence[Order],
-    aggregator_of: Mapping[str, str],
-    baseline_w: int,
-    measured: Measured | None,
-    terms: Terms,
-) -> list[Line]:
+def _delivered(
+    point: tuple[str, int], orders: Sequence[Order], baseline_w: int, measured: Measured | None
+) -> dict[tuple[str, str], int]:
+    """Ws by (order, POD) of one POD and quarter-hour (rules 1 and 2); nothing without evidence."""
     pod, frame = point
-    if measured is None or measured.source is Source.MISSING:
-        measured = Measured(0, Source.MISSING, 0)
     if len({one.direction for one in orders}) > 1:
         raise Rejected(f"{pod}, quarter-hour {frame}: orders up and down at once cannot be told apart by one meter")
+    if measured is None or measured.source is Source.MISSING:
+        return {}
     up_ws = baseline_w * FRAME_S - measured.energy_ws
     left = up_ws if orders[0].direction == "up" else -up_ws
-    found = []
+    found = {}
     for k, one in enumerate(orders):
-        ordered_ws = one.parts_w[pod] * FRAME_S
-        delivered_ws = left if k == len(orders) - 1 else min(left, ordered_ws)
-        left -= delivered_ws
-        found.append(_line(one, pod, frame, aggregator_of[one.offer], ordered_ws, delivered_ws, measured, terms))
+        found[one.id, pod] = left if k == len(orders) - 1 else min(left, one.parts_w[pod] * FRAME_S)
+        left -= found[one.id, pod]
     return found
 
 
-def _line(
-    one: Order,
-    pod: str,
-    frame: int,
-    aggregator: str,
-    ordered_ws: int,
-    delivered_ws: int,
-    measured: Measured,
-    terms: Terms,
-) -> Line:
-    held = measured.source is Source.MISSING
-    if held:
-        delivered_ws = 0
-    paid_ws = 0 if held else max(0, min(delivered_ws, ordered_ws))
+def _total(one: Order, parts_ws: Mapping[str, int], terms: Terms, aggregator: str) -> Totals:
+    held = len(parts_ws) < len(one.parts_w)
+    ordered_ws = sum(one.parts_w.values()) * FRAME_S
+    delivered_ws = 0 if held else sum(parts_ws.values())
+    paid_ws = max(0, min(delivered_ws, ordered_ws))
+    missing_ws = 0 if held else max(0, ordered_ws - delivered_ws - ordered_ws * terms.tolerance_ppm // PPM)
     payment = value_ueur(paid_ws, one.price_ueur_per_mwh)
-    tolerated = ordered_ws * terms.tolerance_ppm // PPM
-    missing_ws = 0 if held else max(0, ordered_ws - delivered_ws - tolerated)
-    penalty = half_even(value_ueur(missing_ws, one.price_ueur_per_mwh) * terms.penalty_ppm, PPM)
-    fee = half_even(payment * terms.fee_ppm.get(aggregator, 0), PPM)
-    return Line(
-        one.id, one.offer, one.buyer, aggregator, pod, frame, ordered_ws, delivered_ws, paid_ws,
-        one.price_ueur_per_mwh, payment, penalty, fee, measured.source, held,
-    )  # fmt: skip
+    return Totals(
+        order=one.id,
+        frame=one.frame,
+        members=len(one.parts_w),
+        ordered_ws=ordered_ws,
+        delivered_ws=delivered_ws,
+        paid_ws=paid_ws,
+        payment_ueur=payment,
+        penalty_ueur=half_even(value_ueur(missing_ws, one.price_ueur_per_mwh) * terms.penalty_ppm, PPM),
+        fee_ueur=half_even(payment * terms.fee_ppm.get(aggregator, 0), PPM),
+        held=held,
+        parts_ws=parts_ws,
+    )
+
+
+def _parts(one: Order, total: Totals, aggregator: str, measured: Mapping[tuple[str, int], Measured]) -> list[Line]:
+    """The lines of an order (rule 7)."""
+    found, before_w, whole_w = [], 0, sum(one.parts_w.values())
+    for pod in sorted(one.parts_w):
+        part = before_w, one.parts_w[pod], whole_w
+        evidence = measured.get((pod, one.frame))
+        paid_ws, payment, penalty = (
+            part_of(whole, *part) for whole in (total.paid_ws, total.payment_ueur, total.penalty_ueur)
+        )
+        paid_before = total.payment_ueur * before_w // whole_w
+        fee = part_of(total.fee_ueur, paid_before, payment, total.payment_ueur) if total.payment_ueur else 0
+        found.append(
+            Line(
+                one.id, one.offer, one.buyer, aggregator, pod, one.frame, one.parts_w[pod] * FRAME_S,
+                0 if total.held else total.parts_ws[pod], paid_ws, one.price_ueur_per_mwh, payment, penalty, fee,
+                Source.MISSING if evidence is None else evidence.source, total.held,
+            )
+        )  # fmt: skip
+        before_w += one.parts_w[pod]
+    return found
 
 
 def payments(found: Iterable[Line], owner_of: Mapping[str, str]) -> tuple[Payment, ...]:

@@ -1,17 +1,19 @@
-"""What one customer gets in hand as evidence: the orders on its POD, and its statement of settlement. See evidence/FORMAT.md.
+"""What one customer gets in hand as evidence: outcomes, orders, totals, its statement of settlement. See evidence/FORMAT.md.
 
-1. A document is of one POD: of an order it has this POD's part, nothing of the others.
+1. A document is of one POD: of an offer or an order it has this POD's part and the whole, nothing of any other POD.
 2. A statement names everything it was made from, so that it can be made again from the evidence.
+3. The totals of an order of several PODs are one document, the same for each of them, without a POD in it.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.domain.trade import Order
+from backend.domain.bids import Offer
+from backend.domain.trade import Award, Order, Outcome
 from backend.market.canonical import document
-from backend.market.settlement import Line, Terms
+from backend.market.settlement import Line, Terms, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,71 @@ def orders_document(
                 "frame": one.frame,
                 "direction": str(one.direction),
                 "watts": one.parts_w[pod],
+                "group_w": sum(one.parts_w.values()),
+                "before_w": _before_w(pod, one.parts_w),
                 "price_ueur_per_mwh": one.price_ueur_per_mwh,
             }
             for one in mine
         ],
     }
+
+
+def _before_w(pod: str, parts_w: Mapping[str, int]) -> int:
+    """W of the PODs before this one (rule 7 of the settlement)."""
+    return sum(watts for other, watts in parts_w.items() if other < pod)
+
+
+def outcome_document(pod: str, sessions: Iterable[tuple[Outcome, Sequence[Offer]]]) -> dict[str, Any]:
+    """What became of the offers that a POD has a share in (I-08), session by session; beside each outcome its offers."""
+    return {
+        "format": "lightnode-outcome/1",
+        "pod": pod,
+        "sessions": [_session_row(pod, outcome, offers) for outcome, offers in sessions],
+    }
+
+
+def _session_row(pod: str, outcome: Outcome, offers: Sequence[Offer]) -> dict[str, Any]:
+    mine = {one.id: one for one in offers if pod in one.shares_w}
+    results = sorted((one for one in outcome.results if one.offer in mine), key=lambda one: one.offer)
+    awards = sorted(
+        (one for one in outcome.awards if one.offer in mine), key=lambda one: (one.frame, one.offer, one.request)
+    )
+    return {
+        "session": outcome.session,
+        "offers": [
+            {
+                "id": one.offer,
+                "aggregator": mine[one.offer].aggregator,
+                "direction": str(mine[one.offer].direction),
+                "price_ueur_per_mwh": mine[one.offer].price_ueur_per_mwh,
+                "fate": str(one.fate),
+                "reason": str(one.reason),
+                "element": one.element,
+                "offered_w": one.offered_w,
+                "accepted_w": one.accepted_w,
+            }
+            for one in results
+        ],
+        "awards": [_award_row(pod, one) for one in awards],
+    }
+
+
+def _award_row(pod: str, one: Award) -> dict[str, Any]:
+    return {
+        "offer": one.offer,
+        "request": one.request,
+        "frame": one.frame,
+        "volume_w": one.volume_w,
+        "watts": one.parts_w.get(pod, 0),
+    }
+
+
+def totals_document(one: Totals) -> dict[str, Any]:
+    """The totals of an order of several PODs (rule 3)."""
+    names = (
+        "order", "frame", "members", "ordered_ws", "delivered_ws", "paid_ws", "payment_ueur", "penalty_ueur", "fee_ueur", "held",
+    )  # fmt: skip
+    return {"format": "lightnode-totals/1", **{name: getattr(one, name) for name in names}}
 
 
 def statement_document(

@@ -216,12 +216,12 @@ class Journal:
             self._name_dropped()
 
     def _name_dropped(self) -> None:
-        """What is neither acknowledged nor held any more, from the first such seq on (rule 7)."""
+        """What is neither acknowledged nor held any more, from the first such seq on (rule 7); at least one slot of time."""
         for sector in self._ring.sectors:
             if sector.first:
                 if sector.first > self.acked + 1:
                     end_ms = self._first_reading_ms(self._ring.sectors)
-                    start_ms = min(self._lost_from_ms or end_ms, end_ms)
+                    start_ms = min(self._lost_from_ms or end_ms, end_ms - SLOT_MS)
                     self._dropped = [(self.acked + 1, sector.first - 1, start_ms, end_ms)]
                 else:
                     self._lost_from_ms = 0

@@ -1,9 +1,10 @@
 """Evidence in a customer's hands: what checking it costs.
 
 1. Computing time of one core (not of the clock on the wall), of the verifier as the command runs it, offline.
-2. A day of one light node: 21,600 readings in 96 batches, written by the back end's own flows. A month is thirty days, each
-   a bundle of its own.
+2. A day of one light node: 21,600 readings in 96 batches, written by the back end's own flows; a month of thirty days in one
+   file, in a process of its own, for its memory (month.py).
 3. The peer of a receipt is the least that it can cost: its signatures checked one by one by the same library.
+4. What is no evidence costs a process at most a second until its one line (badinput.py).
 """
 
 import hashlib
@@ -12,8 +13,10 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from backend.adapters.mqtt import Incoming
 from backend.adapters.sqlite import SqliteStore
 from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.file import verify
+from backend.evidence.verifier.sheet import MAX_FILE_BYTES
 from backend.flows.bundle import Bundles
 from backend.flows.collect import Collect
 from backend.flows.ledgers import EvidenceTrees
@@ -34,13 +38,15 @@ from backend.flows.receipts import Issuer, ReceiptFiles
 from backend.flows.register import Register
 from backend.market.canonical import text
 from backend.market.settlement import Terms
-from backend.market.statement import orders_document, statement_document
+from backend.market.statement import orders_document, outcome_document, statement_document
+from hil.benches import month
+from hil.benches.badinput import cases, checked, refuse
 from hil.benches.figure import Figure
 
 WHAT = "evidence: a receipt, a proof of consistency, a customer's day and month through the verifier"
 _POD, _PLACE = "IT001E00000001", (31337, bytes(range(20)))
 _START_MS, _FRAME_MS, _SLOT_MS, _DAYS = 1_996_032 * 900_000, 900_000, 4000, 30
-_RECEIPT_MS, _MONTH_S = 1, 10
+_MONTH_S, _MOST_MIB = 10, 512
 
 
 class _Silent:
@@ -50,10 +56,11 @@ class _Silent:
         """Sends nothing."""
 
 
-class _Day:
-    """A light node's day in a store of its own, with all that was made of it."""
+class _Period:
+    """A light node's days in a store of its own, with all that was made of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, days: int) -> None:
+        self.frames = range(_START_MS // _FRAME_MS, _START_MS // _FRAME_MS + 96 * days)
         self.log, self.node = (SigningKey(coincurve.PrivateKey().secret) for _ in range(2))
         self.operator, self.device = (hashlib.sha256(key.public).digest()[:8] for key in (self.log, self.node))
         self.who = (os.urandom(16), self.operator)
@@ -64,9 +71,12 @@ class _Day:
         made = records.Enrolment(self.device, 1, records.ES256K, self.node.public, bytes(32), bytes(16), _START_MS, 1)
         sealed = envelope.seal(made, self.who[0], self.node.sign)
         self.register.approve(sealed, bytes(16), "node", _POD, _START_MS - _FRAME_MS)
-        self._live()
         self._file()
-        self.epoch = _START_MS // _FRAME_MS + 96
+        if days == 1:
+            self._live()
+        else:
+            month.live(self.store, self.trees, (self.device, self.node), self.who[0], self.frames)
+        self.epoch = self.frames.stop + 1
         self.trees.close_epoch(self.epoch)
         issuer = Issuer(self.who[0], self.operator, self.log.public, self.log.sign, _PLACE, _START_MS)
         self.files, self._issuer = ReceiptFiles(self.store, self.trees, issuer), issuer
@@ -88,20 +98,29 @@ class _Day:
         self.collect.process([Incoming(topics.topic(self.device, "record"), one, 0, 1) for one in out])
 
     def _file(self) -> None:
-        terms, period = Terms(50_000, 500_000, {}), (_START_MS, _START_MS + 96 * _FRAME_MS)
+        terms, period = Terms(50_000, 500_000, {}), self._period_ms
         orders, statement = orders_document(_POD, [], {}, terms), statement_document(_POD, period, [], {}, terms, [])
         self.trees.add_document(records.TREE_MARKET, "orders", _POD, 1, text(orders), _START_MS)
+        self.trees.add_document(records.TREE_MARKET, "outcome", _POD, 1, text(outcome_document(_POD, [])), _START_MS)
         self.trees.add_document(records.TREE_SETTLEMENT, "statement", _POD, 1, text(statement), _START_MS)
 
+    @property
+    def _period_ms(self) -> tuple[int, int]:
+        return self.frames.start * _FRAME_MS, self.frames.stop * _FRAME_MS
+
     def bundle(self) -> bytes:
-        """The day in one file."""
+        """The period in one file; each statement's receipt is of the first epoch that holds it."""
         anchor = self._issuer.anchor(1)
-        size = self.trees.place(self.epoch, records.TREE_READINGS)[0].size
-        for device, seq, position in self.store.unreceipted(size):
-            self.store.set_receipt(device, seq, self.trees.prove(self.epoch, records.TREE_READINGS, position, anchor))
+        with self.store.writing():
+            for epoch, *_ in self.store.epochs():
+                tree = dict(self.store.checkpoints(epoch)).get(records.TREE_READINGS)
+                size = records.decode(tree).size if tree else 0  # type: ignore[attr-defined]
+                for device, seq, position in self.store.unreceipted(size):
+                    self.store.set_receipt(
+                        device, seq, self.trees.prove(epoch, records.TREE_READINGS, position, anchor)
+                    )
         made = Bundles(self.store, self.trees, self.log.public, self.who)
-        period = (_START_MS, _START_MS + 96 * _FRAME_MS)
-        return made.of(_POD, period, self.epoch, anchor, self._issuer.seal).encode()
+        return made.of(_POD, self._period_ms, self.epoch, anchor, self._issuer.seal).encode()
 
     def anchors(self) -> Anchors:
         """What the chain would hold."""
@@ -110,16 +129,16 @@ class _Day:
 
 
 @contextmanager
-def _day() -> Iterator[_Day]:
+def _period(days: int) -> Iterator[_Period]:
     with tempfile.TemporaryDirectory() as folder:
-        made = _Day(Path(folder))
+        made = _Period(Path(folder), days)
         yield made
         made.store.close()
 
 
 def measure() -> dict[str, Figure]:
     """Rules 1 to 3."""
-    with _day() as day:
+    with _period(1) as day:
         anchors, bundle = day.anchors(), day.bundle()
         reading = day.files.record(day.device, 1000).encode()
         day.trees.close_epoch(day.epoch + 1)
@@ -141,10 +160,50 @@ def measure() -> dict[str, Figure]:
             round(_cost_ms(lambda: _anchored(consistency, whole), 100), 3), "ms of computing"
         ),
         "a_day": Figure(round(day_s, 3), "s of computing"),
-        "a_month": Figure(round(day_s * _DAYS, 2), "s of computing", target=_MONTH_S),
         "readings_of_a_day": Figure(21_600, "readings"),
         "bytes_of_a_day": Figure(len(bundle), "bytes"),
+        **_month(),
     }
+
+
+def _month() -> dict[str, Figure]:
+    """Rules 2 and 4."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
+            elsewhere.submit(_write, folder).result()
+        size = (folder / "month.json").stat().st_size
+        took = checked(folder / "month.json", folder / "anchors.json")
+        costs = {path.name: refuse(path) for path in sorted((folder / "bad").iterdir())}
+    return {
+        "a_month": Figure(round(took.seconds, 2), "s of computing", target=_MONTH_S),
+        "memory_of_a_month": Figure(round(took.mib), "MiB", target=_MOST_MIB),
+        "readings_of_a_month": Figure(21_600 * _DAYS, "readings"),
+        "bytes_of_a_month": Figure(size, "bytes", target=MAX_FILE_BYTES),
+        **{case: Figure(round(cost.seconds, 2), "s of computing", target=1) for case, cost in costs.items()},
+        "memory_of_what_is_refused": Figure(round(max(cost.mib for cost in costs.values())), "MiB", target=_MOST_MIB),
+    }
+
+
+def _write(folder: Path) -> None:
+    """A month, its anchors, and what is no evidence."""
+    with _period(_DAYS) as made:
+        data = made.bundle()
+        (folder / "month.json").write_bytes(data)
+        (folder / "anchors.json").write_text(_anchors_file(made.anchors()))
+    (folder / "bad").mkdir()
+    for name, bad in cases(data).items():
+        (folder / "bad" / name).write_bytes(bad)
+
+
+def _anchors_file(anchors: Anchors) -> str:
+    held = {str(epoch): word.hex() for epoch, word in anchors.words.items()}
+    return json.dumps(
+        {
+            "format": "lightnode-anchors/1", "chain_id": anchors.chain_id, "contract": anchors.contract.hex(),
+            "operator": anchors.log.hex(), "block": 1, "commitments": held,
+        }
+    )  # fmt: skip
 
 
 def _anchored(data: bytes, anchors: Anchors) -> None:

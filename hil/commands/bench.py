@@ -11,6 +11,8 @@ AREAS = {
     "device": "hil.benches.device",
     "chain": "hil.benches.chain",
     "evidence": "hil.benches.evidence",
+    "grid": "hil.benches.grid",
+    "growth": "hil.benches.growth",
     "market": "hil.benches.market",
 }
 

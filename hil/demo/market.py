@@ -20,7 +20,8 @@ from backend.errors import Rejected
 from backend.grid.congestion import Violation, constraints, pod_deltas, violations
 from backend.grid.flow import Scenarios
 from backend.grid.forecast import day_scenarios
-from backend.grid.need import Capability, Sizing, TapPlan, own_remedy, size
+from backend.grid.need import Capability, Sizing, size
+from backend.grid.remedy import DevicePlan, own_remedy
 from backend.grid.substation import substation_profile
 from backend.grid.transmission import parse_transmission, transmission_request
 from backend.grid.validation import Decision, Proposal, validate
@@ -51,7 +52,7 @@ class Session:
 class Trades:
     """The day's trades. Scenarios are rows of the window's quarter-hours, taps set, without the market's changes."""
 
-    tap: TapPlan
+    tap: DevicePlan
     forecast_violations: tuple[Violation, ...]
     after_remedy: tuple[Violation, ...]
     day_ahead: Session
@@ -134,7 +135,7 @@ class Market:
         table = constraints(flow, scenarios, self.frames, day.margin_kept, near_ppm=60_000)
         outcome = clear(name, requests, offers, table, moved)
         book.move(State.CLEARED)
-        checked = self._validated(outcome, offers, scenarios)
+        checked = self._validated(Session(requests, offers, outcome, scenarios, sizing), scenarios)
         checked = replace(checked, unserved=unserved(requests, offers, checked.awards, table))
         book.move(State.VALIDATED)
         book.move(State.PUBLISHED)
@@ -149,8 +150,7 @@ class Market:
             )
             for k, need in enumerate(sizing.needs, 1)
         ]  # fmt: skip
-        hit = self._frames_of(sizing)
-        plan = {pod: tuple(self._in_window(hit, watts)) for pod, watts in sizing.least_w.items()}
+        plan = {pod: tuple(self._in_window(sizing.frames, watts)) for pod, watts in sizing.least_w.items()}
         after = self._changed(scenarios, plan)
         profile = substation_profile(day.network, self.flow.solve(after), self.frames)
         asked = transmission_request(parse_transmission(day.hv_text), profile, PowerGridFlow)
@@ -160,11 +160,8 @@ class Market:
             found.append(Request(f"TSO-{name}", Buyer.TSO, Direction(asked.direction), "substation", need, cap))
         return tuple(found)
 
-    def _frames_of(self, sizing: Sizing) -> list[int]:
-        return sorted({f for need in sizing.needs for f in need.frames} | {v.frame for v in sizing.unserved})
-
     def _in_window(self, hit: Sequence[int], watts: Sequence[int]) -> list[int]:
-        by_frame = dict(zip(hit, watts, strict=False))
+        by_frame = dict(zip(hit, watts, strict=True))
         return [by_frame.get(f, 0) for f in self.frames]
 
     def _changed(self, scenarios: Scenarios, change: Change) -> Scenarios:
@@ -179,27 +176,32 @@ class Market:
                 row[self.frames.index(award.frame)] += signs[award.offer] * watts
         return {pod: tuple(row) for pod, row in table.items()}
 
-    def _validated(self, outcome: Outcome, offers: Sequence[Offer], scenarios: Scenarios) -> Outcome:
-        chosen = list(dict.fromkeys(award.offer for award in outcome.awards))
-        least = {o.id: self._least_ppm(o, outcome.awards) for o in offers}
+    def _validated(self, session: Session, scenarios: Scenarios) -> Outcome:
+        """What the grid bears of a session's awards, the DSO's before the TSO's."""
+        buyer = {r.id: r.buyer for r in session.requests}
+        by_pair: dict[tuple[str, Buyer], list[Award]] = {}
+        for award in session.outcome.awards:
+            by_pair.setdefault((award.offer, buyer[award.request]), []).append(award)
+        offers = {o.id: o for o in session.offers}
         proposals = [
-            Proposal(id, self._change([a for a in outcome.awards if a.offer == id], offers), least[id]) for id in chosen
-        ]  # fmt: skip
+            Proposal(id, self._change(awards, session.offers), self._least_ppm(offers[id], awards), buyer=who)
+            for (id, who), awards in by_pair.items()
+        ]
         verdicts = validate(self.flow, scenarios, self.frames, self._day.margin_kept, proposals)
-        allowed: dict[str, dict[int, int]] = {}
+        allowed: dict[tuple[str, str], dict[int, int]] = {}
         elements: dict[str, str] = {}
         for proposal, verdict in zip(proposals, verdicts, strict=True):
             if verdict.decision is not Decision.ACCEPTED:
-                allowed[verdict.offer] = self._parts_ppm(proposal, verdict.delta_w)
+                parts = self._parts_ppm(proposal, verdict.delta_w)
+                allowed.update({(a.offer, a.request): parts for a in by_pair[proposal.offer, proposal.buyer]})
                 elements[verdict.offer] = verdict.element
-        return with_allowed(outcome, allowed, elements)
+        return with_allowed(session.outcome, allowed, elements)
 
     def _least_ppm(self, offer: Offer, awards: Sequence[Award]) -> int:
         """The part of what was awarded below which an offer's minimum is not kept, in its tightest quarter-hour."""
         taken: dict[int, int] = {}
         for award in awards:
-            if award.offer == offer.id:
-                taken[award.frame] = taken.get(award.frame, 0) + award.volume_w
+            taken[award.frame] = taken.get(award.frame, 0) + award.volume_w
         return min(PPM, max((-(-offer.volume_w[f] * offer.minimum_ppm // w) for f, w in taken.items()), default=0))
 
     def _parts_ppm(self, proposal: Proposal, allowed: Change) -> dict[int, int]:
@@ -217,7 +219,7 @@ class Market:
         for session in (ahead, near):
             offers = {o.id: o for o in session.offers}
             requests = {r.id: r for r in session.requests}
-            checked = self._validated(session.outcome, session.offers, scenarios)
+            checked = self._validated(session, scenarios)
             for award in checked.awards:
                 found.append(
                     order(session.outcome.session, award, offers[award.offer], requests[award.request], award.parts_w)

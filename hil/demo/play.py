@@ -11,7 +11,7 @@ from backend.adapters.ethereum import EmbeddedChain
 from backend.demo.day import ExampleDay, load_day
 from backend.domain.quantity import FRAME_MS
 from backend.market.canonical import text
-from backend.market.statement import orders_document
+from backend.market.statement import orders_document, outcome_document, totals_document
 from hil.bench import Bench
 from hil.demo.cast import Mishaps, cast, mishaps, site_customer
 from hil.demo.live import Live
@@ -84,6 +84,10 @@ def _file_market(bench: Bench, trades: Trades, day: ExampleDay) -> None:
     for pod in sorted(bench.nodes):
         mine = text(orders_document(pod, trades.orders, aggregator_of, TERMS))
         trees.add_document(records.TREE_MARKET, "orders", pod, 1, mine, at)
+        became = text(
+            outcome_document(pod, [(one.outcome, one.offers) for one in (trades.day_ahead, trades.near_real_time)])
+        )
+        trees.add_document(records.TREE_MARKET, "outcome", pod, 1, became, at)
 
 
 def _aggregator_of(trades: Trades) -> dict[str, str]:
@@ -134,9 +138,13 @@ def _close(
 
 def _file_statements(bench: Bench, settled: Settlement, trades: Trades, frames: list[int]) -> None:
     period = (frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS)
+    trees, at = bench.backend.trees, bench.conductor.now_ms
+    for one in settled.totals:
+        if one.members > 1:
+            trees.add_document(records.TREE_SETTLEMENT, "totals", one.order, 1, text(totals_document(one)), at)
     for pod in sorted(bench.nodes):
         body = statement(bench.backend.store, pod, period, settled.lines, trades.baseline_w)
-        bench.backend.trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, bench.conductor.now_ms)
+        trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, at)
 
 
 def _bundles(

@@ -13,7 +13,18 @@ from backend.grid.congestion import Violation
 from backend.grid.flow import Scenarios
 from backend.grid.series import measured_violations
 from backend.market.canonical import text
-from backend.market.settlement import Line, Measured, Payment, Source, Terms, lines, payments, unbalanced_ueur
+from backend.market.settlement import (
+    Line,
+    Measured,
+    Payment,
+    Source,
+    Terms,
+    Totals,
+    lines,
+    payments,
+    totals,
+    unbalanced_ueur,
+)
 from backend.market.statement import Answered, statement_document
 from hil.demo.market import Market
 
@@ -27,6 +38,7 @@ class Settlement:
 
     measured: Mapping[tuple[str, int], Measured]
     lines: tuple[Line, ...]
+    totals: tuple[Totals, ...]
     payments: tuple[Payment, ...]
     unbalanced_ueur: int
 
@@ -61,10 +73,11 @@ def settle(
               o.price_ueur_per_mwh)
         for o in orders
     ]  # fmt: skip
-    found = lines(mine, aggregator_of, baseline_w, measured, TERMS)
+    case = mine, aggregator_of, baseline_w, measured, TERMS
+    found = lines(*case)
     owner_of = {c.pod: c.owner for c in customers}
     made = payments(found, owner_of)
-    return Settlement(measured, found, made, unbalanced_ueur(found, made, owner_of))
+    return Settlement(measured, found, totals(*case), made, unbalanced_ueur(found, made, owner_of))
 
 
 def statement(

@@ -82,6 +82,25 @@ def test_a_role_is_given_and_taken(say: Say, store: SqliteStore) -> None:
     assert code == 4 and facts["reason"] == "the contract refuses: role"
 
 
+def test_the_contract_is_handed_over_in_two_steps(say: Say, tmp_path: Path, node: Anvil, store: SqliteStore) -> None:
+    say("deploy")
+    own = say("status")[1]["account"]
+    heir = str(tmp_path / "heir.key")
+    next_admin = say("status", "--key", heir)[1]["account"]
+    node.do("anvil_setBalance", next_admin, hex(10**18))
+    code, facts = say("accept-admin", "--key", heir)
+    assert code == 1 and "admin" in facts["reason"], "nothing was offered"
+    assert say("offer-admin", next_admin)[0] == 0
+    assert say("offer-admin", "--withdraw")[0] == 0 and say("accept-admin", "--key", heir)[0] == 1
+    assert say("offer-admin", next_admin)[0] == 0 and say("grant", own)[0] == 0, "until it is accepted nothing changes"
+    code, facts = say("accept-admin", "--key", heir)
+    assert (code, facts["admin"]) == (0, next_admin)
+    assert say("grant", own)[0] == 1 and say("revoke", own, "--key", heir)[0] == 0
+    with pytest.raises(SystemExit) as ended:
+        say("offer-admin")
+    assert ended.value.code == 2
+
+
 def test_pause_stops_and_lets_go_on(say: Say, store: SqliteStore) -> None:
     say("deploy", "--grant-self")
     assert say("pause")[0] == 0 and say("status")[1]["refusal"] == "paused"

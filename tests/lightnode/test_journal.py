@@ -85,6 +85,21 @@ def test_a_full_ring_drops_the_oldest_and_names_them() -> None:
     assert journal.take_dropped() == []
 
 
+def test_what_goes_without_a_known_time_is_named_with_the_slot_before_the_first_that_has_one() -> None:
+    """Readings of a start that never knew the time, and decisions: an interval without a slot is no gap."""
+    flash = NorFlash(4)
+    journal = opened(flash)
+    for slot in range(400):
+        journal.append(reading(journal, slot)._replace(time_ms=4000 * slot, flags=records.UNTRUSTED_CLOCK))
+    journal = opened(flash)
+    named = []
+    for slot in range(1000):
+        journal.append(decision(journal, slot) if slot % 300 > 200 else reading(journal, slot))
+        named += [(first, last, start, end) for first, last, start, end in journal.take_dropped()]
+    assert named and all(start_ms < end_ms for _, _, start_ms, end_ms in named)
+    assert named[0][2:] == (START_MS - 4000, START_MS) and named[0][1] < 400
+
+
 def test_what_was_acknowledged_is_not_named_when_its_sector_goes() -> None:
     journal = opened(NorFlash(4))
     fill(journal, 900, acknowledge=True)

@@ -16,14 +16,15 @@ import paho.mqtt.client as mqtt
 import pytest
 from lightwire import decision, envelope, records, topics
 
-from backend.domain.trade import Order
+from backend.domain.bids import Direction, Offer
+from backend.domain.trade import Award, Fate, Order, Outcome, Reason, Result
 from backend.evidence.verifier.anchors import Anchors, from_file
 from backend.evidence.verifier.bundle import verify
 from backend.flows.activate import Target
 from backend.market.activation import plans
 from backend.market.canonical import text
 from backend.market.settlement import Terms, lines
-from backend.market.statement import orders_document
+from backend.market.statement import orders_document, outcome_document
 from hil.bench import Bench
 from hil.broker import Broker, client_context
 from hil.demo.results import measure, statement
@@ -110,6 +111,21 @@ def tick_to(bench: Bench, utc_ms: int, ems: EnergyManager) -> None:
         ems.follow()
 
 
+def file_market(bench: Bench) -> None:
+    """The outcome that awarded the offer, and the order on it."""
+    offer = Offer(
+        "A-1", "Aggregator A", Direction.UP, {FRAME: ORDERED_W}, {POD: ORDERED_W}, ORDER.price_ueur_per_mwh, 0
+    )
+    award = Award("A-1", ORDER.request, FRAME, ORDERED_W, {POD: ORDERED_W})
+    result = Result("A-1", Fate.ACCEPTED, Reason.TAKEN, ORDERED_W, ORDERED_W)
+    papers = {
+        "orders": orders_document(POD, [ORDER], {"A-1": "Aggregator A"}, TERMS),
+        "outcome": outcome_document(POD, [(Outcome("day-ahead", (award,), (result,), {}), [offer])]),
+    }
+    for kind, body in papers.items():
+        bench.backend.trees.add_document(records.TREE_MARKET, kind, POD, 1, text(body), bench.conductor.now_ms)
+
+
 def settle(bench: Bench) -> None:
     measured = {(POD, FRAME): measure(bench.backend.store, bench.nodes[POD].device, FRAME)}
     baseline_w = {(POD, FRAME): BASE_W}
@@ -130,8 +146,7 @@ def test_an_order_reaches_the_ems_and_its_answer_the_customers_bundle(stand: Ben
     ems = over_tcp("127.0.0.1", port)
     ems.free_w = BASE_W
     assert ems.follow()["state"] == NONE
-    mine = text(orders_document(POD, [ORDER], {"A-1": "Aggregator A"}, TERMS))
-    stand.backend.trees.add_document(records.TREE_MARKET, "orders", POD, 1, mine, stand.conductor.now_ms)
+    file_market(stand)
     id = order(stand)
     assert ems.follow()["id"] == id and ems.said["state"] == NONE, "it is shown before it begins, and commands nothing"
     tick_to(stand, PERIOD[0], ems)
@@ -161,10 +176,11 @@ def test_an_order_reaches_the_ems_and_its_answer_the_customers_bundle(stand: Ben
     epoch = stand.conductor.now_ms // 900_000
     bundle = stand.backend.bundle(POD, PERIOD, epoch, stand.conductor.now_ms)
     assert verify(bundle.encode(), chain_of(stand, tmp_path)).anchored
-    messages = [bytes.fromhex(s) for b in json.loads(bundle)["batches"] for s in b["records"]]
+    first, *batches = [json.loads(line) for line in bundle.splitlines()]
+    messages = [bytes.fromhex(s) for b in batches for s in b["records"]]
     inside = [m for m in map(envelope.peek, messages) if isinstance(m, records.EmsReport)]
     assert [r for r in inside if r.state == records.APPLIED], "the EMS's word is in the verified bundle"
-    (answered,) = json.loads(bundle)["setpoints"]
+    (answered,) = first["setpoints"]
     assert envelope.peek(bytes.fromhex(answered["execution"])) == said[0]
     ems.close()
 

@@ -84,7 +84,8 @@ def diagnostics(repl: Repl) -> list[tuple[int, ...]]:
     "stuck",
     [
         "async def slot(mark):\n    while True:\n        time.sleep_ms(100)\nmade._sampler.slot = slot",
-        "async def run(alive):\n    await asyncio.sleep_ms(5000)\n    while True:\n        time.sleep_ms(100)\nmade._tasks[0] = (2, 'uplink', run, 0)",
+        "async def run(alive):\n    await asyncio.sleep_ms(5000)\n    while True:\n        time.sleep_ms(100)\n"
+        "made._tasks[0] = (2, 'uplink', run, 0)",
     ],
     ids=["the sampling task", "another task"],
 )

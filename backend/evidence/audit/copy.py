@@ -121,6 +121,29 @@ class Delivered(NamedTuple):
     sealed: bytes
 
 
+class Kept(NamedTuple):
+    """The highest seq that is kept of a device."""
+
+    device: bytes
+    seq: int
+
+
+class Noted(NamedTuple):
+    """The digest of a row of notes."""
+
+    name: str
+    key: str
+    digest: bytes
+
+
+class Seal(NamedTuple):
+    """The sum of a table of notes, and what the log key signed over it."""
+
+    name: str
+    total: bytes
+    sealed: bytes
+
+
 class Fact(NamedTuple):
     """What holds for the whole database."""
 
@@ -141,6 +164,9 @@ TABLES: dict[type[Any], tuple[str, int]] = {
     Conflict: ("conflict", 2),
     Delivered: ("delivered", 1),
     Fact: ("fact", 1),
+    Kept: ("kept", 1),
+    Noted: ("noted", 2),
+    Seal: ("seal", 1),
     Point: ("checkpoint", 2),
 }
 """Table and number of columns in its primary key; leaves stand in two tables."""
@@ -163,6 +189,10 @@ class Copy(Protocol):
 
     def message(self, device: bytes, seq: int) -> bytes | None:
         """The sealed bytes of one message; None if they are not there, or no bytes."""
+        ...
+
+    def notes(self, table: str) -> Iterable[tuple[str, tuple[object, ...]]]:
+        """(key, all cells) of the rows of a table of notes."""
         ...
 
 

@@ -38,6 +38,7 @@ class Held:
     device: bytes
     hashes: dict[int, bytes] = field(default_factory=dict)
     digests: dict[int, bytes] = field(default_factory=dict)
+    seen: set[int] = field(default_factory=set)
     present: int = 0
     statements: dict[int, records.BatchStatement] = field(default_factory=dict)
     dropped: list[tuple[int, int]] = field(default_factory=list)
@@ -52,6 +53,7 @@ def check_messages(device: bytes, rows: Iterable[Message], keys: Keys, trust: Tr
     held = Held(device)
     for row in rows:
         held.present += 1
+        held.seen.add(row.seq)
         record = opened(row.sealed, keys, trust, "device")
         if what := _wrong(row, record):
             held.bad += 1

@@ -8,7 +8,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ Place = tuple[int, bytes, int]
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What rows are compared with; place: chain id and contract, where they are known."""
+    """What rows are compared with; place: chain id and contract, where they are known; filed: kind and id of the documents
+    that were noted."""
 
     groves: Mapping[int, Grove]
     keys: Keys
@@ -36,6 +37,7 @@ class Ground:
     epochs: Mapping[int, Epoch]
     place: tuple[int, bytes] | None
     blocks: Mapping[int, int]
+    filed: Sequence[str]
 
 
 def check_statements(
@@ -183,15 +185,11 @@ def check_documents(rows: Iterable[Document], ground: Ground, alarms: Alarms) ->
 
 def _known(ground: Ground, record: records.Evidence) -> str:
     """The id of a missing document, where it can be told from the keys: its subject is a hash."""
-    for id in ground.keys.entries:
-        said = f"placement/{name(*id)}"
-        if hashlib.sha256(record.salt + said.encode()).digest()[:16] == record.subject:
+    placed = (f"placement/{name(*id)}" for id in ground.keys.entries)
+    of_pods = (f"{kind}/{row.pod}" for kind in ("orders", "statement", "outcome") for row in ground.keys.rows.values())
+    for said in (*ground.filed, *placed, *of_pods):
+        if hashlib.sha256(record.salt + said.encode("utf-8", "surrogatepass")).digest()[:16] == record.subject:
             return said
-    for kind in ("orders", "statement", "outcomes"):
-        for row in ground.keys.rows.values():
-            said = f"{kind}/{row.pod}"
-            if hashlib.sha256(record.salt + said.encode()).digest()[:16] == record.subject:
-                return said
     return ""
 
 

@@ -4,7 +4,7 @@
    the deployment that the facts name.
 2. Then trees and commitments, keys, messages, and the rows that point to them. Each bad row is named once.
 3. Of a key that was revoked nothing counts that was anchored after its revocation.
-4. Not looked at: findings, the transaction in flight. They are notes of the back end, no evidence.
+4. What nobody else has signed, findings and the transaction in flight among it, is compared with what the log key noted.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,6 +27,7 @@ from backend.evidence.audit.copy import (
     Key,
     Leaf,
     Message,
+    Noted,
     Point,
     Revocation,
     SetPoint,
@@ -35,6 +36,7 @@ from backend.evidence.audit.copy import (
 )  # fmt: skip
 from backend.evidence.audit.device import Held, check_conflicts, check_messages, check_places, check_ranges
 from backend.evidence.audit.forest import Grove, compare, resolve
+from backend.evidence.audit.notes import check_notes
 from backend.evidence.audit.paper import Ground, check_documents, check_setpoints, check_statements
 from backend.evidence.audit.registry import Keys, Trust, Verify, check_keys, gather_keys, operator_of
 
@@ -85,7 +87,14 @@ class Audit:
         kept = self._devices(sealed, keys, trust)
         chain = self._outside.chain
         ground = Ground(
-            groves, keys, trust, held.words, held.epochs, self._outside.place, chain.blocks if chain else {}
+            groves,
+            keys,
+            trust,
+            held.words,
+            held.epochs,
+            self._outside.place,
+            chain.blocks if chain else {},
+            [row.key.rpartition("/")[0] for row in self._rows(Noted) if row.name == "document"],
         )
         check_documents(self._documents, ground, self.alarms)
         self._check_keys(keys, groves[records.TREE_KEYS], trust)
@@ -93,6 +102,7 @@ class Audit:
         check_setpoints(self._setpoints, kept, ground, self.alarms)
         check_conflicts(self._rows(Conflict), kept, keys, trust, self.alarms)
         self._after_revocation(groves, held, keys)
+        check_notes(self._copy, kept, trust, self.alarms)
         return self.alarms
 
     def _check_keys(self, keys: Keys, grove: Grove, trust: Trust) -> None:

@@ -1,57 +1,64 @@
 """Batches: one chain of statements of one device, each over all its records, that covers the period without a hole.
 
-1. Each record is signed by the device; seq has no hole inside a batch; the root is the statement's. In a file of more than
-   5,000 records a reading's own signature is not checked: the same key signed the root above all its bytes.
+1. Each record is signed by the device; seq has no hole inside a batch; the root is the statement's. Of the readings of a run
+   (run.py) no signature of their own is checked: the same key signed the root above all their bytes.
 2. Each statement names the digest of the one before it and lies behind it in seq.
 3. Each statement stands in the tree of readings (1) by its receipt.
 4. The intervals of the statements and of the signed gaps cover [start_ms, end_ms); what is uncovered is less than a slot
    (a boot's monotonic time is placed to the nearest slot). No batch begins behind the period or ends before an earlier one.
+5. Batches come one by one; of a reading only what it adds to its quarter-hour is kept.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.merkle import leaf_hash, root
 from backend.evidence.verifier.message import Message, parse_payload, split
+from backend.evidence.verifier.metered import Metered
 from backend.evidence.verifier.receipt import Anchored, Receipts
 from backend.evidence.verifier.registry import EARLIEST_UTC_MS, Registry
+from backend.evidence.verifier.run import SLOT_MS, read_run
 from backend.evidence.verifier.sheet import octets, record
 from backend.evidence.verifier.sheet import rows as rows_of
 
 TREE_READINGS = 1
-SLOT_MS = 4000
-ALL_SIGNATURES = 5000
-_STATEMENT = 2
-_GAP = 3
+FIELDS = ("statement", "records", "receipt")
+_READING, _STATEMENT, _GAP, _CLOCK_LINK = 1, 2, 3, 4
 _MEMBERS = (1, 3, 4, 7, 15, 16, 18)
 
 
 @dataclass(slots=True)
 class Batches:
-    """What the batches of a bundle hold."""
+    """What the batches of a bundle hold: statements, records but readings, the sums of these, how many records in all."""
 
     statements: list[Message] = field(default_factory=list)
     records: list[Message] = field(default_factory=list)
+    metered: Metered = field(default_factory=Metered)
+    count: int = 0
     anchored: list[Anchored] = field(default_factory=list)
 
+    def reach(self, seq: int) -> bool:
+        """Whether a seq lies between the first and the last record."""
+        if not self.count:
+            return False
+        return self.statements[0].number("first_seq") <= seq <= self.statements[-1].number("last_seq")
 
-def read_batches(rows: Sequence[Any], device: bytes, registry: Registry, receipts: Receipts) -> Batches:
+
+def read_batches(rows: Iterable[Any], device: bytes, registry: Registry, receipts: Receipts) -> Batches:
     """All batches by rules 1 to 3."""
     found = Batches()
-    many = sum(len(row["records"]) for row in rows if isinstance(row, dict) and isinstance(row.get("records"), list))
-    registry.trusts_roots = many > ALL_SIGNATURES
     for k, row in enumerate(rows):
         where = f"batches[{k}]"
-        record(row, ("statement", "records", "receipt"), where)
+        record(row, FIELDS, where)
         raw = octets(row["statement"], f"{where}, statement")
         statement = registry.open(raw, _STATEMENT, f"{where}, statement")
         if statement.octets("device") != device:
             raise NotValid(where, "is another device's")
         if found.statements:
             _check_order(found.statements[-1], statement, where)
-        found.records += _members(rows_of(row["records"], f"{where}, records"), statement, registry, where)
+        _take_members(rows_of(row["records"], f"{where}, records"), statement, registry, found, where)
         found.anchored.append(
             receipts.check(octets(row["receipt"], f"{where}, receipt"), raw, TREE_READINGS, f"{where}, receipt")
         )
@@ -67,32 +74,44 @@ def _check_order(previous: Message, statement: Message, where: str) -> None:
         raise NotValid(where, "its range of seq overlaps the one before it")
 
 
-def _members(rows: Sequence[Any], statement: Message, registry: Registry, where: str) -> list[Message]:
+def _take_members(rows: Sequence[Any], statement: Message, registry: Registry, found: Batches, where: str) -> None:
+    """Adds the records of a batch to what was found (rule 1)."""
     first, last, count = (statement.number(name) for name in ("first_seq", "last_seq", "count"))
-    if len(rows) != count or last - first + 1 != count:
-        raise NotValid(where, f"the statement counts {count} records of {first}..{last}, {len(rows)} are here")
-    found, leaves = [], []
+    leaves: list[bytes] = []
     for j, row in enumerate(rows):
         place = f"{where}, records[{j}]"
-        raw = octets(row, place)
-        reading = registry.under_root(raw, statement, place) if registry.trusts_roots else None
-        if reading is not None and reading.fields["seq"] == first + j:
-            leaves.append(leaf_hash(raw))
-            found.append(reading)
-            continue
-        kind = parse_payload(split(raw, place)[1], place)[0]
-        if kind not in _MEMBERS:
-            raise NotValid(place, f"kind {kind} does not belong into a batch")
-        message = registry.open(raw, kind, place)
-        if message.octets("device") != statement.octets("device"):
-            raise NotValid(place, "is another device's")
-        if message.number("seq") != first + j:
-            raise NotValid(place, f"has seq {message.number('seq')}, {first + j} belongs here")
-        leaves.append(leaf_hash(raw))
-        found.append(message)
+        if isinstance(row, dict):
+            run = read_run(row, statement, registry.key_of(statement), first + len(leaves), place)
+            if run.is_trusted:
+                registry.check_times(statement, run.time_ms, run.time_ms + SLOT_MS * (len(run.leaves) - 1), place)
+            leaves += run.leaves
+            found.metered.add_run(run)
+        else:
+            leaves.append(_take(octets(row, place), statement, first + len(leaves), registry, found, place))
+    if len(leaves) != count or last - first + 1 != count:
+        raise NotValid(where, f"the statement counts {count} records of {first}..{last}, {len(leaves)} are here")
     if root(leaves) != statement.octets("root"):
         raise NotValid(where, "the records do not give the statement's root")
-    return found
+    found.count += count
+
+
+def _take(raw: bytes, statement: Message, seq: int, registry: Registry, found: Batches, place: str) -> bytes:
+    """Adds one record, which must have this seq; its leaf hash."""
+    kind = parse_payload(split(raw, place)[1], place)[0]
+    if kind not in _MEMBERS:
+        raise NotValid(place, f"kind {kind} does not belong into a batch")
+    message = registry.open(raw, kind, place)
+    if message.octets("device") != statement.octets("device"):
+        raise NotValid(place, "is another device's")
+    if message.number("seq") != seq:
+        raise NotValid(place, f"has seq {message.number('seq')}, {seq} belongs here")
+    if kind == _READING:
+        found.metered.add(message)
+    else:
+        found.records.append(message)
+    if kind == _CLOCK_LINK:
+        found.metered.link(message)
+    return leaf_hash(raw)
 
 
 def check_period(batches: Batches, start_ms: int, end_ms: int) -> None:

@@ -6,8 +6,7 @@ from typing import Protocol
 from backend.evidence.verifier import bundle, consistency, single
 from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.finding import NotValid
-from backend.evidence.verifier.sheet import MAX_BYTES as MAX_BYTES
-from backend.evidence.verifier.sheet import parse
+from backend.evidence.verifier.sheet import head, parse
 
 
 class Report(Protocol):
@@ -36,8 +35,10 @@ def verify(data: bytes, anchors: Anchors | None, block_hash: bytes | None = None
 
     block_hash: that of a block known to be final; the state proof in the file must be of it.
     """
-    document = parse(data, "file")
+    document = parse(head(data), "file")
     format = document.get("format") if isinstance(document, dict) else None
+    if format != bundle.FORMAT and b"\n" in data:
+        raise NotValid("file", "has more than one line, which only a bundle has")
     if format == single.FORMAT:
         return single.verify_single(document, anchors, block_hash)
     if format == consistency.FORMAT:
@@ -45,5 +46,5 @@ def verify(data: bytes, anchors: Anchors | None, block_hash: bytes | None = None
     if format == bundle.FORMAT:
         if block_hash is not None:
             raise NotValid("file", "a bundle has no state proof of its own: give one with --anchors")
-        return bundle.verify_document(document, anchors)
+        return bundle.verify_document(document, data, anchors)
     raise NotValid("file", f"is of none of the formats {bundle.FORMAT}, {single.FORMAT}, {consistency.FORMAT}")

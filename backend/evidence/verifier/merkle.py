@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from hashlib import sha256
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -18,7 +19,8 @@ def root(leaves: Sequence[bytes]) -> bytes:
     """Root over leaf hashes, level by level (an odd last node moves up, which is the RFC's split)."""
     level = list(leaves)
     while len(level) > 1:
-        level = [node_hash(*level[i : i + 2]) if i + 1 < len(level) else level[i] for i in range(0, len(level), 2)]
+        left = level[-1:] if len(level) % 2 else []
+        level = [sha256(b"\x01" + a + b).digest() for a, b in zip(level[::2], level[1::2], strict=False)] + left
     return level[0] if level else hashlib.sha256(b"").digest()
 
 

@@ -167,10 +167,19 @@ def _write(form: str, value: object, where: str) -> bytes:
 
 def read_message(raw: bytes, key: PublicKey, deployment: bytes, where: str, kind: int) -> Message:
     """The message in raw, of this kind, signed with this key in this deployment; NotValid with the true reason."""
-    protected, payload, signature = split(raw, where)
+    parts = split(raw, where)
+    return signed(raw, parts, parse_payload(parts[1], where), key, deployment, where, kind)
+
+
+def signed(
+    raw: bytes, parts: tuple[bytes, bytes, bytes], parsed: tuple[int, dict[str, Value]], key: PublicKey,
+    deployment: bytes, where: str, kind: int,
+) -> Message:  # fmt: skip
+    """As `read_message`, of a message that has been taken apart: parts as of `split`, parsed as of `parse_payload`."""
+    protected, payload, signature = parts
     if protected != _ALGORITHMS[key.algorithm]:
         raise NotValid(where, "is signed with another algorithm than its key has")
-    found, fields = parse_payload(payload, where)
+    found, fields = parsed
     if found != kind:
         raise NotValid(where, f"is of kind {found}, kind {kind} belongs here")
     structure = cbor2.dumps(["Signature1", protected, bytes([kind]) + deployment, payload])

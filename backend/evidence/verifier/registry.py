@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.evidence.verifier.finding import NotValid
-from backend.evidence.verifier.message import Message, PublicKey, parse_payload, read_message, split
-from backend.evidence.verifier.reading import reading_of
+from backend.evidence.verifier.message import Message, PublicKey, parse_payload, read_message, signed, split
 from backend.evidence.verifier.receipt import Anchored, Receipts
 from backend.evidence.verifier.sheet import octets, record
 
@@ -29,7 +28,6 @@ _ID_FIELDS = {NODE: "device", AGENT: "agent", ISSUER: "issuer"}
 _TIMES = {1: "time_ms", 2: "end_ms", 6: "not_before_ms", 8: "time_ms", 15: "time_ms", 16: "time_ms", 18: "time_ms"}
 _UNTRUSTED_CLOCK = 1
 _EPOCH_MS = 900_000
-_ES256K = 1
 EARLIEST_UTC_MS = 10**12
 """Below this an instant is a device's monotonic time."""
 
@@ -51,7 +49,6 @@ class Registry:
         self._receipts = receipts
         self._check = receipts.check_or_promise if takes_promises else receipts.check
         self._keys: dict[tuple[bytes, int], _Key] = {}
-        self.trusts_roots = False
 
     def read(self, rows: Sequence[Any]) -> list[Anchored]:
         """Takes the rows of a bundle; what their receipts prove."""
@@ -80,7 +77,8 @@ class Registry:
 
     def open(self, raw: bytes, kind: int, where: str) -> Message:
         """The message in raw, signed by the registered key it names, in its role and inside its validity."""
-        found, fields = parse_payload(split(raw, where)[1], where)
+        parts = split(raw, where)
+        found, fields = parsed = parse_payload(parts[1], where)
         if found != kind:
             raise NotValid(where, f"is of kind {found}, kind {kind} belongs here")
         role = _SIGNERS[kind]
@@ -90,26 +88,24 @@ class Registry:
             raise NotValid(where, "its key is not registered in this bundle")
         if key.role != role:
             raise NotValid(where, f"is signed with the key of a {key.role}, that of a {role} belongs here")
-        message = read_message(raw, key.public, self._deployment, where, kind)
+        message = signed(raw, parts, parsed, key.public, self._deployment, where, kind)
         _check_validity(message, key, where)
         return message
 
-    def under_root(self, raw: bytes, statement: Message, where: str) -> Message | None:
-        """A reading of the device and key of a statement that was opened, inside the key's validity; None for anything else."""
-        reading = reading_of(raw)
-        if reading is None:
-            return None
-        said, asked = reading.fields, statement.fields
-        if said["device"] != asked["device"] or said["generation"] != asked["generation"]:
-            return None
-        key = self._keys[asked["device"], asked["generation"]]  # type: ignore[index]
-        if key.public.algorithm != _ES256K:
-            return None
-        time_ms = said["time_ms"]
-        assert isinstance(time_ms, int)
-        if not key.valid_from_ms <= time_ms <= key.valid_to_ms:
-            _check_validity(reading, key, where)
-        return reading
+    def placed(self) -> list[tuple[bytes, int, str]]:
+        """(id, generation, role) of every key that was approved or rotated, in the order of the rows."""
+        return [(id, generation, key.role) for (id, generation), key in self._keys.items()]
+
+    def key_of(self, statement: Message) -> PublicKey:
+        """The key that signed a statement which was opened."""
+        return self._keys[statement.octets("device"), statement.number("generation")].public
+
+    def check_times(self, statement: Message, first_ms: int, last_ms: int, where: str) -> None:
+        """NotValid unless both instants are inside the validity of a statement's key."""
+        key = self._keys[statement.octets("device"), statement.number("generation")]
+        for time_ms in (first_ms, last_ms):
+            if not key.valid_from_ms <= time_ms <= key.valid_to_ms:
+                raise NotValid(where, _outside(key, time_ms))
 
     def check_anchored(self, message: Message, anchored: Anchored | None, where: str) -> None:
         """NotValid if a message was anchored after its key was revoked, or is not yet (rule 5)."""
@@ -166,6 +162,8 @@ def _check_validity(message: Message, key: _Key, where: str) -> None:
     if message.kind == 2 and time_ms < EARLIEST_UTC_MS:
         return
     if not key.valid_from_ms <= time_ms <= key.valid_to_ms:
-        raise NotValid(
-            where, f"its key is valid from {key.valid_from_ms} to {key.valid_to_ms}, the message is of {time_ms}"
-        )
+        raise NotValid(where, _outside(key, time_ms))
+
+
+def _outside(key: _Key, time_ms: int) -> str:
+    return f"its key is valid from {key.valid_from_ms} to {key.valid_to_ms}, the message is of {time_ms}"

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backend.evidence.verifier.batch import Batches
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.message import Message, parse_payload, split
 from backend.evidence.verifier.registry import Registry
@@ -35,10 +36,9 @@ class Answered:
     execution: str
 
 
-def read_setpoints(
-    rows: Sequence[Any], device: bytes, registry: Registry, records: Sequence[Message]
-) -> list[Answered]:
+def read_setpoints(rows: Sequence[Any], device: bytes, registry: Registry, batches: Batches) -> list[Answered]:
     """All set-points of a bundle by rules 1 to 6."""
+    records = batches.records
     decided = {(m.octets("setpoint"), m.octets("digest"), m.payload_digest): m for m in records if m.kind == _DECISION}
     found: list[Answered] = []
     last = b""
@@ -54,7 +54,7 @@ def read_setpoints(
         decision = _answer(row, "decision", _DECISION, point, registry, where)
         if decision is not None and (last, point.payload_digest, decision.payload_digest) not in decided:
             raise NotValid(f"{where}, decision", "is in none of the batches")
-        execution = _execution(row, point, registry, where, records)
+        execution = _execution(row, point, registry, where, batches)
         if execution is not None and execution.octets("device") != device:
             raise NotValid(f"{where}, execution", "is another device's")
         found.append(Answered(point, where, _digest(decision), _digest(execution)))
@@ -75,7 +75,7 @@ def _answer(row: Any, name: str, kind: int, point: Message, registry: Registry, 
     return message
 
 
-def _execution(row: Any, point: Message, registry: Registry, where: str, records: Sequence[Message]) -> Message | None:
+def _execution(row: Any, point: Message, registry: Registry, where: str, batches: Batches) -> Message | None:
     """The agent's answer, or the energy manager's word (rule 5)."""
     place = f"{where}, execution"
     raw = octets(row["execution"], place)
@@ -84,8 +84,8 @@ def _execution(row: Any, point: Message, registry: Registry, where: str, records
     message = _answer(row, "execution", _EMS_REPORT, point, registry, where)
     if message is None or not _is_word(message):
         raise NotValid(place, "is no word of the energy manager: it was not reached")
-    reached = bool(records) and records[0].number("seq") <= message.number("seq") <= records[-1].number("seq")
-    if reached and message.payload_digest not in {m.payload_digest for m in records if m.kind == _EMS_REPORT}:
+    words = {m.payload_digest for m in batches.records if m.kind == _EMS_REPORT}
+    if batches.reach(message.number("seq")) and message.payload_digest not in words:
         raise NotValid(place, "is in none of the batches, which reach its seq")
     return message
 

@@ -1,10 +1,10 @@
 """A statement of settlement, made again from orders, set-points and readings: the rules, written a second time.
 
-1. A quarter-hour is measured by its 4 s readings if at least 90 % of 225 are there: mean power x 900 s, half to even.
-2. Else by the registers at its two ends; else the line is held.
+1. A quarter-hour is measured by readings, else by registers (metered.py), else its lines are held.
+2. An order of several PODs has one document of totals, and no other order has; it is held if this POD's evidence is missing.
 3. All orders of the POD in one quarter-hour have one direction. Delivered up is baseline minus measured; it goes to the
-   orders in order of id, each up to what it ordered, the last has the rest; paid is max(0, min(delivered, ordered));
-   missing beyond the tolerance pays the penalty.
+   orders in order of id, each up to what it ordered, the last has the rest; what an order is worth, and which part of it
+   this POD has, say its totals (totals.py).
 4. Each quarter-hour of the period with orders has exactly one set-point, of this POD's net power, over the whole of it,
    that names the orders (first 16 bytes of SHA-256 of their ids joined with "/"); no other set-point reaches into it.
 5. The baseline is what that set-point was made from: its value plus (up) or minus (down) the ordered W.
@@ -14,30 +14,30 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.message import Message
+from backend.evidence.verifier.metered import FRAME_S, Metered
 from backend.evidence.verifier.order import FRAME_MS, Book, Order
 from backend.evidence.verifier.setpoint import Answered
 from backend.evidence.verifier.sheet import compare
+from backend.evidence.verifier.totals import Totals, total_of
 
-SLOT_MS, SLOTS, FRAME_S = 4000, 225, 900
-_PPM, _WS_PER_MWH = 1_000_000, 3_600_000_000
 _TARGET, _POD_NET = 1, 0
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a statement follows from: the period, the orders, the set-points, the readings."""
+    """What a statement follows from: period, orders, set-points, readings, totals by id of the orders of several PODs."""
 
     pod: str
     start_ms: int
     end_ms: int
     book: Book
     setpoints: Sequence[Answered]
-    records: Sequence[Message]
+    metered: Metered
+    totals: Mapping[str, Totals]
 
 
 def check_statement(statement: object, case: Case, where: str) -> int:
@@ -47,49 +47,17 @@ def check_statement(statement: object, case: Case, where: str) -> int:
     return len(expected["lines"])
 
 
-def readings_by_frame(records: Sequence[Message]) -> dict[int, list[tuple[int, Message]]]:
-    """(slot mark, reading) by quarter-hour; readings on monotonic time are placed by their boot's clock link."""
-    shifts = {m.number("boot"): m.number("utc_ms") - m.number("monotonic_ms") for m in records if m.kind == 4}
-    found: dict[int, list[tuple[int, Message]]] = {}
-    for message in records:
-        if message.kind != 1:
-            continue
-        time_ms, flags = message.fields["time_ms"], message.fields["flags"]
-        assert isinstance(time_ms, int) and isinstance(flags, int)
-        if flags & 1:
-            if message.number("boot") not in shifts:
-                continue
-            time_ms = (time_ms + shifts[message.number("boot")] + SLOT_MS // 2) // SLOT_MS * SLOT_MS
-        found.setdefault(time_ms // FRAME_MS, []).append((time_ms, message))
-    return found
-
-
-def measured(by_frame: Mapping[int, list[tuple[int, Message]]], frame: int) -> tuple[str, int]:
-    """(source, energy in Ws) of a quarter-hour by rules 1 and 2."""
-    mine = by_frame.get(frame, [])
-    powers = [m.number("power_w") for _, m in mine]
-    if len(powers) * 10 >= SLOTS * 9:
-        return "4 s readings", round(Fraction(sum(powers) * FRAME_S, len(powers)))
-    start, end = frame * FRAME_MS, (frame + 1) * FRAME_MS
-    timed = [*mine, *by_frame.get(frame + 1, [])]
-    ends = {t: m.number("import_wh") - m.number("export_wh") for t, m in timed if t in (start, end)}
-    if len(ends) == 2:
-        return "registers of the quarter-hour", (ends[end] - ends[start]) * 3600
-    return "missing", 0
-
-
 def _expected(case: Case) -> dict[str, Any]:
     """The statement as it must be."""
     frames = range(case.start_ms // FRAME_MS, case.end_ms // FRAME_MS)
     orders = {f: mine for f, mine in sorted(case.book.by_frame.items()) if f in frames}
     points = _points(case, orders)
-    by_frame = readings_by_frame(case.records)
     baseline_w, lines = {}, []
     for frame, mine in orders.items():
         up = _is_up(mine, frame)
         ordered_w = sum(one.watts for one in mine)
         baseline_w[str(frame)] = points[frame].number("value") + (ordered_w if up else -ordered_w)
-        lines += _lines(case, mine, up, baseline_w[str(frame)], measured(by_frame, frame))
+        lines += _lines(case, mine, up, baseline_w[str(frame)], case.metered.measured(frame))
     return {
         "format": "lightnode-statement/1",
         "pod": case.pod,
@@ -162,11 +130,9 @@ def _lines(
 
 
 def _line(case: Case, one: Order, delivered: int, source: str) -> dict[str, Any]:
-    terms, held, ordered = case.book.terms, source == "missing", one.watts * FRAME_S
-    paid = max(0, min(delivered, ordered))
-    payment = _value_ueur(paid, one.price_ueur_per_mwh)
-    missing = 0 if held else max(0, ordered - delivered - ordered * terms.tolerance_ppm // _PPM)
-    penalty = round(Fraction(_value_ueur(missing, one.price_ueur_per_mwh) * terms.penalty_ppm, _PPM))
+    total = case.totals.get(one.id) or total_of(one, delivered, source == "missing", case.book.terms)
+    if source == "missing" and not total.held:
+        raise NotValid(f"orders, quarter-hour {one.frame}", f"the totals of {one.id} count a POD without evidence")
     return {
         "order": one.id,
         "offer": one.offer,
@@ -174,20 +140,19 @@ def _line(case: Case, one: Order, delivered: int, source: str) -> dict[str, Any]
         "aggregator": one.aggregator,
         "pod": case.pod,
         "frame": one.frame,
-        "ordered_ws": ordered,
+        "ordered_ws": one.watts * FRAME_S,
         "price_ueur_per_mwh": one.price_ueur_per_mwh,
         "source": source,
-        "held": held,
-        "delivered_ws": delivered,
-        "paid_ws": paid,
-        "payment_ueur": payment,
-        "penalty_ueur": penalty,
-        "fee_ueur": round(Fraction(payment * terms.fee_ppm.get(one.aggregator, 0), _PPM)),
+        "held": total.held,
+        "delivered_ws": 0 if total.held else delivered,
+        **total.part(one),
     }
 
 
-def _value_ueur(energy_ws: int, price_ueur_per_mwh: int) -> int:
-    return round(Fraction(energy_ws * price_ueur_per_mwh, _WS_PER_MWH))
+def grouped(by_frame: Mapping[int, Sequence[Order]], start_ms: int, end_ms: int) -> list[Order]:
+    """The orders of several PODs in a period, by quarter-hour and id: those that have totals (rule 2)."""
+    frames = range(start_ms // FRAME_MS, end_ms // FRAME_MS)
+    return [one for frame in sorted(by_frame) if frame in frames for one in by_frame[frame] if one.is_shared]
 
 
 def _without_late(statement: object, expected: Mapping[str, Any]) -> object:

@@ -1,20 +1,21 @@
 """Canonical JSON, read totally: any text gives values of exactly the shape asked for, or NotValid.
 
-1. One encoding: ASCII, sorted keys, no spaces, no key twice. Whole numbers of at most 19 digits; no floats.
-2. At most 32 MiB, 400,000 items, nesting 32: looked at before anything is built.
+1. One encoding: ASCII, sorted keys, no spaces, no key twice. Whole numbers, no floats; each has its limits.
+2. A text has at most 32 MiB, 400,000 items, nesting 32: looked at before anything is built. A file has at most 100 MB, its
+   texts one to a line.
 3. A record has exactly its fields, no more and no fewer; true is not 1 and "1" is not 1.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from backend.evidence.verifier.finding import NotValid, one_line
 from backend.nesting import too_deep
 
 MAX_BYTES = 32 * 1024 * 1024
+MAX_FILE_BYTES = 100_000_000
 _MAX_ITEMS = 400_000
-_MAX_DIGITS = 19
 _MAX_WORD = 96
 
 
@@ -23,17 +24,32 @@ def text_of(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
+def head(data: bytes) -> bytes:
+    """The first line of a file."""
+    end = data.find(b"\n")
+    return data if end < 0 else data[:end]
+
+
+def rest(data: bytes) -> Iterator[bytes]:
+    """The lines behind the first, one by one; behind the last there is no end of line."""
+    start = data.find(b"\n") + 1
+    while start:
+        end = data.find(b"\n", start)
+        yield data[start:] if end < 0 else data[start:end]
+        start = end + 1
+
+
 def parse(data: bytes, where: str) -> object:
     """The value of a canonical text (rules 1 and 2)."""
     if len(data) > MAX_BYTES:
-        raise NotValid(where, f"has {len(data)} bytes, a bundle has at most {MAX_BYTES}")
-    if sum(data.count(mark) for mark in (b",", b"[", b"{")) > _MAX_ITEMS or data.count(b'"') > 4 * _MAX_ITEMS:
+        raise NotValid(where, f"has {len(data)} bytes, a line of a bundle has at most {MAX_BYTES}")
+    if len(data) > _MAX_ITEMS and _has_many(data):
         raise NotValid(where, f"has more than {_MAX_ITEMS} items")
     try:
         text = data.decode("ascii")
         if too_deep(text):
             raise NotValid(where, "is nested too deep for a bundle")
-        value: object = json.loads(text, parse_float=_no_float, parse_constant=_no_float, parse_int=_whole)
+        value: object = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
     except (ValueError, RecursionError) as error:
         raise NotValid(where, f"is not JSON: {one_line(str(error))}") from error
     if text_of(value) != text:
@@ -45,10 +61,9 @@ def _no_float(text: str) -> NoReturn:
     raise ValueError(f"{one_line(text, 32)} is not a whole number")
 
 
-def _whole(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise ValueError(f"a number of {len(text)} digits")
-    return int(text)
+def _has_many(data: bytes) -> bool:
+    marks = data.count(b",") + data.count(b"[") + data.count(b"{")
+    return marks > _MAX_ITEMS or data.count(b'"') > 4 * _MAX_ITEMS
 
 
 def record(value: object, fields: tuple[str, ...], where: str) -> Mapping[str, Any]:
@@ -72,7 +87,7 @@ def number(value: object, where: str, low: int = 0, high: int = 1 << 62) -> int:
     if type(value) is not int:
         raise NotValid(where, f"{one_line(repr(value), 40)} is not a whole number")
     if not low <= value <= high:
-        raise NotValid(where, f"{value} is outside {low} to {high}")
+        raise NotValid(where, f"{one_line(str(value), 40)} is outside {low} to {high}")
     return value
 
 

@@ -9,6 +9,7 @@ import pytest
 from lightwire import envelope, records
 
 from backend.cli import main
+from backend.flows import bundle as writer
 from tests.backend.evidence.made import POD, Made
 
 
@@ -39,6 +40,17 @@ def test_both_forms_hold_every_reading_and_line(made: Made, bundle: Path, tmp_pa
     assert [row["direction"] for row in lines] == ["up", "up", "up", "down"]
     points = pyarrow.parquet.read_table(tmp_path / "parquet" / "setpoints.parquet").to_pylist()
     assert [row["outcome"] for row in points] == [records.ACCEPTED] * 3
+
+
+def test_readings_in_columns_give_the_same_table(
+    made: Made, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "IN_FULL", 0)
+    (tmp_path / "columns.json").write_bytes(made.sealed(made.bundle()))
+    for name in ("bundle", "columns"):
+        assert main(["evidence", "export", str(tmp_path / f"{name}.json"), "--out", str(tmp_path / name)]) == 0
+    tables = [(tmp_path / name / "readings.csv").read_text() for name in ("bundle", "columns")]
+    assert tables[0] == tables[1] and tables[0].count("\n") > 10
 
 
 def test_a_bundle_that_does_not_hold_gives_no_table(

@@ -9,7 +9,8 @@ from backend.adapters.power_grid import PowerGridFlow
 from backend.demo.day import HERE, load_day
 from backend.grid.congestion import Limits, violations
 from backend.grid.forecast import day_scenarios
-from backend.grid.need import Capability, own_remedy, size
+from backend.grid.need import Capability, size
+from backend.grid.remedy import own_remedy
 
 DAY = load_day()
 FLOW = PowerGridFlow(DAY.network)

@@ -1,12 +1,14 @@
 """A customer's period, made by the back end's own flows from a device in this process: every key is at hand, nothing waits.
 
 Three quarter-hours: the first measured by 4 s readings with two orders up, the second with a power cut (registers) and an
-order up that is half delivered, the third with an order down. The set-point of the first is decided before the period.
+order up that is half delivered, of both customers together, the third with an order down. The set-point of the first is
+decided before the period.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from lightwire.receipt import commitment_word
 from backend.adapters.keys import SigningKey
 from backend.adapters.mqtt import Incoming
 from backend.adapters.sqlite import SqliteStore
-from backend.domain.trade import Order
+from backend.domain.bids import Direction, Offer
+from backend.domain.trade import Award, Fate, Order, Outcome, Reason, Result
 from backend.evidence.verifier.anchors import Anchors
 from backend.flows.activate import Activate, Target
 from backend.flows.bundle import Bundles
@@ -26,8 +29,8 @@ from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
 from backend.market.activation import plans
 from backend.market.canonical import text
-from backend.market.settlement import Terms, lines
-from backend.market.statement import orders_document
+from backend.market.settlement import Terms, lines, totals
+from backend.market.statement import orders_document, outcome_document, totals_document
 from hil.demo.results import measure, statement
 
 DEPLOYMENT = bytes(range(16))
@@ -51,17 +54,44 @@ def id_of(key: SigningKey) -> bytes:
 
 def order(name: str, frame: int, pod: str, watts: int, direction: str) -> Order:
     id = hashlib.sha256(f"{name}/{pod}".encode()).hexdigest()[:32]
-    return Order(id, f"A-{name}", f"R-{name}", "DSO", frame, {pod: watts}, direction, 100_000_000)
+    return Order(id, f"A-{name}-{pod[-1]}", f"R-{name}", "DSO", frame, {pod: watts}, direction, 100_000_000)
 
 
 def orders_of(pod: str) -> list[Order]:
     rows = [
         ("1", FRAME, 10_000, "up"),
         ("2", FRAME, 20_000, "up"),
-        ("3", FRAME + 1, 15_000, "up"),
         ("4", FRAME + 2, 5_000, "down"),
     ]
     return [order(name, frame, pod, watts, direction) for name, frame, watts, direction in rows]
+
+
+def shared_order() -> Order:
+    """One order of both customers, 15 kW each and 1 W more of the other."""
+    one = order("3", FRAME + 1, "both", 0, "up")
+    return replace(one, parts_w={POD: 15_000, OTHER: 15_001})
+
+
+def outcome_of(orders: Iterable[Order]) -> tuple[Outcome, list[Offer]]:
+    """The session in which all of it was awarded, and an offer that was not."""
+    found = list(orders)
+    offers = [
+        Offer(
+            o.offer,
+            "Aggregator A",
+            Direction(o.direction),
+            {o.frame: sum(o.parts_w.values())},
+            o.parts_w,
+            100_000_000,
+            0,
+        )
+        for o in found
+    ]
+    refused = Offer("A-dear", "Aggregator A", Direction.UP, {FRAME: 1000}, {POD: 1000}, 900_000_000, 0)
+    awards = [Award(o.offer, o.request, o.frame, sum(o.parts_w.values()), o.parts_w) for o in found]
+    results = [Result(a.offer, Fate.ACCEPTED, Reason.TAKEN, a.volume_w, a.volume_w) for a in awards]
+    results.append(Result(refused.id, Fate.REJECTED, Reason.PRICE_CAP, 1000, 0))
+    return Outcome("day-ahead", tuple(awards), tuple(results), {}), [*offers, refused]
 
 
 class Link:
@@ -144,7 +174,7 @@ class Made:
         for pod in (POD, OTHER):
             self._enrol(self.devices[pod].key, "node", pod)
             self._enrol(self.agents[pod], "agent", pod)
-        self.orders = [one for pod in (POD, OTHER) for one in orders_of(pod)]
+        self.orders = [*orders_of(POD), *orders_of(OTHER), shared_order()]
         self._file_orders()
         self.close(FRAME - 1)
         for pod in (POD, OTHER):
@@ -164,6 +194,8 @@ class Made:
         for pod in (POD, OTHER):
             body = text(orders_document(pod, self.orders, aggregator_of, TERMS))
             self.trees.add_document(records.TREE_MARKET, "orders", pod, 1, body, self.now_ms)
+            body = text(outcome_document(pod, [outcome_of(self.orders)]))
+            self.trees.add_document(records.TREE_MARKET, "outcome", pod, 1, body, self.now_ms)
 
     def _send(self, pod: str, channel: str, messages: Iterable[bytes]) -> None:
         topic = topics.topic(self.devices[pod].id, channel)
@@ -218,7 +250,13 @@ class Made:
         baseline_w = {(pod, frame): BASE_W for pod in (POD, OTHER) for frame in FRAMES}
         measured = {(pod, f): measure(self.store, self.devices[pod].id, f) for pod in (POD, OTHER) for f in FRAMES}
         aggregator_of = {one.offer: "Aggregator A" for one in self.orders}
-        self.lines = lines(self.orders, aggregator_of, baseline_w, measured, TERMS)
+        case = self.orders, aggregator_of, baseline_w, measured, TERMS
+        self.lines = lines(*case)
+        for one in totals(*case):
+            if one.members > 1:
+                self.trees.add_document(
+                    records.TREE_SETTLEMENT, "totals", one.order, 1, text(totals_document(one)), PERIOD[1]
+                )
         for pod in (POD, OTHER):
             body = statement(self.store, pod, PERIOD, self.lines, baseline_w, TERMS)
             self.trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, PERIOD[1])
@@ -244,8 +282,7 @@ class Made:
     def bundle(self, pod: str = POD, period: tuple[int, int] = PERIOD) -> dict[str, Any]:
         """The bundle, parsed."""
         made = Bundles(self.store, self.trees, self.log.public, (DEPLOYMENT, self.operator))
-        found: dict[str, Any] = json.loads(made.of(pod, period, self.epoch, self.anchor, self._seal))
-        return found
+        return read(made.of(pod, period, self.epoch, self.anchor, self._seal))
 
     def _seal(self, digest: bytes) -> bytes:
         return self.evidence(records.TREE_SETTLEMENT, bytes(16), digest)
@@ -258,7 +295,7 @@ class Made:
     def sealed(self, document: dict[str, Any]) -> bytes:
         """A bundle of any content under a seal that holds, as the holder of the log key can make it."""
         body = {k: v for k, v in document.items() if k != "seal"}
-        digest = hashlib.sha256(written(body).encode()).digest()
+        digest = hashlib.sha256(written(body).split("\n")[0].encode()).digest()
         return written({**body, "seal": self._seal(digest).hex()}).encode()
 
     def anchored(self, kind: str, tree: int, body: str, id: str = POD) -> dict[str, str]:
@@ -283,5 +320,21 @@ class Made:
         return {"role": "issuer", "entry": sealed.hex(), "enrolment": "", "receipt": receipt.hex()}
 
 
-def written(value: object) -> str:
+def read(text: str | bytes) -> dict[str, Any]:
+    """A bundle with its batches in their place."""
+    first, *rest = text.splitlines()
+    return {**json.loads(first), "batches": [json.loads(line) for line in rest]}
+
+
+def written(value: Any) -> str:
+    """Canonical text; of a bundle with its batches in their place the first line and those of the batches."""
+    rows = value.get("batches") if isinstance(value, dict) else None
+    if not isinstance(rows, list):
+        return _text(value)
+    batches = [_text(row) for row in rows]
+    digests = [hashlib.sha256(line.encode()).hexdigest() for line in batches]
+    return "\n".join([_text({**value, "batches": digests}), *batches])
+
+
+def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 from lightwire import envelope, records, topics
 
+from backend.adapters.chain_store import ChainStore
 from backend.adapters.copied import copied
 from backend.adapters.keys import verifier
+from backend.adapters.kits import KitRow, KitStore, NonceRow
 from backend.adapters.mqtt import Incoming
 from backend.cli import main
+from backend.evidence.anchoring import Fees, Flight
 from backend.evidence.audit.alarm import Alarm
 from backend.evidence.audit.commitment import Chain
 from backend.evidence.audit.whole import Audit, Outside
-from tests.backend.evidence.edits import Editor
+from backend.ports import Block, ChainEvent
+from tests.backend.evidence.edits import KEYS, Editor
 from tests.backend.evidence.made import CHAIN, CONTRACT, DEPLOYMENT, FRAME_MS, OTHER, PERIOD, POD, Made
 from tests.backend.test_cli import anchors_document
 
@@ -46,6 +50,33 @@ class Lived(Made):
         self.close(self.epoch + 1)
         for epoch, *_ in self.store.epochs():
             self.store.set_state(epoch, "final", 7)
+        self._take_notes()
+        self.add_tail()
+
+    def _take_notes(self) -> None:
+        """Something in every table of notes."""
+        for k in range(3):
+            self.store.add_finding(k, f"finding {k}")
+        chain, kits = ChainStore(self.store), KitStore(self.store)
+        for nonce in (4, 5):
+            chain.save_flight(Flight(nonce, bytes([nonce]) * 90, Fees(10**9, 10**8), 1, 2, 6))
+        events = [
+            ChainEvent(7, k, bytes(32), bytes([k]) * 32, "Granted", {"account": f"0x{k:040x}", "allowed": True})
+            for k in range(3)
+        ]
+        for number in (6, 7):
+            chain.save_events(Block(number, bytes([number]) * 32, 0, None), events if number == 7 else [], 8)
+        chain.note_look(Block(7, bytes(32), 0, None), 1)
+        kit = KitRow(b"kit id 1", b"authority", 1, 2, False)
+        kits.add(kit, [NonceRow(bytes([k]) * 16, kit.id, POD, b"") for k in range(3)])
+        kits.answered(bytes(16), self.devices[POD].id)
+
+    def add_tail(self) -> None:
+        """Records of a quarter-hour that has not ended: no statement names them, nothing acknowledges them."""
+        device = self.devices[POD]
+        for k in range(4):
+            device.reading(PERIOD[1] + FRAME_MS + k * 4000, 1)
+        self._send(POD, "record", device.out[-4:])
 
     def outside(self) -> Outside:
         words = self.anchors().words
@@ -104,6 +135,8 @@ def test_a_changed_power_a_deleted_reading_and_a_moved_statement_are_named(lived
 def test_every_edit_of_a_copy_is_named(lived: Lived, path: Path, request: pytest.FixtureRequest) -> None:
     seed, outside = 1, lived.outside()
     editor = Editor(str(path), random.Random(seed))
+    tables = {row[0] for row in editor.execute("select name from sqlite_master where type = 'table'")}
+    assert tables == set(KEYS), "every table is edited"
     before = editor.everything()
     for k in range(WHOLE if request.config.getoption("--long") else SAMPLE):
         edit = editor.make()
@@ -112,6 +145,25 @@ def test_every_edit_of_a_copy_is_named(lived: Lived, path: Path, request: pytest
         others = found - set(edit.rows)
         assert len(others) <= 1, f"seed {seed}, edit {k}: {edit.what} also accuses {sorted(others)[:5]}"
         editor.restore(before)
+
+
+@pytest.mark.parametrize("table", ["finding", "flight", "chain_event", "kept", "nonce", "noted", "seal"])
+def test_a_note_is_named_whatever_was_done_to_it(table: str, lived: Lived, path: Path) -> None:
+    editor, outside = Editor(str(path), random.Random(7)), lived.outside()
+    before = editor.everything()
+    for how in ("cell", "delete", "insert", "swap"):
+        edit = editor.make(table, how)
+        found = {(one.table, one.key) for one in audited(path, outside)}
+        assert found and found <= set(edit.rows), edit.what
+        editor.restore(before)
+
+
+def test_of_what_no_statement_names_yet_nothing_can_be_taken_away(lived: Lived, path: Path) -> None:
+    device = lived.devices[POD]
+    execute(path, "delete from message where device = ? and seq = ?", device.id, device.seq)
+    (found,) = audited(path, lived.outside())
+    assert (found.table, found.key) == ("message", f"{device.id.hex()}/{device.seq}")
+    assert found.what == "is missing: it was noted as kept"
 
 
 def test_two_leaves_exchanged_with_their_hashes_are_named(lived: Lived, path: Path) -> None:

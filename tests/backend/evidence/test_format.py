@@ -8,7 +8,19 @@ from typing import Any
 
 import pytest
 
-from backend.evidence.verifier import bundle, consistency, order, settlement, single, state
+from backend.evidence.verifier import (
+    batch,
+    bundle,
+    consistency,
+    metered,
+    order,
+    outcome,
+    placement,
+    run,
+    single,
+    state,
+    totals,
+)
 from tests.backend.evidence.made import Made
 
 TEXT = (Path(bundle.__file__).parents[1] / "FORMAT.md").read_text()
@@ -25,11 +37,19 @@ def table(title: str) -> list[str]:
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An object of each table, as the back end writes it."""
     document = Made(tmp_path_factory.mktemp("format"), every=75).bundle()
-    orders, statement = (json.loads(row["body"]) for row in document["documents"])
+    orders, statement, became, total = (json.loads(row["body"]) for row in document["documents"])
+    (session,) = became["sessions"]
     return {
         "Bundle": document,
         "Key row": document["keys"][0],
+        "Placement row": document["placements"][0],
+        "Placement": json.loads(document["placements"][0]["body"]),
         "Batch row": document["batches"][0],
+        "Outcome document": became,
+        "Session row": session,
+        "Offer row": session["offers"][0],
+        "Award row": session["awards"][0],
+        "Totals": total,
         "Set-point row": document["setpoints"][0],
         "Document row": document["documents"][0],
         "Orders document": orders,
@@ -43,7 +63,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 TITLES = (
     "Bundle", "Key row", "Batch row", "Set-point row", "Document row", "Orders document", "Order row", "Terms",
-    "Statement", "Answer row", "Line",
+    "Statement", "Answer row", "Line", "Placement row", "Placement", "Outcome document", "Session row", "Offer row",
+    "Award row", "Totals",
 )  # fmt: skip
 
 
@@ -53,7 +74,15 @@ def test_a_table_has_the_fields_that_are_written(title: str, written: dict[str, 
 
 
 def test_tables_have_the_fields_that_are_checked() -> None:
-    assert table("Bundle") == list(bundle._FIELDS)
+    assert table("Bundle") == list(bundle.FIELDS)
+    assert table("Document row") == list(bundle.DOCUMENT_FIELDS)
+    assert table("Batch row") == list(batch.FIELDS)
+    assert table("Run") == list(run.FIELDS)
+    assert table("Session row") == list(outcome.SESSION_FIELDS)
+    assert table("Offer row") == list(outcome.OFFER_FIELDS)
+    assert table("Award row") == list(outcome.AWARD_FIELDS)
+    assert table("Totals") == list(totals.FIELDS)
+    assert table("Placement") == list(placement.FIELDS)
     assert table("Receipt file") == list(single.FIELDS)
     assert table("Consistency file") == list(consistency.FIELDS)
     assert table("Checkpoint row") == list(consistency.POINT_FIELDS)
@@ -76,7 +105,12 @@ def test_tables_have_the_fields_that_are_checked() -> None:
         "consistency",
         "receipt",
         "state",
-        "reading",
+        "run",
+        "metered",
+        "document",
+        "outcome",
+        "totals",
+        "placement",
         "trie",
         "anchors",
     ],
@@ -90,4 +124,4 @@ def test_the_rules_are_those_of_the_modules(name: str) -> None:
 
 
 def test_the_units_are_those_of_the_code() -> None:
-    assert order.FRAME_MS == 900_000 and settlement.SLOT_MS * settlement.SLOTS == order.FRAME_MS
+    assert order.FRAME_MS == 900_000 and run.SLOT_MS * metered.SLOTS == order.FRAME_MS == metered.FRAME_MS

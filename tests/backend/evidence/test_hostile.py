@@ -5,7 +5,6 @@ the parser they are meant for.
 """
 
 import copy
-import json
 import random
 import time
 import tracemalloc
@@ -20,11 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.evidence.verifier import message, receipt
-from backend.evidence.verifier.bundle import MAX_BYTES, verify
+from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.cbor import decode_one
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.message import parse_payload, split
-from tests.backend.evidence.made import Made, written
+from backend.evidence.verifier.sheet import MAX_BYTES
+from tests.backend.evidence.made import Made, read, written
 
 NASTY = [
     0, -1, 2**63, 2**64 - 1, b"", b"\0" * 8, b"\xff" * 64, [], {}, None, [[]], {1: 2}, 1.0, float("nan"), True, "text",
@@ -93,7 +93,7 @@ def _changed(source: random.Random, value: Any) -> Any:
 
 def mutated(source: random.Random, good: str, paths: list[tuple[Any, ...]]) -> bytes:
     """A bundle with one to three changes, canonical again."""
-    document = json.loads(good)
+    document = read(good)
     for path in source.sample(paths, source.choice([1, 1, 2, 3])):
         place = document
         try:
@@ -129,7 +129,7 @@ def test_mutations_are_refused_with_a_reason(good: str, monkeypatch: pytest.Monk
     for module in (message, receipt):
         monkeypatch.setattr(module, "check_signature", lru_cache(maxsize=None)(message.check_signature))
     source = random.Random(1)
-    paths = places(json.loads(good))
+    paths = places(read(good))
     seen: dict[str, int] = {}
     for case in range(cases):
         data = mutated(source, good, paths)
@@ -207,7 +207,7 @@ FOUND_BY_REVIEW = {
 
 @pytest.mark.parametrize("name", FOUND_BY_REVIEW)
 def test_what_once_gave_a_traceback_is_refused(name: str, good: str) -> None:
-    document = json.loads(good)
+    document = read(good)
     FOUND_BY_REVIEW[name](document)
     assert outcome(written(document).encode()) != "valid"
 
@@ -243,7 +243,7 @@ def test_a_registry_entry_of_an_unknown_algorithm_is_refused(made: Made, good: s
     payload = bytearray(records.encode(envelope.peek(party.entry)))
     payload[46] = 3
     sealed = envelope.wrap(bytes(payload), made.log.sign(envelope.digest(bytes(payload), bytes(range(16)))))
-    document = json.loads(good)
+    document = read(good)
     document["keys"][0]["entry"] = sealed.hex()
     with pytest.raises(NotValid, match=r"keys\[0\], entry, algorithm: 3 is none of 1 to 2"):
         verify(written(document).encode(), None)

@@ -1,6 +1,5 @@
 """A bundle over a rotation of the light node's key: it verifies, and only with both keys and what introduces the second."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from lightwire import envelope, records
 
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
-from tests.backend.evidence.made import DEPLOYMENT, FRAME, POD, Made, key_of, written
+from tests.backend.evidence.made import DEPLOYMENT, FRAME, POD, Made, key_of
 
 
 class Rotated(Made):
@@ -62,4 +61,4 @@ def test_a_second_key_that_a_stranger_introduces_does_not(rotated: Rotated, tmp_
     enrolment = envelope.peek(bytes.fromhex(row["enrolment"]))
     row["enrolment"] = envelope.seal(enrolment, DEPLOYMENT, key_of("a stranger").sign).hex()
     with pytest.raises(NotValid):
-        verify(rotated.sealed(json.loads(written(document))), rotated.anchors())
+        verify(rotated.sealed(document), rotated.anchors())

@@ -20,7 +20,7 @@ from backend.evidence.audit.whole import Audit, Outside
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.file import verify as verify_file
 from backend.flows.erase import Erase
-from tests.backend.evidence.made import CHAIN, CONTRACT, DEPLOYMENT, OTHER, PERIOD, POD, Made, written
+from tests.backend.evidence.made import CHAIN, CONTRACT, DEPLOYMENT, OTHER, PERIOD, POD, Made, read, written
 from tests.backend.evidence.test_single import files_of
 
 CANDIDATES = 1_000_000
@@ -76,9 +76,7 @@ def test_nothing_of_the_customer_is_left_in_the_file(
         assert trace not in bytes_left
     assert secret[:162] not in bytes_left
     salts = [
-        envelope.peek(bytes.fromhex(row["entry"])).salt
-        for row in json.loads(before[POD])["keys"]
-        if row["role"] != "issuer"
+        envelope.peek(bytes.fromhex(row["entry"])).salt for row in read(before[POD])["keys"] if row["role"] != "issuer"
     ]
     assert salts and not any(salt in bytes_left for salt in salts)
     assert OTHER.encode() in bytes_left
@@ -131,12 +129,12 @@ def test_a_million_guesses_open_no_hash_that_is_published(gone: tuple[Made, dict
             assert hashlib.sha256(data).digest() not in published, data
         assert hashlib.sha256(b"orders/" + guess).digest()[:16] not in subjects, pod
     assert hashlib.sha256(b"\x00" + payload).digest() not in published
-    entry = next(row["entry"] for row in json.loads(before[POD])["keys"] if row["role"] == "node")
+    entry = next(row["entry"] for row in read(before[POD])["keys"] if row["role"] == "node")
     assert hashlib.sha256(b"\x00" + bytes.fromhex(entry)).digest() in published, "with salt and signature it opens"
 
 
 def json_first_reading(data: bytes) -> bytes:
-    return bytes.fromhex(json.loads(data)["batches"][-1]["records"][0])
+    return bytes.fromhex(read(data)["batches"][-1]["records"][0])
 
 
 def test_an_erased_device_is_a_stranger(gone: tuple[Made, dict[str, bytes], bytes]) -> None:
@@ -163,6 +161,49 @@ def test_the_command_erases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     database = sqlite3.connect(tmp_path / "scd.sqlite")
     assert database.execute("select count(*) from party where pod = ?", (POD,)).fetchone() == (0,)
     database.close()
+
+
+def test_a_back_end_goes_on_beside_the_command_and_forgets_the_customer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rule 4: both have the file open, and both append to the same trees."""
+    made = Traded(tmp_path, every=75)
+    key = tmp_path / "log.key"
+    key.write_bytes(made.log._key.secret)
+    key.chmod(0o600)
+    assert main(["evidence", "erase", POD, "--db", str(tmp_path / "scd.sqlite"), "--log-key", str(key)]) == 0
+    capsys.readouterr()
+    assert POD.encode() not in b"".join(path.read_bytes() for path in tmp_path.glob("scd.sqlite*"))
+    for pod, refused in ((OTHER, 0), (POD, 2)):
+        device = made.devices[pod]
+        device.reading(PERIOD[1] + 8000, 1)
+        device.close()
+        made.collect.process([Incoming(topics.topic(device.id, "record"), one, 0, 1) for one in device.out[-2:]])
+        assert made.collect.refused == refused
+    made.register.revoke(made.devices[OTHER].id, 1, PERIOD[1] + 900_000)
+    made.close(made.epoch + 1)
+    assert audited(tmp_path / "scd.sqlite", made) == []
+    assert verify(made.sealed(made.bundle(OTHER)), made.anchors()).anchored
+
+
+def test_a_key_that_the_command_revokes_is_taken_no_more_by_the_back_end_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Traded(tmp_path, every=75)
+    key, device = tmp_path / "log.key", made.devices[POD]
+    key.write_bytes(made.log._key.secret)
+    key.chmod(0o600)
+    words = ["evidence", "revoke", device.id.hex(), "1", "--db", str(tmp_path / "scd.sqlite"), "--log-key", str(key)]
+    assert main([*words, "--json"]) == 0 and json.loads(capsys.readouterr().out)["generation"] == 1
+    assert main(words) == 1 and "revoked already" in capsys.readouterr().err
+    device.reading(PERIOD[1] + 8000, 1)
+    made.collect.process([Incoming(topics.topic(device.id, "record"), device.out[-1], 0, 1)])
+    assert made.collect.refused == 1
+    made.close(made.epoch + 1)
+    found = audited(tmp_path / "scd.sqlite", made)
+    assert found and all("its key is valid from" in one.what for one in found), (
+        "the period lies behind this machine's now"
+    )
 
 
 def test_the_written_form_of_the_shared_document_is_canonical() -> None:

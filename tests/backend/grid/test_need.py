@@ -7,7 +7,8 @@ from backend.adapters.power_grid import PowerGridFlow
 from backend.demo.day import load_day
 from backend.grid.congestion import Limits, margins, pod_deltas, violations
 from backend.grid.forecast import day_scenarios
-from backend.grid.need import Capability, own_remedy, size
+from backend.grid.need import Capability, size
+from backend.grid.remedy import own_remedy
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def test_a_line_the_substation_cannot_help_is_unserved_not_requested():
         ("hourly_w", {"2": [1]}, "every load but the substation"),
         ("hourly_w", {"2": [1] * 24, "3": [1.5] * 24}, "24 whole numbers"),
         ("outages", [7], "ids of lines"),
-        ("network", {}, "lightnode-network/1"),
+        ("network", {}, "lightnode-network/2"),
     ],
 )
 def test_a_wrong_model_is_refused(field, value, words):

@@ -105,7 +105,9 @@ def test_a_pod_moves_in_one_direction_in_a_quarter_hour_over_sessions_too() -> N
 
 def test_what_validation_took_away_is_published_as_unserved() -> None:
     outcome = clear("s", [TSO, WHOLE], OFFERS, TABLE)
-    checked = with_allowed(outcome, {"A1": {F: 500_000}, "C1": {F: 0}}, {"A1": "line:9"})
+    parts = {"A1": {F: 500_000}, "C1": {F: 0}}
+    allowed = {(a.offer, a.request): parts[a.offer] for a in outcome.awards if a.offer in parts}
+    checked = with_allowed(outcome, allowed, {"A1": "line:9"})
     assert unserved([TSO, WHOLE], OFFERS, checked.awards, TABLE) == {("dso", F): 4_000, ("tso", F): 2_000}
     assert next(r for r in checked.results if r.offer == "A1").element == "line:9"
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backend.domain.trade import Order
 from backend.errors import Rejected
-from backend.market.settlement import Line, Measured, Source, Terms, balances, lines, payments, unbalanced_ueur
+from backend.market.settlement import Line, Measured, Source, Terms, balances, lines, payments, totals, unbalanced_ueur
 
 F = 1_970_000
 TERMS = Terms(tolerance_ppm=50_000, penalty_ppm=500_000, fee_ppm={"agg": 100_000})
@@ -56,6 +56,56 @@ def test_two_orders_of_one_point_share_what_was_delivered_in_order_of_id() -> No
     measured = {("pod", F): Measured(20_000 * 900, Source.READINGS, 1_000_000)}
     found = lines(orders, {"A-1": "agg"}, {("pod", F): 50_000}, measured, TERMS)
     assert [(x.order, x.paid_ws) for x in found] == [("o1", 18_000_000), ("o2", 9_000_000)]
+
+
+def group(delivered_w: dict[str, int | None]) -> tuple[Line, ...]:
+    """One order of 10 kW of a, 20 kW of b and 30 kW of c; what each delivers, None without evidence."""
+    order = Order("o1", "A-1", "r", "DSO", F, {"a": 10_000, "b": 20_000, "c": 30_000}, "up", PRICE)
+    measured = {
+        (pod, F): Measured((50_000 - watts) * 900, Source.READINGS, 1_000_000)
+        for pod, watts in delivered_w.items()
+        if watts is not None
+    }
+    return lines([order], {"A-1": "agg"}, {(pod, F): 50_000 for pod in "abc"}, measured, TERMS)
+
+
+def test_an_order_of_three_is_settled_on_the_sum_and_split_by_what_each_was_ordered() -> None:
+    """b gives nothing, c makes up for it: 60 kW x 900 s are 15 kWh, 1.80 EUR, of which a has a sixth."""
+    found = group({"a": 10_000, "b": 0, "c": 50_000})
+    assert [line.delivered_ws for line in found] == [9_000_000, 0, 45_000_000]
+    assert [line.payment_ueur for line in found] == [300_000, 600_000, 900_000]
+    assert [line.fee_ueur for line in found] == [30_000, 60_000, 90_000]
+    assert {line.penalty_ueur for line in found} == {0}
+
+
+def test_an_order_of_three_is_held_when_the_evidence_of_one_is_missing() -> None:
+    found = group({"a": 10_000, "b": 20_000, "c": None})
+    assert all(line.held and line.payment_ueur == line.delivered_ws == 0 for line in found)
+    assert [line.source for line in found] == [Source.READINGS, Source.READINGS, Source.MISSING]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcdef"), st.tuples(st.integers(1, 10**6), st.integers(-(10**9), 10**9)), min_size=1
+    ),
+    st.integers(0, 10**9),
+    st.integers(0, 10**6),
+)
+def test_the_parts_of_an_order_add_up_to_its_totals(pods: dict[str, tuple[int, int]], price: int, fee_ppm: int) -> None:
+    """No part is below nothing, and no fee above what it is taken from, to the last micro-euro."""
+    order = Order("o1", "A-1", "r", "DSO", F, {pod: watts for pod, (watts, _) in pods.items()}, "up", price)
+    measured = {(pod, F): Measured(ws, Source.READINGS, 1_000_000) for pod, (_, ws) in pods.items()}
+    case = (
+        [order],
+        {"A-1": "agg"},
+        {(pod, F): 50_000 for pod in pods},
+        measured,
+        Terms(50_000, 500_000, {"agg": fee_ppm}),
+    )
+    found, (total,) = lines(*case), totals(*case)
+    for name in ("ordered_ws", "delivered_ws", "paid_ws", "payment_ueur", "penalty_ueur", "fee_ueur"):
+        assert sum(getattr(line, name) for line in found) == getattr(total, name), name
+    assert all(0 <= line.paid_ws <= line.ordered_ws and line.payment_ueur >= line.fee_ueur >= 0 for line in found)
 
 
 def test_orders_in_both_directions_at_one_point_are_refused() -> None:

@@ -1,0 +1,221 @@
+"""What the grid rules found as documents of plain values, with the planner's names and words beside the numbers.
+
+Every document has its ``format``; records keep the names of their fields; sorted keys and no blanks make one text of one
+answer.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from backend.errors import Rejected
+from backend.grid.congestion import NO_SOLUTION, Violation
+from backend.grid.localisation import Localisation, name_of
+from backend.grid.need import Sizing
+from backend.grid.network import Network
+from backend.grid.plan import DayPlan
+from backend.grid.radial import branches_of
+from backend.grid.remedy import Device
+from backend.grid.substation import SubstationProfile
+from backend.grid.validation import LINKED, Verdict
+from backend.nesting import too_deep
+
+LOCALISATION, PLAN, REQUESTS = "lightnode-localisation/1", "lightnode-plan/1", "lightnode-requests/1"
+VERDICTS, SUBSTATION = "lightnode-verdicts/1", "lightnode-substation/1"
+_W_OF_MW = 1_000_000
+
+
+def plain(value: Any) -> Any:
+    """Records as objects, mappings with text keys, tuples as lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in sorted(value.items())}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
+
+def text_of(document: Mapping[str, Any]) -> str:
+    """The one text of a document."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def localisation(network: Network, found: Localisation) -> dict[str, Any]:
+    """I-10, with the alert."""
+    return {"format": LOCALISATION, "network": network.name, **plain(found)}
+
+
+def plan(network: Network, made: DayPlan) -> dict[str, Any]:
+    """The plan (I-11): schedule of devices, switching list, what it was for and what it leaves."""
+    switches = made.switches
+    return {
+        "format": PLAN,
+        "network": network.name,
+        "devices": [
+            {"kind": d.kind, "ids": list(d.ids), "standing": d.standing, "positions": list(row)}
+            for d, row in zip(made.devices.devices, made.devices.positions, strict=True)
+        ],
+        "frames": list(made.devices.frames),
+        "operations": [
+            {"frame": f, "device": name, "from": a, "to": b, "text": f"{_device(name)} from {a} to {b}"}
+            for f, name, a, b in made.devices.operations()
+        ],
+        "switching": _switching(network, made),
+        "opened": None if switches is None else list(switches.opened),
+        "before": [_violation(network, v) for v in made.before],
+        "after": [_violation(network, v) for v in made.after],
+        "loss_before_wh": made.loss_before_wh,
+        "loss_after_wh": made.loss_after_wh,
+        "explanation": explained(made),
+    }
+
+
+def _switching(network: Network, made: DayPlan) -> list[dict[str, Any]]:
+    if made.switches is None:
+        return []
+    rows: list[dict[str, Any]] = []
+    branches, names = branches_of(network), _names(network)
+    for step in made.switches.steps:
+        for do, element, left in (
+            ("close", step.close, step.broken_between_ppt),
+            ("open", step.open, step.broken_after_ppt),
+        ):
+            a, b, _ = branches[element]
+            words = f"{do} {element} ({names[element]}) between node {a} and node {b}"
+            rows.append({"number": len(rows) + 1, "do": do, "element": element, "broken_ppt": left, "text": words})
+    return rows
+
+
+def _names(network: Network) -> dict[str, str]:
+    return {f"line:{e.id}": e.name for e in network.lines} | {f"link:{e.id}": e.name for e in network.links}
+
+
+def _device(name: str) -> str:
+    kind, _, number = name.partition(":")
+    return f"{'tap of transformer' if kind == 'tap' else 'capacitor bank'} {number}"
+
+
+def explained(made: DayPlan) -> str:
+    """The plan in one sentence."""
+    done = len(made.devices.operations())
+    said = f"{len(made.before)} violations as it stands; {done} operations of taps and banks"
+    if made.switches is not None:
+        said += f"; {2 * len(made.switches.steps)} switches after {made.switches.tried} power flows tried"
+    left = f"{len(made.after)} violations are left for the market" if made.after else "no violation is left"
+    return f"{said}; {left}; losses {made.loss_before_wh} Wh before, {made.loss_after_wh} Wh after"
+
+
+def requests(network: Network, sizing: Sizing) -> dict[str, Any]:
+    """The DSO's local requests (I-06), each mapped to nodes, and what nobody can serve."""
+    node = {c.pod: c.node for c in network.connections}
+    rows = []
+    for number, need in enumerate(sizing.needs, 1):
+        at: dict[int, dict[str, Any]] = {}
+        for pod, effect in zip(need.pods, need.effect_ppt, strict=True):
+            at.setdefault(node[pod], {"node": node[pod], "effect_ppt": effect, "pods": []})["pods"].append(pod)
+        rows.append(
+            {
+                "id": f"DSO-{number}",
+                "buyer": "DSO",
+                "element": need.element,
+                "name": name_of(network, need.element),
+                "direction": need.direction,
+                "product": need.product,
+                "frames": [
+                    {"frame": f, "relief_ppt": r, "volume_w": w, "volume_var": q}
+                    for f, r, w, q in zip(
+                        need.frames,
+                        need.relief_ppt,
+                        need.volume_w,
+                        need.volume_var or (0,) * len(need.frames),
+                        strict=True,
+                    )
+                ],
+                "nodes": list(at.values()),
+            }
+        )
+    least = {"frames": sizing.frames, "delta_w": sizing.least_w, "delta_var": sizing.least_var}
+    unserved = [_violation(network, v) for v in sizing.unserved]
+    return {"format": REQUESTS, "network": network.name, "requests": rows, "least": plain(least), "unserved": unserved}
+
+
+def verdicts(network: Network, found: Sequence[Verdict], left: Sequence[Violation]) -> dict[str, Any]:
+    """I-07: every offer's verdict in words and numbers, and what stays broken with what was accepted."""
+    rows = [plain(v) | {"text": said_of(network, v)} for v in found]
+    after = [_violation(network, v) for v in left]
+    return {"format": VERDICTS, "network": network.name, "verdicts": rows, "after": after}
+
+
+def said_of(network: Network, verdict: Verdict) -> str:
+    """One verdict for a reader."""
+    if not verdict.stops:
+        return f"{verdict.offer}: {verdict.decision}"
+    stop = next(s for s in verdict.stops if s.element == verdict.element)
+    if stop.element == NO_SOLUTION:
+        why = f"no solution in frame {stop.frame}"
+    elif stop.element == LINKED:
+        why = f"frame {stop.frame} is linked to one that is stopped"
+    else:
+        why = (
+            f"{stop.element} ({name_of(network, stop.element)}) in frame {stop.frame}: {_percent(stop.margin_ppt)} of rated was "
+            f"free, {_percent(stop.effect_ppt_per_w * _W_OF_MW)} are used per MW; {stop.passed_w} W would have passed"
+        )
+    return f"{verdict.offer}: {verdict.decision}: {why}"
+
+
+def substation(network: Network, before: SubstationProfile, after: SubstationProfile) -> dict[str, Any]:
+    """I-12, as it stands and with the plan and the awards."""
+    return {"format": SUBSTATION, "network": network.name, "before": plain(before), "after": plain(after)}
+
+
+def parse_plan(text: str, network: Network, frames: Sequence[int]) -> tuple[tuple[Device, ...], list[list[int]], Any]:
+    """Devices, their positions (a list for each device) and what is open (None: as it stands) of a plan's document.
+
+    Raises Rejected if the plan is of another grid or of other frames.
+    """
+    try:
+        document = {} if too_deep(text) else json.loads(text)
+        if document.get("format") != PLAN:
+            raise Rejected(f"plan: format, expected {PLAN!r}")
+        if document["network"] != network.name or document["frames"] != list(frames):
+            raise Rejected("plan: of another network or of other frames than the states")
+        rows = document["devices"]
+        devices = tuple(Device(d["kind"], tuple(d["ids"]), d["standing"], ()) for d in rows)
+        positions = [[int(p) for p in d["positions"]] for d in rows]
+        opened = None if document["opened"] is None else [str(name) for name in document["opened"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Rejected(f"plan: {error!r}") from error
+    _check_plan(network, devices, positions, opened, len(frames))
+    return devices, positions, opened
+
+
+def _check_plan(
+    network: Network, devices: Sequence[Device], positions: Sequence[Sequence[int]], opened: Any, count: int
+) -> None:
+    taps = {
+        t.id: range(min(t.tap_min, t.tap_max), max(t.tap_min, t.tap_max) + 1) for t in network.transformers if t.on_load
+    }
+    banks = {s.id: range(s.steps_max + 1) for s in network.shunts if s.switchable}
+    for device, row in zip(devices, positions, strict=True):
+        allowed = {"tap": taps, "bank": banks}.get(device.kind, {})
+        for id in device.ids:
+            if id not in allowed or len(row) != count or any(p not in allowed[id] for p in row):
+                raise Rejected(f"plan {device.kind} {id}: not a device that may be moved, or not to these positions")
+    for name in opened or ():
+        if name not in branches_of(network):
+            raise Rejected(f"plan opened {name!r}: not a line or a link of network {network.name!r}")
+
+
+def _violation(network: Network, one: Violation) -> dict[str, Any]:
+    name = "no solution" if one.element == NO_SOLUTION else name_of(network, one.element)
+    return plain(one) | {"name": name}  # type: ignore[no-any-return]
+
+
+def _percent(ppt: int) -> str:
+    sign, size = ("-", -ppt) if ppt < 0 else ("", ppt)
+    return f"{sign}{size // 10**10}.{size // 10**8 % 100:02d} %"

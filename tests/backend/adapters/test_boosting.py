@@ -1,0 +1,43 @@
+"""Boosting is an extra: without it that is said; with it only what was known at the gate is read."""
+
+import importlib.util
+from datetime import date
+
+import numpy as np
+import pytest
+
+from backend.adapters.boosting import boosted
+from backend.errors import Rejected, Unavailable
+from backend.grid.backtest import near_real_time
+from backend.grid.candidate import History
+from backend.grid.local_day import Calendar
+
+ROME = Calendar()
+FIRST = ROME.frames(date(2026, 2, 2)).start
+ORIGIN = near_real_time(FIRST + 26 * 96 + 40)
+THERE = importlib.util.find_spec("sklearn") is not None
+
+
+def history(days: int = 28) -> History:
+    random = np.random.default_rng(2)
+    wall = np.tile(np.arange(96, dtype=np.int64), days)
+    values = (1_000 * wall + random.integers(0, 2_000, size=96 * days)).reshape(-1, 1)
+    return History(FIRST, ("n",), values)
+
+
+@pytest.mark.skipif(THERE, reason="scikit-learn is installed")
+def test_rule_3_without_the_extra_the_command_to_install_it_is_named() -> None:
+    with pytest.raises(Unavailable, match=r"scikit-learn: not installed: pip install 'lightnode\[forecast\]'"):
+        boosted(history(), ROME, ORIGIN)
+
+
+@pytest.mark.skipif(not THERE, reason="scikit-learn is not installed: the extra `forecast`")
+def test_rules_1_and_2_only_what_was_known_and_the_same_bytes() -> None:
+    known = history()
+    spoiled = known.values.copy()
+    spoiled[ORIGIN.gate - FIRST :] = 10**9
+    made = [boosted(one, ROME, ORIGIN).values for one in (known, History(FIRST, ("n",), spoiled))]
+    assert made[0].tobytes() == made[1].tobytes() and (np.diff(made[0], axis=0) >= 0).all()
+    assert (np.abs(made[0][2] - known.rows(ORIGIN.frames)) < 4_000).all()
+    with pytest.raises(Rejected, match="10 days before the gate can be played, 21 are needed"):
+        boosted(known, ROME, near_real_time(FIRST + 11 * 96 + 40))

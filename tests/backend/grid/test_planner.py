@@ -1,0 +1,213 @@
+"""A planner's file in pandapower's format: the same results as pandapower, and every finding by its element's name."""
+
+import gzip
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.adapters.planner.network import import_grid
+from backend.adapters.planner.table import read_tables
+from backend.adapters.power_grid import PowerGridFlow
+from backend.errors import Rejected
+from backend.grid.document import parse_network, written
+
+HERE = Path(__file__).parents[2] / "vectors" / "grid"
+FILES = sorted(HERE.glob("*.json.gz"))
+VOLTAGE_PU, LOADING_PERCENT = 1e-6, 1e-4
+
+
+def text_of(name):
+    return gzip.decompress((HERE / f"{name}.json.gz").read_bytes()).decode()
+
+
+def differences(text):
+    """Greatest differences of voltage (pu) and loading (%) between our state and the results in the file."""
+    imported, tables = import_grid(text, "x"), read_tables(text)
+    states = PowerGridFlow(imported.network).nominal()
+    assert states.solved.all()
+    net = imported.network
+    kinds = (
+        ("bus", "vm_pu", net.nodes, states.voltage_ppt[0] / 1e12),
+        ("line", "loading_percent", net.lines, states.line_ppt[0] / 1e10),
+        ("trafo", "loading_percent", net.transformers, states.transformer_ppt[0] / 1e10),
+        ("trafo3w", "loading_percent", net.three_windings, states.three_winding_ppt[0] / 1e10),
+    )
+    found = []
+    for table, column, elements, ours in kinds:
+        theirs = tables.results(table)
+        assert len(theirs) == len(elements), f"{table}: nothing is dropped"
+        found.append(
+            max(
+                (abs(float(v) - theirs[e.id].number(column, 0.0)) for e, v in zip(elements, ours, strict=True)),
+                default=0.0,
+            )
+        )
+    return found[0], max(found[1:])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name.removesuffix(".json.gz"))
+def test_an_imported_grid_has_pandapowers_state(path):
+    voltage, loading = differences(gzip.decompress(path.read_bytes()).decode())
+    assert voltage < VOLTAGE_PU and loading < LOADING_PERCENT
+
+
+@pytest.mark.parametrize("path", FILES[:3], ids=lambda p: p.name.removesuffix(".json.gz"))
+def test_an_imported_grid_is_written_and_read_again_as_the_same(path):
+    network = import_grid(gzip.decompress(path.read_bytes()).decode(), "x").network
+    assert parse_network(written(network)) == network
+
+
+def changed(name, table, row, column, value):
+    """The file with one cell changed; KeyError as value: the row's index becomes that of the row before."""
+    whole = json.loads(text_of(name))
+    frame = whole["_object"][table]
+    split = json.loads(frame["_object"])
+    if value is KeyError:
+        split["index"][row] = split["index"][row - 1]
+    else:
+        if column not in split["columns"]:
+            split["columns"].append(column)
+            for values in split["data"]:
+                values.append(None)
+        split["data"][row][split["columns"].index(column)] = value
+    frame["_object"] = json.dumps(split)
+    return json.dumps(whole)
+
+
+SIMPLE, RING = "example_simple", "simple_mv_open_ring_net"
+WRONG = {
+    "a NaN": (changed(SIMPLE, "load", 0, "p_mw", None), 'load:0 "load" p_mw = None, expected a number'),
+    "a text for a number": (changed(SIMPLE, "line", 1, "r_ohm_per_km", "x"), "r_ohm_per_km = 'x', expected a number"),
+    "a duplicate index": (changed(SIMPLE, "line", 1, "", KeyError), "an index that no other line has"),
+    "a bus that is not there": (changed(SIMPLE, "load", 0, "bus", 99), "bus = 99, expected the index of a bus"),
+    "a line of length zero": (changed(SIMPLE, "line", 0, "length_km", 0.0), "length_km = 0.0, expected km, above 0"),
+    "kW for MW": (changed(RING, "load", 0, "p_mw", 850.0), "is it mW, or MW for kW?"),
+    "V for kV": (changed(SIMPLE, "bus", 3, "vn_kv", 20_000.0), "u_rated_v = 20000000, expected V, at most 1200000"),
+    "m for km": (changed(RING, "line", 0, "length_km", 3_000.0), "is it a length in m?"),
+    "a phase shift of its own": (
+        changed(SIMPLE, "trafo", 0, "shift_degree", 17.0),
+        "expected a multiple of 30 degrees",
+    ),
+    "a generator without a result": (changed(SIMPLE, "res_gen", 0, "q_mvar", None), 'gen:0 "generator" vm_pu'),
+    "a load of constant impedance": (changed(SIMPLE, "load", 0, "const_z_p_percent", 5.0), "const_z_p_percent = 5.0"),
+    "a switch at no line": (changed(RING, "switch", 0, "element", 77), "element = 77, expected the index of a line"),
+    "an uneven tap": (changed(SIMPLE, "trafo", 0, "tap_pos", 0.5), "tap_pos = 0.5, expected a whole number"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_named_with_element_field_value_and_what_is_expected(name):
+    text, words = WRONG[name]
+    with pytest.raises(Rejected) as refused:
+        import_grid(text, "x")
+    assert words in refused.value.reason
+
+
+def test_an_open_switch_that_leaves_loads_without_supply_is_an_island_by_name():
+    whole = json.loads(text_of(RING))
+    split = json.loads(whole["_object"]["switch"]["_object"])
+    for values in split["data"]:
+        values[split["columns"].index("closed")] = False
+    whole["_object"]["switch"]["_object"] = json.dumps(split)
+    with pytest.raises(Rejected, match=r'node:\d "bus \d" feed = .none., expected a closed way to a source \(island\)'):
+        import_grid(json.dumps(whole), "x")
+
+
+def test_an_element_that_cannot_be_taken_is_a_finding_and_never_left_out():
+    whole = json.loads(text_of(SIMPLE))
+    motor = {"columns": ["name", "bus", "in_service"], "index": [4], "data": [["pump", 1, True]]}
+    whole["_object"]["motor"] = {"_class": "DataFrame", "_object": json.dumps(motor)}
+    with pytest.raises(Rejected, match='motor:4 "pump" element'):
+        import_grid(json.dumps(whole), "x")
+
+
+def test_a_tap_counts_although_its_changer_has_no_type():
+    plain = import_grid(changed(SIMPLE, "trafo", 0, "tap_pos", 0), "x").network
+    silent = changed(SIMPLE, "trafo", 0, "tap_pos", 2)
+    whole = json.loads(silent)
+    split = json.loads(whole["_object"]["trafo"]["_object"])
+    split["data"][0][split["columns"].index("tap_changer_type")] = None
+    whole["_object"]["trafo"]["_object"] = json.dumps(split)
+    raised = import_grid(json.dumps(whole), "x").network
+    volts = [PowerGridFlow(n).nominal().voltage_ppt[0, 4] for n in (plain, raised)]
+    assert volts[0] - volts[1] > 10**10
+
+
+def test_what_is_out_of_service_is_said():
+    imported = import_grid(changed(SIMPLE, "load", 0, "in_service", False), "x")
+    assert 'load:0 "load": out of service, left out' in imported.notes
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"_class": "pandapowerNet", "_object": {}}', '{"_class": "x"}', "[" * 9_999]
+)
+def test_any_other_text_is_refused(text):
+    with pytest.raises(Rejected, match="grid file"):
+        import_grid(text)
+
+
+def makers():
+    """The generator of the committed files, with pandapower; a skip without the extra."""
+    pytest.importorskip("pandapower", reason="needs the extra import")
+    pytest.importorskip("simbench", reason="needs the extra import")
+    spec = importlib.util.spec_from_file_location("make_nets", HERE / "make_nets.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def agrees(text):
+    voltage, loading = differences(text)
+    return voltage < VOLTAGE_PU and loading < LOADING_PERCENT
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_every_example_that_is_taken_agrees_with_pandapower_and_every_other_is_refused_by_name():
+    make = makers()
+    import inspect
+
+    from pandapower import networks
+
+    wrong = []
+    for name, function in inspect.getmembers(networks, inspect.isfunction):
+        needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty and p.kind < 2]
+        if needed or name.startswith("_"):
+            continue
+        try:
+            text = make.document(make.example(name))
+        except Exception as error:  # an example that pandapower itself does not solve
+            print(f"{name}: {error}")
+            continue
+        try:
+            if not agrees(text):
+                wrong.append(name)
+        except Rejected as refusal:
+            print(f"{name}: {refusal.reason[:300]}")
+            assert ", expected " in refusal.reason
+    assert not wrong
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+def test_every_simbench_code_agrees_with_pandapower():
+    make = makers()
+    import simbench
+
+    wrong = []
+    for code in simbench.collect_all_simbench_codes():
+        try:
+            net = make.simbench_grid(code)
+        except Exception as error:  # one that pandapower itself does not solve
+            print(f"{code}: {error}")
+            continue
+        try:
+            good = agrees(make.document(net))
+        except Rejected as refusal:
+            print(f"{code}: {refusal.reason[:300]}")
+            good = False
+        if not good:
+            wrong.append(code)
+    assert not wrong

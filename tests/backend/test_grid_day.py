@@ -1,0 +1,157 @@
+"""`lightnode grid localise | plan | request | validate | substation` on the 33-bus grid, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.cli import main
+
+DEMO = Path(__file__).parents[2] / "backend/demo"
+GRID = str(DEMO / "baran_wu_33.json")
+FRAMES = [100, 101, 102]
+
+
+@pytest.fixture
+def states(tmp_path):
+    """Three quarter-hours: nominal, a heavier and a light one; two levels; two PODs."""
+    network = json.loads(Path(GRID).read_text())
+    percent = (100, 110, 40)
+    load_w = {str(e["id"]): [e["p_nominal_w"] * p // 100 for p in percent] for e in network["loads"]}
+    load_var = {str(e["id"]): [e["q_nominal_var"] * p // 100 for p in percent] for e in network["loads"]}
+    more = {key: [w * 11 // 10 for w in row] for key, row in load_w.items()}
+    document = {
+        "format": "lightnode-states/1",
+        "frames": FRAMES,
+        "levels": [
+            {"level_ppm": 500_000, "load_w": load_w, "load_var": load_var},
+            {"level_ppm": 900_000, "load_w": more, "load_var": load_var},
+        ],
+        "pods": {"P18": 18, "P33": 33},
+        "known_before_frame": 90,
+    }
+    return write(tmp_path / "states.json", document)
+
+
+def write(path, document):
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+def said(capsys, *arguments):
+    """Exit code and the JSON document of a command."""
+    code = main(["grid", *map(str, arguments), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_an_alert_has_its_record_its_line_and_its_exit_code(states, capsys):
+    code, document = said(capsys, "localise", GRID, states, "--voltage-margin-ppm", 10_000)
+    assert code == 1 and document["alert"]["severity"] == "high"
+    rows = [c for c in document["congestions"] if c["element"] == "node:18:low"]
+    assert [(c["frame"], c["name"], c["probability_ppm"]) for c in rows][1] == (101, "bus 18", 1_000_000)
+    assert main(["grid", "localise", GRID, states, "--voltage-margin-ppm", "10000"]) == 1
+    assert capsys.readouterr().out.startswith("ALERT high: node:18:low (bus 18) in frame 101")
+    assert main(["grid", "localise", GRID, str(DEMO / "baran_wu_states.json")]) == 0
+    assert capsys.readouterr().out == "every limit holds in 1 frames\n"
+
+
+def test_what_an_outage_loses_is_said(states, capsys):
+    code, document = said(capsys, "localise", GRID, states, "--outage", "line:22", "--outage", "line:17")
+    assert code == 1
+    assert [(x["outage"], x["nodes"]) for x in document["lost"]] == [("line:22", [23, 24, 25]), ("line:17", [18])]
+
+
+def test_the_day_from_alert_to_verdict(states, tmp_path, capsys):
+    """Localise, own plan, request, a list, its verdicts, the substation; at the end nothing is broken."""
+    margin = ("--voltage-margin-ppm", 40_000)
+    code, plan = said(capsys, "plan", GRID, states, "--all", *margin)
+    assert code == 0 and len(plan["before"]) > len(plan["after"]) > 0
+    assert [row["do"] for row in plan["switching"]] == ["close", "open"] * (len(plan["switching"]) // 2)
+    path = write(tmp_path / "plan.json", plan)
+    code, asked = said(capsys, "request", GRID, states, "--plan", path, *margin)
+    assert code == 0 and asked["unserved"] == [] and asked["requests"]
+    assert all(r["product"] == "active" and r["direction"] == "up" and r["nodes"] for r in asked["requests"])
+    able = {
+        "format": "lightnode-capabilities/1",
+        "capabilities": [{"pod": "P18", "up_w": 500}, {"pod": "P33", "up_w": 500}],
+    }
+    few = ("--capabilities", write(tmp_path / "able.json", able))
+    code, short = said(capsys, "request", GRID, states, "--plan", path, *margin, *few)
+    assert code == 1 and {v["frame"] for v in short["unserved"]} <= set(FRAMES)
+    frames = asked["least"]["frames"]
+    nodes = asked["least"]["delta_w"]
+    document = json.loads(Path(states).read_text())
+    document["pods"] = {name: int(name.removeprefix("node:")) for name in nodes}
+    states = write(tmp_path / "more.json", document)
+    rows = [
+        {"offer": name, "delta_w": {name: [dict(zip(frames, watts, strict=True)).get(f, 0) for f in FRAMES]}}
+        for name, watts in nodes.items()
+    ]  # fmt: skip
+    rows.append({"offer": "tso", "buyer": "TSO", "delta_w": {next(iter(nodes)): [300_000] * 3}})
+    listed = write(tmp_path / "awards.json", {"format": "lightnode-awards/1", "awards": rows})
+    code, judged = said(capsys, "validate", GRID, states, "--plan", path, "--awards", listed, *margin)
+    assert code == 0 and judged["after"] == []
+    by_offer = {v["offer"]: v for v in judged["verdicts"]}
+    assert {by_offer[name]["decision"] for name in nodes} == {"accepted"} and by_offer["tso"]["decision"] == "cut"
+    assert "W would have passed" in by_offer["tso"]["text"] and by_offer["tso"]["stops"][0]["limit_ppt"]
+    code, profile = said(capsys, "substation", GRID, states, "--plan", path, "--awards", listed)
+    assert code == 0 and profile["before"]["frames"] == FRAMES
+    assert profile["after"]["power_w"] != profile["before"]["power_w"] and profile["after"]["voltage_ppt"]["1"]
+
+
+def test_the_best_known_configuration_is_found_by_the_command_of_the_help(capsys):
+    code, plan = said(capsys, "plan", GRID, DEMO / "baran_wu_states.json", "--losses", "--all")
+    assert code == 0 and plan["opened"] == ["line:7", "line:9", "line:14", "line:32", "line:37"]
+    assert (plan["loss_before_wh"], plan["loss_after_wh"]) == (50_669, 34_887)
+    assert [row["number"] for row in plan["switching"]] == list(range(1, 9))
+
+
+def test_the_same_input_gives_the_same_bytes_whatever_the_order_of_the_document(states, tmp_path, capsys):
+    document = json.loads(Path(states).read_text())
+    document["levels"] = document["levels"][::-1]
+    for level in document["levels"]:
+        level["load_w"] = dict(reversed(level["load_w"].items()))
+    other = write(tmp_path / "other.json", document)
+    for command in ("localise", "plan", "request", "substation"):
+        texts = []
+        for path in (states, other):
+            main(["grid", command, GRID, path, "--json", "--voltage-margin-ppm", "30000"])
+            texts.append(capsys.readouterr().out)
+        assert texts[0] == texts[1] and len(texts[0]) > 100, command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("localise", GRID, "none.json"), "none.json: No such file"),
+        (("localise", GRID, GRID), "states: format"),
+        (("localise", GRID, "S", "--outage", "line:99"), "outage 'line:99'"),
+        (("localise", GRID, "S", "--gate", "80"), "known_before_frame = 90, expected 80 or earlier"),
+        (("localise", GRID, "S", "--voltage-margin-ppm", "-1"), "voltage_margin_ppm = -1"),
+        (("plan", GRID, "S", "--switchable", "line:99"), "switchable 'line:99'"),
+        (("plan", GRID, "S", "--device-operations", "-1"), "--device-operations = -1"),
+        (("request", GRID, "S", "--plan", GRID), "plan: format"),
+        (("validate", GRID, "S", "--awards", GRID), "awards: format"),
+    ],
+)
+def test_a_refusal_is_one_line_with_exit_code_1(arguments, words, states, capsys):
+    arguments = [states if a == "S" else a for a in arguments]
+    assert main(["grid", *arguments]) == 1
+    printed = capsys.readouterr()
+    assert words in printed.err and printed.err.count("\n") == 1 and printed.out == ""
+    assert main(["grid", *arguments, "--json"]) == 1
+    assert words in json.loads(capsys.readouterr().out)["reason"]
+
+
+def test_a_plan_that_leaves_an_island_is_refused(states, tmp_path, capsys):
+    _, plan = said(capsys, "plan", GRID, states, "--all", "--losses")
+    plan["opened"] = [*plan["opened"], "line:3"]
+    assert main(["grid", "localise", GRID, states, "--plan", write(tmp_path / "p.json", plan)]) == 1
+    assert "leaves a node without feed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["localise", "plan", "request", "validate", "substation"])
+def test_every_command_has_help_with_an_example(command, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["grid", command, "--help"])
+    assert done.value.code == 0 and f"example: lightnode grid {command}" in capsys.readouterr().out
