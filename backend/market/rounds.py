@@ -2,8 +2,7 @@
 
 1. What validation cuts of an offer in a quarter-hour is a cap there in the next round: its volume is free for others.
 2. Each round clears the whole session again, the DSO's requests first; so a TSO's award never lowers a DSO's.
-3. The number of rounds is bounded; what the last validation cuts is cut and not replaced: of an offer's awards in a
-   quarter-hour the last ones first, so the TSO's before the DSO's.
+3. The number of rounds is bounded; what the last validation cuts is cut and not replaced.
 4. An offer that ends with less than it offered where it was capped says so, and names the element.
 """
 
@@ -13,19 +12,18 @@ from dataclasses import dataclass, replace
 from backend.domain.bids import Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.quantity import PPM
-from backend.domain.trade import Award, Fate, Outcome, Reason, Result
-from backend.market.awarded import unserved
+from backend.domain.trade import Fate, Outcome, Reason, Result
+from backend.market.awarded import unserved, with_allowed
 from backend.market.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Of an operator: the part (1e-6) of each offer's awards that is allowed, by quarter-hour; the limit that stopped it.
-
-    An offer or quarter-hour that is not named is allowed whole.
+    """Of an operator: the part (1e-6) of awards that is allowed, by (offer, request) and quarter-hour; the limit that stopped
+    each offer. What is not named is allowed whole.
     """
 
-    allowed_ppm: Mapping[str, Mapping[int, int]]
+    allowed_ppm: Mapping[tuple[str, str], Mapping[int, int]]
     elements: Mapping[str, str]
 
 
@@ -61,7 +59,7 @@ def clear_and_validate(
             break
         caps |= cut
     if cut:
-        outcome = _cut_to(outcome, cut)
+        outcome = with_allowed(outcome, verdict.allowed_ppm, verdict.elements)
     results = tuple(_explained(r, elements) for r in outcome.results)
     left = unserved(requests, offers, outcome.awards, constraints)
     return Rounds(replace(outcome, results=results, unserved=left), number)
@@ -69,38 +67,15 @@ def clear_and_validate(
 
 def _cuts(outcome: Outcome, verdict: Verdict) -> dict[tuple[str, int], int]:
     """W that are left to offers of whose awards something is cut."""
-    taken: dict[tuple[str, int], int] = {}
-    for award in outcome.awards:
-        taken[award.offer, award.frame] = taken.get((award.offer, award.frame), 0) + award.volume_w
-    found = {}
-    for (offer, frame), watts in taken.items():
-        part = verdict.allowed_ppm.get(offer, {}).get(frame, PPM)
-        if part < PPM:
-            found[offer, frame] = watts * part // PPM
-    return found
-
-
-def _cut_to(outcome: Outcome, left_w: Mapping[tuple[str, int], int]) -> Outcome:
-    """The outcome with at most these W of each (offer, quarter-hour); parts are rounded down per POD."""
-    left = dict(left_w)
-    awards: list[Award] = []
+    kept: dict[tuple[str, int], int] = {}
+    cut = set()
     for award in outcome.awards:
         key = (award.offer, award.frame)
-        kept = min(award.volume_w, left.get(key, award.volume_w))
-        if key in left:
-            left[key] -= kept
-        parts = {pod: w * kept // award.volume_w for pod, w in award.parts_w.items()}
-        if any(parts.values()):
-            awards.append(replace(award, volume_w=sum(parts.values()), parts_w=parts))
-    accepted: dict[str, int] = {}
-    for award in awards:
-        accepted[award.offer] = accepted.get(award.offer, 0) + award.volume_w
-    results = []
-    for result in outcome.results:
-        taken = accepted.get(result.offer, 0)
-        fate = result.fate if taken == result.accepted_w else Fate.CUT if taken else Fate.REJECTED
-        results.append(replace(result, accepted_w=taken, fate=fate))
-    return replace(outcome, awards=tuple(awards), results=tuple(results))
+        part = verdict.allowed_ppm.get((award.offer, award.request), {}).get(award.frame, PPM)
+        kept[key] = kept.get(key, 0) + award.volume_w * part // PPM
+        if part < PPM:
+            cut.add(key)
+    return {key: watts for key, watts in kept.items() if key in cut}
 
 
 def _explained(result: Result, elements: Mapping[str, str]) -> Result:

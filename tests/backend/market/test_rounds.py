@@ -20,9 +20,14 @@ MOST = {"X": 3_000, "Y": 0}
 
 
 def limited(outcome: Outcome) -> Verdict:
-    total = {o: sum(a.volume_w for a in outcome.awards if a.offer == o) for o in MOST}
-    parts = {o: {F: min(PPM, MOST[o] * PPM // w)} for o, w in total.items() if w}
-    return Verdict(parts, {offer: f"line:{offer}" for offer in parts})
+    left, parts = dict(MOST), {}
+    for award in outcome.awards:
+        if award.offer in left:
+            kept = min(left[award.offer], award.volume_w)
+            left[award.offer] -= kept
+            parts[award.offer, award.request] = {F: kept * PPM // award.volume_w}
+    cut = {offer for (offer, _), part in parts.items() if part[F] < PPM}
+    return Verdict(parts, {offer: f"line:{offer}" for offer in cut})
 
 
 def rounds(most: int, validate=limited) -> Rounds:
