@@ -21,6 +21,7 @@ try:
         return reader.s.read(256) if poll.poll(0) else None
 
 except ImportError:
+    core = None
 
     async def sleep_ms(duration: int) -> None:  # type: ignore[no-redef]
         """Sleeps for milliseconds."""
@@ -47,7 +48,7 @@ def collect() -> None:
     doubles the cost. So the widest modules come first, and the tasks, through which all that a node holds is reached, only
     when all code is marked: they hang on this function meanwhile, not on asyncio.
     """
-    if SCARCE:
+    if SCARCE and core is not None:
         tasks, running = core._task_queue, core.cur_task
         core._task_queue = core.cur_task = None
         try:
