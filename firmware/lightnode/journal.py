@@ -167,9 +167,11 @@ class Journal:
             self._ring.make_room()
             kind, packed = SHORT, pack(self._base, self._device, record)
         else:
-            self._ring.make_room(len(squeeze(self._base, self._device, record)))
-            # the base is that of the sector it goes to
-            kind, packed = _SMALL, squeeze(self._base, self._device, record)
+            base = self._base
+            kind, packed = _SMALL, squeeze(base, self._device, record)
+            self._ring.make_room(len(packed))
+            if self._base is not base:  # it goes to a sector that was opened for it
+                packed = squeeze(self._base, self._device, record)
         sector, _ = self._write(kind, packed) if packed else self._write(_WHOLE, records.encode(record))
         self._count(sector, record.seq)
         self._note(record)

@@ -98,10 +98,12 @@ class SetPoints:
             return
         outcome, reason = await self._decide(message, point)
         if outcome == records.ACCEPTED:
+            await sleep_ms(0)
             self._journal.accept(point.command, point.not_after_ms, message)
             self._points.append(point)
             self._undecided.append(message)
             self.accepted += 1
+            await sleep_ms(0)
             await self._resume()
         else:
             self.refused[reason] += 1

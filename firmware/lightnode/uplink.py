@@ -252,6 +252,7 @@ class Uplink:
         digest = self._recorder.digest(delivery.seq)
         if digest and digest != delivery.digest:
             raise WireError("acknowledges what this device did not send")
+        await sleep_ms(0)
         self._journal.acknowledge(delivery.seq, delivery.incarnation)
         if restored:
             self._from_the_cursor()

@@ -127,6 +127,7 @@ def sum_of_multiples(curve: Curve, k: int, table: bytearray, u: int):  # type: i
     span = columns(curve)
     shape, bits, teeth = _base(curve)
     combs = [(span, table, TEETH, _terms(curve, k, TEETH * BLOCKS * span, span, TEETH))]
+    yield _PAIR_KIB
     if u:
         combs.append((shape, curve.comb(), teeth, _terms(curve, u, bits, shape, teeth)))  # type: ignore[arg-type]
     point = 1, 1, 0, 0
