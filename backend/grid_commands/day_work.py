@@ -1,4 +1,4 @@
-"""What the commands of grid_day.py do: documents in, one rule called, text or one JSON document out.
+"""What the commands of day.py do: documents in, one rule called, text or one JSON document out.
 
 Exit codes: 0 done; 1 refused, or for `localise` an alert, for `request` a need that nobody can serve; 2 wrong usage.
 """

@@ -1,6 +1,6 @@
 """The commands of `lightnode grid` that work on a day: localise, plan, request, validate, substation. Their words.
 
-What they do stands in grid_working.py, which is imported when it is needed: other commands start without an engine.
+What they do stands in day_work.py, which is imported when it is needed: other commands start without an engine.
 """
 
 import argparse
@@ -90,6 +90,6 @@ def _add_substation(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command that was asked for; its exit code."""
-    from backend import grid_working
+    from backend.grid_commands import day_work
 
-    return grid_working.run(options)
+    return day_work.run(options)
