@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import grid_commands, kit_command, node_command, proof
+from backend import grid_commands, kit_command, market_commands, node_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
@@ -47,6 +47,7 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
     else:
         groups.add_parser("chain", help="the contract that holds the commitments")
     grid_commands.add_commands(groups)
+    market_commands.add_commands(groups)
     return parser
 
 
@@ -117,6 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _listed(options)
     if options.group == "grid":
         return grid_commands.run(options)
+    if options.group == "market":
+        return market_commands.run(options)
     if options.group == "chain":
         from backend import chain
 

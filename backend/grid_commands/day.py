@@ -15,6 +15,7 @@ def add_commands(commands: Any) -> None:
     _add_localise(commands)
     _add_plan(commands)
     _add_request(commands)
+    _add_constraints(commands)
     _add_validate(commands)
     _add_substation(commands)
 
@@ -76,6 +77,16 @@ def _add_request(commands: Any) -> None:
     )
     made.add_argument("--capabilities", type=Path, help="what PODs can change (else each node's own load, up or down)")
     made.add_argument("--level", type=int, default=500_000, help="level of the forecast to be safe at, 1e-6 (500000)")
+
+
+def _add_constraints(commands: Any) -> None:
+    made = _command(
+        commands, "constraints", "the limits that a market session is cleared within, as whole numbers", "--json"
+    )
+    made.add_argument(
+        "--near-ppm", type=int, default=60_000, help="elements this near their limit, 1e-6 of rated (60000)"
+    )
+    made.add_argument("--level", type=int, default=500_000, help="level of the forecast, 1e-6 (500000)")
 
 
 def _add_validate(commands: Any) -> None:
