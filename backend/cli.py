@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import grid_command, grid_day, grid_state, kit_command, node_command, proof
+from backend import grid_commands, kit_command, market_commands, node_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
@@ -46,18 +46,9 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
         chain.add_commands(groups)
     else:
         groups.add_parser("chain", help="the contract that holds the commitments")
-    _add_grid(groups)
+    grid_commands.add_commands(groups)
+    market_commands.add_commands(groups)
     return parser
-
-
-def _add_grid(groups: Any) -> None:
-    grid = groups.add_parser(
-        "grid", help="the operator's grid: its model, its state, what breaks limits, what is done about it"
-    )
-    commands = grid.add_subparsers(dest="command", required=True)
-    grid_command.add_commands(commands)
-    grid_day.add_commands(commands)
-    grid_state.add_commands(commands)
 
 
 def _add_verify(evidence: Any) -> None:
@@ -126,7 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.group in _LISTS:
         return _listed(options)
     if options.group == "grid":
-        return _grid(options)
+        return grid_commands.run(options)
+    if options.group == "market":
+        return market_commands.run(options)
     if options.group == "chain":
         from backend import chain
 
@@ -147,12 +140,6 @@ def _complete(options: argparse.Namespace) -> None:
     if options.quorum is not None and not 1 <= options.quorum <= asked:
         options.wrong(f"argument --quorum: {options.quorum} of {asked} nodes given with --rpc")
     options.quorum = options.quorum or asked // 2 + 1
-
-
-def _grid(options: argparse.Namespace) -> int:
-    if "grid_day" in options:
-        return grid_day.run(options)
-    return grid_state.run(options) if "grid_state" in options else grid_command.run(options)
 
 
 def _listed(options: argparse.Namespace) -> int:

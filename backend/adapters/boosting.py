@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from backend.domain.local_day import QUARTERS, Calendar, Kind
 from backend.errors import Rejected, Unavailable
 from backend.grid.candidate import CANDIDATES, Days, History, Origin, days_of, point
-from backend.grid.local_day import QUARTERS, Calendar, Kind
 from backend.grid.quantile import LEVELS_PPM, Quantiles
 
 PLAYED_DAYS, LEAST_DAYS = 60, 21

@@ -46,11 +46,18 @@ class Constraint:
             object.__setattr__(self, name, MappingProxyType({pod: int(given[pod]) for pod in sorted(given)}))
 
     @property
+    def effects(self) -> Mapping[str, int]:
+        """Head-room used per unit of whatever moves, W and var, by its name (rule 4)."""
+        if not self.effect_ppt_per_var:
+            return self.effect_ppt_per_w
+        return {**self.effect_ppt_per_w, **{reactive(pod): ppt for pod, ppt in self.effect_ppt_per_var.items()}}
+
+    @property
     def need_ppt(self) -> int:
         """Relief asked for: zero where the limit holds."""
         return max(0, -self.margin_ppt)
 
     def margin_after(self, delta_w: Mapping[str, int]) -> int:
-        """Head-room (ppt) after changes of withdrawal (W, positive = more) at PODs; unknown PODs have no effect."""
-        effect = self.effect_ppt_per_w
+        """Head-room (ppt) after changes of withdrawal (W or var, positive = more) by name; unknown names have no effect."""
+        effect = self.effects
         return self.margin_ppt - sum(effect.get(pod, 0) * watt for pod, watt in delta_w.items())

@@ -25,7 +25,7 @@ from backend.market.submission import Submission
 from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.ports import Clock, MarketEvent, SessionStore
 
-OUTCOME = "outcome"
+OUTCOME, WITHIN = "outcome", "constraints"
 
 
 Publish = Callable[[str, str, int, str, int], None]  # kind, id, version, body, time_ms: kept with anchored evidence
@@ -100,8 +100,10 @@ class Sessions:
                 self._add(session, party, "moved", State.CLOSED.value)
             return one.book()
 
-    def decide(self, session: str, state: State, outcome: Any, party: str) -> str:
-        """Keeps the outcome as cleared, then as validated; asking again gives what was kept, whatever is handed in."""
+    def decide(self, session: str, state: State, outcome: Any, party: str, within: str = "") -> str:
+        """Keeps the outcome as cleared, then as validated; asking again gives what was kept, whatever is handed in.
+
+        within: the document of the limits it was decided within, kept with it."""
         if state not in (State.CLEARED, State.VALIDATED):
             raise Rejected(f"session {session}: an outcome is cleared or validated")
         with self._store.writing():
@@ -110,8 +112,15 @@ class Sessions:
                 return kept.body
             one, body = self.load(session), text(outcome)
             one.move(state)
+            if within:
+                self._add(session, party, WITHIN, within)
             self._add(session, party, state.value, body)
         return body
+
+    def within(self, session: str) -> str:
+        """The document of the limits that the session was decided within, "" if there was none."""
+        event = self._kept(session, WITHIN)
+        return "" if event is None else event.body
 
     def publish(self, session: str, party: str) -> str:
         """The validated outcome as version 1 (rule 3); its text."""
@@ -153,6 +162,17 @@ class Sessions:
             self._publish(OUTCOME, session, version, body, self._clock.now_ms())
             self._add(session, party, "published", _json({"version": version, "sha256": digest}))
         return version
+
+    def kept(self, session: str, state: State) -> str:
+        """The outcome as cleared or as validated; Rejected before there is one."""
+        event = self._kept(session, state.value)
+        if event is None:
+            raise Rejected(f"session {session}: nothing is {state} yet")
+        return event.body
+
+    def moves(self, session: str) -> dict[tuple[str, int], Direction]:
+        """Which way each POD moves in a quarter-hour by the awards of other sessions."""
+        return {(pod, frame): direction for (pod, frame, direction), w in self._sold(session).items() if w}
 
     def load(self, session: str) -> MarketSession:
         """The session as its events left it; Rejected if it was never announced."""

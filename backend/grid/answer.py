@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from backend.domain.constraint import Constraint
 from backend.errors import Rejected
 from backend.grid.congestion import NO_SOLUTION, Violation
 from backend.grid.localisation import Localisation, name_of
@@ -23,7 +24,7 @@ from backend.grid.validation import LINKED, Verdict
 from backend.nesting import too_deep
 
 LOCALISATION, PLAN, REQUESTS = "lightnode-localisation/1", "lightnode-plan/1", "lightnode-requests/1"
-VERDICTS, SUBSTATION = "lightnode-verdicts/1", "lightnode-substation/1"
+CONSTRAINTS, VERDICTS, SUBSTATION = "lightnode-constraints/1", "lightnode-verdicts/1", "lightnode-substation/1"
 _W_OF_MW = 1_000_000
 
 
@@ -43,6 +44,11 @@ def plain(value: Any) -> Any:
 def text_of(document: Mapping[str, Any]) -> str:
     """The one text of a document."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def constraints(found: Sequence[Constraint]) -> dict[str, Any]:
+    """What a market session is cleared within: margin and effect of each POD, per element and frame."""
+    return {"format": CONSTRAINTS, "constraints": plain(found)}
 
 
 def localisation(network: Network, found: Localisation) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from backend.domain.local_day import Calendar
 from backend.domain.quantity import PPM, half_even
 from backend.errors import Rejected
 from backend.grid.candidate import CANDIDATES, History, Origin
 from backend.grid.flow import Integers
-from backend.grid.local_day import Calendar
 from backend.grid.quantile import LEVELS_PPM, Forecaster, Quantiles
 
 NEAR_FRAMES = 16

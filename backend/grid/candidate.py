@@ -16,10 +16,10 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from backend.domain.local_day import QUARTERS, Calendar, Kind
 from backend.errors import Rejected
 from backend.grid.flow import Booleans, Integers
 from backend.grid.forecast import FADE, RECENT, divide_half_even, mean_half_even
-from backend.grid.local_day import QUARTERS, Calendar, Kind
 
 _KINDS = tuple(Kind)
 CANDIDATES = ("week", "kind", "any", "last")

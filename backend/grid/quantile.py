@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backend.domain.local_day import QUARTERS, Calendar
 from backend.errors import Rejected
 from backend.grid.candidate import CANDIDATES, Days, History, Origin, days_of, point
 from backend.grid.flow import Integers
-from backend.grid.local_day import QUARTERS, Calendar
 
 LEVELS_PPM = (50_000, 250_000, 500_000, 750_000, 950_000)
 PLAYED_DAYS = 28

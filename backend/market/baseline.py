@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from backend.domain.market_day import Calendar
+from backend.domain.local_day import Calendar
 from backend.domain.quantity import PPM, half_even
 from backend.errors import Rejected
 

@@ -8,7 +8,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from backend.domain.market_day import Calendar
+from backend.domain.local_day import Calendar
 from backend.domain.quantity import PPM, half_even
 from backend.market.baseline import Known, Method, baseline
 

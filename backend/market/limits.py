@@ -45,7 +45,7 @@ def limits_of(constraints: Iterable[Constraint], book: Book) -> Limits:
         table.setdefault(constraint.frame, []).append(constraint)
     by_frame = {}
     for frame, mine in table.items():
-        effect = [[c.effect_ppt_per_w.get(name, 0) for name in book.points] for c in mine]
+        effect = [[of.get(name, 0) for name in book.points] for of in (c.effects for c in mine)]
         by_frame[frame] = frame_limits(tuple(c.element for c in mine), [c.margin_ppt for c in mine], effect, book)
     return limits_at(np.arange(len(book.points)), by_frame, len(book.points))
 

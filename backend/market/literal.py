@@ -54,7 +54,7 @@ def _as_volume(
     found = []
     for frame, need in sorted(request.need.items()):
         one = by_element.get((request.element, frame))
-        effect = {} if one is None else {pod: sign * one.effect_ppt_per_w.get(point(pod), 0) for pod in pods}
+        effect = {} if one is None else {pod: sign * one.effects.get(point(pod), 0) for pod in pods}
         helps = {pod: e for pod, e in effect.items() if e > 0}
         if helps:
             name, volume = f"{request.id}\0{frame}", -(-need // max(helps.values()))

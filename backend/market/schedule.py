@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from backend.domain.market_day import Calendar
+from backend.domain.local_day import Calendar
 from backend.domain.quantity import FRAME_MS
 from backend.errors import Rejected
 

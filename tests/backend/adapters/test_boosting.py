@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from backend.adapters.boosting import boosted
+from backend.domain.local_day import Calendar
 from backend.errors import Rejected, Unavailable
 from backend.grid.backtest import near_real_time
 from backend.grid.candidate import History
-from backend.grid.local_day import Calendar
 
 ROME = Calendar()
 FIRST = ROME.frames(date(2026, 2, 2)).start

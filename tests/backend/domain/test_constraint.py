@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.domain.constraint import Constraint
+from backend.domain.constraint import Constraint, reactive
 from backend.errors import Rejected
 
 
@@ -32,3 +32,9 @@ def test_a_constraint_without_element_or_time_is_refused():
         Constraint("", 7, 0, {})
     with pytest.raises(Rejected):
         Constraint("line:1", -1, 0, {})
+
+
+def test_reactive_power_moves_under_its_own_name() -> None:
+    one = Constraint("node:1:high", 5, 1_000, {"a": 3}, {"a": 7})
+    assert dict(one.effects) == {"a": 3, reactive("a"): 7}
+    assert one.margin_after({"a": 2, reactive("a"): -10, "other": 5}) == 1_000 - 6 + 70

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from backend.adapters.boosting import features
+from backend.domain.local_day import Calendar
 from backend.grid.backtest import backtest, day_ahead, near_real_time
 from backend.grid.candidate import History, days_of
-from backend.grid.local_day import Calendar
 from backend.grid.quantile import LEVELS_PPM
 
 LOADS = ("H0-A", "H0-C", "G0-A", "G3-A", "L1-A", "lv_rural1", "lv_semiurb4")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from backend.demo.day import load_day
+from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.grid.backtest import backtest, day_ahead, near_real_time
 from backend.grid.candidate import CANDIDATES, History, Origin, days_of, point
-from backend.grid.local_day import Calendar
 from backend.grid.quantile import Forecaster, Weather
 
 ROME = Calendar()

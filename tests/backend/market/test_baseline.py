@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.domain.market_day import Calendar, DayKind
+from backend.domain.local_day import Calendar
+from backend.domain.local_day import Kind as Day
 from backend.errors import Rejected
 from backend.market.baseline import Adjustment, Baseline, Kind, Known, Method, baseline
 
@@ -20,7 +21,7 @@ MID, HIGH = Method(Kind.MID, 2, 4), Method(Kind.HIGH, 2, 4)
 def working_days(count: int) -> list[date]:
     """The last working days before today, latest first."""
     days = [TODAY - timedelta(days=k) for k in range(1, 60)]
-    return [day for day in days if ROME.kind(day) is DayKind.WORKING][:count]
+    return [day for day in days if ROME.kind(day) is Day.WORKING][:count]
 
 
 def history(watts: list[int]) -> dict[int, int]:

@@ -3,7 +3,7 @@
 from datetime import date
 
 from backend.demo.day import load_day
-from backend.domain.market_day import Calendar
+from backend.domain.local_day import Calendar
 from backend.market.baseline import Kind, Known, Method
 from backend.market.baseline_accuracy import Accuracy, Period, accuracy
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.domain.market_day import Calendar
+from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.market.schedule import day_ahead, near_real_time
 

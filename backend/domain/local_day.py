@@ -85,5 +85,15 @@ class Calendar:
             local = there.replace(minute=0)
         return round(local.timestamp()) // FRAME_S
 
+    def day(self, frame: int) -> date:
+        """The local day of a frame."""
+        return self.place(frame)[0]
+
+    def like(self, frame: int, day: date) -> int | None:
+        """The frame of another day at which the wall clock shows the same, the first of two; None if it is not there."""
+        wall = self.place(frame)[1]
+        found = self.frame(day, wall)
+        return found if self.place(found) == (day, wall) else None
+
     def _midnight(self, day: date) -> int:
         return round(datetime.combine(day, time(), ZoneInfo(self.zone)).timestamp()) // FRAME_S

@@ -1,6 +1,6 @@
 """The commands of `lightnode grid` that work on a day: localise, plan, request, validate, substation. Their words.
 
-What they do stands in grid_working.py, which is imported when it is needed: other commands start without an engine.
+What they do stands in day_work.py, which is imported when it is needed: other commands start without an engine.
 """
 
 import argparse
@@ -15,6 +15,7 @@ def add_commands(commands: Any) -> None:
     _add_localise(commands)
     _add_plan(commands)
     _add_request(commands)
+    _add_constraints(commands)
     _add_validate(commands)
     _add_substation(commands)
 
@@ -78,6 +79,16 @@ def _add_request(commands: Any) -> None:
     made.add_argument("--level", type=int, default=500_000, help="level of the forecast to be safe at, 1e-6 (500000)")
 
 
+def _add_constraints(commands: Any) -> None:
+    made = _command(
+        commands, "constraints", "the limits that a market session is cleared within, as whole numbers", "--json"
+    )
+    made.add_argument(
+        "--near-ppm", type=int, default=60_000, help="elements this near their limit, 1e-6 of rated (60000)"
+    )
+    made.add_argument("--level", type=int, default=500_000, help="level of the forecast, 1e-6 (500000)")
+
+
 def _add_validate(commands: Any) -> None:
     made = _command(commands, "validate", "a verdict for each award of a list, in merit order", "--awards awards.json")
     made.add_argument("--awards", type=Path, required=True, help="the list to judge (lightnode-awards/1)")
@@ -90,6 +101,6 @@ def _add_substation(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command that was asked for; its exit code."""
-    from backend import grid_working
+    from backend.grid_commands import day_work
 
-    return grid_working.run(options)
+    return day_work.run(options)

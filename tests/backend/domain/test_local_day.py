@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.domain.local_day import Calendar, Kind, easter, holidays
 from backend.errors import Rejected
-from backend.grid.local_day import Calendar, Kind, easter, holidays
 
 ROME = Calendar()
 
@@ -39,6 +39,16 @@ def test_rule_2_the_clock_on_the_wall():
 def test_rule_2_place_undoes_frame(day, wall):
     place = ROME.place(ROME.frame(day, wall))
     assert place == (day, wall) or (len(ROME.frames(day)) == 92 and place == (day, 12) and wall in range(8, 12))
+
+
+def test_rule_2_a_frame_is_like_that_of_another_day_at_the_same_time_of_the_clock():
+    spring, autumn = date(2026, 3, 29), date(2026, 10, 25)
+    noon = ROME.frame(spring, 48)
+    assert noon - ROME.like(noon, spring - timedelta(days=1)) == 92
+    assert ROME.like(ROME.frame(spring - timedelta(days=1), 10), spring) is None, "half past two is not there"
+    twice = [frame for frame in ROME.frames(autumn) if ROME.place(frame)[1] == 10]
+    assert len(twice) == 2 and ROME.like(twice[1], autumn) == twice[0]
+    assert len({ROME.like(frame, autumn - timedelta(days=7)) for frame in twice}) == 1
 
 
 @pytest.mark.parametrize(("year", "day"), [(2016, (3, 27)), (2025, (4, 20)), (2026, (4, 5)), (2038, (4, 25))])

@@ -44,10 +44,10 @@ def add_commands(grid: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Calls, prints, and gives the exit code."""
-    from backend import grid_making
+    from backend.grid_commands import model_files
 
     try:
-        facts = grid_making.run(options)
+        facts = model_files.run(options)
     except Rejected as refusal:
         found = [vars_of(f) for f in getattr(refusal, "findings", ())]
         if options.json:

@@ -1,4 +1,4 @@
-"""What the commands of grid_day.py do: documents in, one rule called, text or one JSON document out.
+"""What the commands of day.py do: documents in, one rule called, text or one JSON document out.
 
 Exit codes: 0 done; 1 refused, or for `localise` an alert, for `request` a need that nobody can serve; 2 wrong usage.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from backend.adapters.power_grid import PowerGridFlow
 from backend.errors import BackendError, Rejected
 from backend.grid import answer
-from backend.grid.congestion import Limits, pod_deltas, reactive_of, violations
+from backend.grid.congestion import Limits, constraints, pod_deltas, reactive_of, violations
 from backend.grid.document import parse_network
 from backend.grid.exchange import with_open
 from backend.grid.flow import Scenarios
@@ -38,7 +38,8 @@ Answer = tuple[int, dict[str, Any], list[str]]
 def run(options: argparse.Namespace) -> int:
     """The exit code; what was found on stdout, a refusal in one line on stderr."""
     commands: dict[str, Callable[[argparse.Namespace], Answer]] = {
-        "localise": _localise, "plan": _plan, "request": _request, "validate": _validate, "substation": _substation,
+        "localise": _localise, "plan": _plan, "request": _request, "constraints": _constraints, "validate": _validate,
+        "substation": _substation,
     }  # fmt: skip
     try:
         code, document, lines = commands[options.grid_day](options)
@@ -147,6 +148,15 @@ def _request(options: argparse.Namespace) -> Answer:
         )
     lines += [f"unserved: {v['element']} {v['name']} in frame {v['frame']}" for v in document["unserved"]]
     return REFUSED if sizing.unserved else DONE, document, lines or ["nothing is to be bought"]
+
+
+def _constraints(options: argparse.Namespace) -> Answer:
+    day = _states(options)
+    found = constraints(
+        PowerGridFlow(day.network), day.level(options.level), day.frames, _limits(options), options.near_ppm
+    )
+    lines = [f"frame {c.frame} {c.element}: margin {c.margin_ppt // 10**6} ppm" for c in found]
+    return DONE, answer.constraints(found), lines or ["no element is near its limit"]
 
 
 def _with_points(network: Network) -> Network:

@@ -1,6 +1,6 @@
 """The commands of `lightnode grid` about the state of the grid: forecast, backtest, estimate, dispatch, field. Their words.
 
-What they do stands in grid_forecast.py, grid_estimate.py, grid_dispatch.py and grid_field.py, imported when needed: other commands start
+What they do stands in forecast.py, estimate.py, dispatch.py and field.py, imported when needed: other commands start
 without an engine.
 """
 
@@ -117,14 +117,14 @@ def _levels(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command that was asked for; what does not fit is said in one line."""
-    from backend import grid_dispatch, grid_estimate, grid_field, grid_forecast
+    from backend.grid_commands import dispatch, estimate, field, forecast
 
     commands: dict[str, Callable[[argparse.Namespace], Answer]] = {
-        "forecast": grid_forecast.forecast,
-        "backtest": grid_forecast.scored,
-        "estimate": grid_estimate.run,
-        "dispatch": grid_dispatch.run,
-        "field": grid_field.run,
+        "forecast": forecast.forecast,
+        "backtest": forecast.scored,
+        "estimate": estimate.run,
+        "dispatch": dispatch.run,
+        "field": field.run,
     }
     try:
         document, text = commands[options.grid_state](options)

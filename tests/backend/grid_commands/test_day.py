@@ -7,7 +7,7 @@ import pytest
 
 from backend.cli import main
 
-DEMO = Path(__file__).parents[2] / "backend/demo"
+DEMO = Path(__file__).parents[3] / "backend/demo"
 GRID = str(DEMO / "baran_wu_33.json")
 FRAMES = [100, 101, 102]
 

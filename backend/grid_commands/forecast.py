@@ -6,11 +6,11 @@ import json
 from backend.adapters.boosting import boosted
 from backend.adapters.history import by_element, by_node, frame_of, read_history
 from backend.demo.day import load_day
+from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.grid.backtest import Backtest, backtest, day_ahead, near_real_time
 from backend.grid.candidate import History, Origin
 from backend.grid.document import parse_network
-from backend.grid.local_day import Calendar
 from backend.grid.quantile import LEVELS_PPM, Forecaster, Quantiles, Weather
 from backend.grid.states_of import states_document
 

@@ -10,7 +10,7 @@ from backend.cli import main
 from backend.grid.document import parse_network
 from tests.backend.grid import three_nodes as small
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NETS = ROOT / "tests" / "vectors" / "grid"
 
 

@@ -9,9 +9,9 @@ import pytest
 from backend.adapters.history import by_node, frame_of, read_history
 from backend.cli import main
 from backend.demo.day import load_day
+from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.grid.candidate import History
-from backend.grid.local_day import Calendar
 from tests.backend.grid import three_nodes as small
 
 FIRST = frame_of("2026-02-01T23:00Z", "test")

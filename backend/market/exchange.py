@@ -1,0 +1,256 @@
+"""Documents between the actors of a session: resources (I-02), constraints, awards to judge, verdicts (I-07), outcomes (I-08).
+
+Each has its ``format``; a field that is missing, unknown or of another kind is refused in one line that names it. Numbers are
+whole. The operator's own documents are written by backend/grid/answer.py.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.domain.bids import Buyer, Direction, Offer, Product, Request
+from backend.domain.constraint import Constraint
+from backend.domain.quantity import PPM
+from backend.domain.trade import Award, Fate, Outcome, Reason, Result
+from backend.errors import Rejected
+from backend.market.submission import FORMAT as BIDS
+from backend.market.submission_field import offer_row, request_row
+from backend.nesting import too_deep
+
+RESOURCES, CONSTRAINTS = "lightnode-resources/1", "lightnode-constraints/1"
+AWARDS, VERDICTS = "lightnode-awards/1", "lightnode-verdicts/1"
+Resources = tuple[dict[str, str], dict[tuple[str, Direction], int]]
+
+
+def resources_of(text: str) -> Resources:
+    """(aggregator by POD, W by POD and direction) of I-02."""
+    aggregator_of: dict[str, str] = {}
+    capacity_w: dict[tuple[str, Direction], int] = {}
+    for number, row in enumerate(_rows(_read(text, RESOURCES, "resources"), "resources"), 1):
+        where = f"resource {number}"
+        taken = _fields(row, where, {"pod": str, "aggregator": str, "up_w": int, "down_w": int})
+        pod = taken["pod"]
+        if pod in aggregator_of:
+            raise Rejected(f"{where} pod = {pod!r}, stands twice")
+        if min(taken["up_w"], taken["down_w"]) < 0:
+            raise Rejected(f"{where} of {pod}: up_w and down_w, expected 0 or more")
+        aggregator_of[pod] = taken["aggregator"]
+        capacity_w[pod, Direction.UP], capacity_w[pod, Direction.DOWN] = taken["up_w"], taken["down_w"]
+    return aggregator_of, capacity_w
+
+
+def bids_text(requests: Sequence[Request], offers: Sequence[Offer]) -> str:
+    """A book as a file of bids has it."""
+    body = {"format": BIDS, "offers": [offer_row(o) for o in offers], "requests": [request_row(r) for r in requests]}
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def constraints_of(text: str) -> tuple[Constraint, ...]:
+    """The limits that a session is cleared within, as the operator froze them."""
+    kinds = {"element": str, "frame": int, "margin_ppt": int, "effect_ppt_per_w": dict, "effect_ppt_per_var": dict}
+    found = []
+    for number, row in enumerate(_rows(_read(text, CONSTRAINTS, "constraints"), "constraints"), 1):
+        where = f"constraint {number}"
+        row = {"effect_ppt_per_var": {}, **row} if isinstance(row, dict) else row
+        taken = _fields(row, where, kinds)
+        for name in ("effect_ppt_per_w", "effect_ppt_per_var"):
+            _numbers(taken[name], f"{where} {name}")
+        found.append(Constraint(**taken))
+    return tuple(found)
+
+
+def constraints_text(constraints: Sequence[Constraint]) -> str:
+    """The same written."""
+    rows = [
+        {
+            "element": c.element, "frame": c.frame, "margin_ppt": c.margin_ppt, "effect_ppt_per_w": dict(c.effect_ppt_per_w),
+            "effect_ppt_per_var": dict(c.effect_ppt_per_var),
+        }
+        for c in constraints
+    ]  # fmt: skip
+    return json.dumps({"format": CONSTRAINTS, "constraints": rows}, sort_keys=True, separators=(",", ":"))
+
+
+def outcome_of(text: str) -> Outcome:
+    """An outcome from its canonical text (market.canonical)."""
+    document = _object(text)
+    taken = _fields(document, "outcome", {"session": str, "awards": list, "results": list, "unserved": dict})
+    awards = tuple(_award(row, f"award {number}") for number, row in enumerate(taken["awards"], 1))
+    results = tuple(_result(row, f"result {number}") for number, row in enumerate(taken["results"], 1))
+    unserved = {}
+    for key, left in _numbers(taken["unserved"], "outcome unserved").items():
+        request, slash, frame = key.rpartition("/")
+        if not slash or not frame.isdigit():
+            raise Rejected(f"outcome unserved {key!r}, expected REQUEST/QUARTER-HOUR")
+        unserved[request, int(frame)] = left
+    return Outcome(taken["session"], awards, results, unserved)
+
+
+def _award(row: object, where: str) -> Award:
+    given = {"step": 0, "reserve": False, "price_ueur_per_mwh": None, **row} if isinstance(row, dict) else row
+    kinds = {
+        "offer": str, "request": str, "frame": int, "volume_w": int, "parts_w": dict, "step": int, "reserve": bool,
+        "price_ueur_per_mwh": (int, type(None)),
+    }  # fmt: skip
+    taken = _fields(given, where, kinds)
+    if sum(_numbers(taken["parts_w"], f"{where} parts_w").values()) != taken["volume_w"]:
+        raise Rejected(f"{where} of {taken['offer']}: parts_w do not add up to volume_w = {taken['volume_w']}")
+    return Award(**taken)
+
+
+def _result(row: object, where: str) -> Result:
+    kinds = {"offer": str, "fate": str, "reason": str, "offered_w": int, "accepted_w": int, "element": str}
+    taken = _fields(row, where, kinds)
+    try:
+        return Result(**{**taken, "fate": Fate(taken["fate"]), "reason": Reason(taken["reason"])})
+    except ValueError as error:
+        raise Rejected(f"{where} of {taken['offer']}: {error}") from error
+
+
+def awards_text(frames: Sequence[int], requests: Sequence[Request], offers: Sequence[Offer], outcome: Outcome) -> str:
+    """What the operator is asked to judge: one row for each offer and buyer, in the order of the awards."""
+    rows = []
+    for (id, buyer), awards in _by_buyer(requests, outcome).items():
+        offer = next(o for o in offers if o.id == id)
+        sign = -1 if offer.direction is Direction.UP else 1
+        table = {pod: [0] * len(frames) for pod in sorted(offer.shares_w)}
+        for award in awards:
+            for pod, w in award.parts_w.items():
+                table[pod][frames.index(award.frame)] += sign * w
+        name = "delta_w" if offer.product is Product.ACTIVE else "delta_var"
+        row = {
+            "offer": id,
+            "buyer": buyer.value,
+            "linked": offer.linked,
+            "minimum_ppm": _least_ppm(offer, awards),
+            name: table,
+        }
+        if offer.rebound_ppm:
+            row["rebound_w"] = _rebound(offer, table, len(frames))
+        rows.append(row)
+    return json.dumps({"format": AWARDS, "awards": rows}, sort_keys=True, separators=(",", ":"))
+
+
+def verdicts_of(
+    text: str, frames: Sequence[int], requests: Sequence[Request], offers: Sequence[Offer], outcome: Outcome
+) -> tuple[dict[tuple[str, str], dict[int, int]], dict[str, str]]:
+    """(part in 1e-6 by offer and request and quarter-hour, element that stopped an offer) of the operator's verdicts.
+
+    Rejected unless there is one verdict on every offer and buyer that was to be judged, and on nothing else."""
+    wanted = _by_buyer(requests, outcome)
+    products = {o.id: o.product for o in offers}
+    allowed: dict[tuple[str, str], dict[int, int]] = {}
+    elements: dict[str, str] = {}
+    for number, row in enumerate(_rows(_object(text), "verdicts", VERDICTS), 1):
+        if not isinstance(row, dict) or not isinstance(row.get("offer"), str):
+            raise Rejected(f"verdict {number}: offer, expected the id of an offer")
+        key = row["offer"], row.get("buyer")
+        if key not in wanted:
+            raise Rejected(f"verdict {number}: {key[0]} for the {key[1]} was not to be judged, or stands twice")
+        awards = wanted.pop(key)
+        name = "delta_w" if products[key[0]] is Product.ACTIVE else "delta_var"
+        parts = _parts_ppm(row.get(name), f"verdict on {key[0]} {name}", frames, awards)
+        if any(part < PPM for part in parts.values()):
+            allowed.update({(a.offer, a.request): parts for a in awards})
+            elements[key[0]] = _element(row.get("stops"))
+    if wanted:
+        offer, buyer = next(iter(wanted))
+        raise Rejected(f"verdicts: none on {offer} for the {buyer}")
+    return allowed, elements
+
+
+def _by_buyer(requests: Sequence[Request], outcome: Outcome) -> dict[tuple[str, Buyer], list[Award]]:
+    buyer = {r.id: r.buyer for r in requests}
+    found: dict[tuple[str, Buyer], list[Award]] = {}
+    for award in outcome.awards:
+        found.setdefault((award.offer, buyer[award.request]), []).append(award)
+    return found
+
+
+def _least_ppm(offer: Offer, awards: Sequence[Award]) -> int:
+    """The part of what was awarded below which an offer's minimum is not kept, in its tightest quarter-hour."""
+    taken: dict[int, int] = {}
+    for award in awards:
+        taken[award.frame] = taken.get(award.frame, 0) + award.volume_w
+    return min(PPM, max(-(-offer.least_w(f) * PPM // w) for f, w in taken.items()))
+
+
+def _rebound(offer: Offer, table: Mapping[str, list[int]], count: int) -> dict[str, list[int]]:
+    """What comes back later within the session's quarter-hours."""
+    found = {pod: [0] * count for pod in table}
+    for pod, row in table.items():
+        for place, w in enumerate(row):
+            for later, part in offer.rebound_ppm.items():
+                if place + later < count:
+                    found[pod][place + later] += (-1 if w > 0 else 1) * (abs(w) * part // PPM)
+    return found
+
+
+def _parts_ppm(table: object, where: str, frames: Sequence[int], awards: Sequence[Award]) -> dict[int, int]:
+    if not isinstance(table, dict) or any(
+        not isinstance(row, list) or len(row) != len(frames) or any(type(w) is not int for w in row)
+        for row in table.values()
+    ):
+        raise Rejected(f"{where}: expected {len(frames)} whole numbers for each POD")
+    parts: dict[int, int] = {}
+    for frame in {award.frame for award in awards}:
+        wanted = sum(award.volume_w for award in awards if award.frame == frame)
+        given = sum(abs(row[frames.index(frame)]) for row in table.values())
+        if given > wanted:
+            raise Rejected(f"{where}: {given} in quarter-hour {frame} is more than was awarded, {wanted}")
+        parts[frame] = given * PPM // wanted
+    return parts
+
+
+def _element(stops: object) -> str:
+    if not isinstance(stops, list) or not stops:
+        return ""
+    first = min(stops, key=lambda stop: (stop.get("passed_w", 0), stop.get("frame", 0)))
+    return str(first.get("element", ""))[:96]
+
+
+def _read(text: str, format: str, key: str) -> dict[str, Any]:
+    document = _object(text)
+    if document.get("format") != format:
+        raise Rejected(f"{key}: format, expected {format!r}")
+    return document
+
+
+def _object(text: str) -> dict[str, Any]:
+    if too_deep(text):
+        raise Rejected("document: nested too deep")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Rejected(f"document: not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise Rejected("document: expected an object")
+    return document
+
+
+def _rows(document: Mapping[str, Any], key: str, format: str = "") -> list[object]:
+    if format and document.get("format") != format:
+        raise Rejected(f"{key}: format, expected {format!r}")
+    rows = document.get(key)
+    if not isinstance(rows, list):
+        raise Rejected(f"{key}: expected a list")
+    return rows
+
+
+def _fields(row: object, where: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise Rejected(f"{where}: expected an object")
+    for name in sorted(set(row) | set(kinds)):
+        if name not in kinds:
+            raise Rejected(f"{where} {name[:60]}: no such field")
+        kind = kinds[name] if isinstance(kinds[name], tuple) else (kinds[name],)
+        if name not in row or type(row[name]) not in kind:
+            raise Rejected(f"{where} {name} = {row.get(name)!r:.60}, expected {kind[0].__name__}")
+    return dict(row)
+
+
+def _numbers(row: Mapping[str, Any], where: str) -> Mapping[str, int]:
+    for key, value in row.items():
+        if type(value) is not int:
+            raise Rejected(f"{where} of {key[:60]} = {value!r:.60}, expected a whole number")
+    return row

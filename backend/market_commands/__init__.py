@@ -1,0 +1,102 @@
+"""The commands of `lightnode market`: a session from its announcement to its outcome. Their words.
+
+What they do stands in work.py, which is imported when one runs.
+"""
+
+import argparse
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from backend.argument import hexadecimal, number
+
+_EXAMPLES = {
+    "announce": "da-27 --day 2026-11-27 --gate 11:00 --deployment 00112233445566778899aabbccddeeff",
+    "open": "da-27",
+    "cancel": "da-27",
+    "submit": "da-27 offers.csv --party A --resources resources.json",
+    "withdraw": "da-27 A-1 --party A",
+    "close": "da-27",
+    "clear": "da-27 --constraints constraints.json --engine guarded",
+    "awards": "da-27 > awards.json",
+    "validate": "da-27 --verdicts verdicts.json",
+    "publish": "da-27",
+    "propose": 'da-27 outcome.json --party ann --reason "a meter was swapped"',
+    "approve": "da-27 SHA256 --party bob",
+    "status": "da-27",
+}
+
+
+def add_commands(groups: Any) -> None:
+    """Adds the group `market`."""
+    market = groups.add_parser("market", help="sessions: bids, gate, clearing, validation, outcome").add_subparsers(
+        dest="command", required=True
+    )
+    add = _Adder(market)
+    _add_announce(add("announce", "makes a session: what it is about, when its gate closes, its rules"))
+    add("open", "takes bids from now on, until the gate")
+    add("cancel", "ends a session that is not published")
+    submit = add("submit", "hands in offers or requests; every row is answered")
+    submit.add_argument("file", type=Path, help="a book of bids, JSON or CSV (backend/market/README.md)")
+    submit.add_argument("--resources", type=Path, required=True, help="whose each POD is, and what it can give (I-02)")
+    withdraw = add("withdraw", "takes a bid out of the book")
+    withdraw.add_argument("bid", help="its id")
+    add("close", "freezes the book once the gate has closed, and prints it")
+    _add_clear(add("clear", "decides what is bought, and why not the rest"))
+    add("awards", "prints what was cleared as the list that `lightnode grid validate --awards` judges")
+    validate = add("validate", "takes over the operator's verdicts")
+    validate.add_argument(
+        "--verdicts", type=Path, required=True, help="as `lightnode grid validate --json` prints them"
+    )
+    add("publish", "makes the validated outcome public, with its evidence; prints it")
+    propose = add("propose", "proposes a correction of a published outcome; prints its digest")
+    propose.add_argument("outcome", type=Path, help="the whole corrected outcome")
+    propose.add_argument("--reason", required=True, help="why")
+    approve = add("approve", "publishes a proposed correction as the next version; by another person")
+    approve.add_argument("digest", type=hexadecimal(32), help="of the proposed outcome, 64 hexadecimal digits")
+    for parser in (submit, withdraw, propose, approve):
+        parser.add_argument("--party", required=True, help="who does it")
+    add("status", "where a session stands")
+
+
+class _Adder:
+    """Makes a command with what all of them have."""
+
+    def __init__(self, market: Any) -> None:
+        self._market = market
+
+    def __call__(self, name: str, help: str) -> argparse.ArgumentParser:
+        example = f"example: lightnode market {name} --folder market {_EXAMPLES[name]}"
+        made: argparse.ArgumentParser = self._market.add_parser(name, help=help, description=help, epilog=example)
+        made.add_argument("session", help="its id")
+        made.add_argument("--folder", type=Path, required=True, help="the back end's: scd.sqlite and keys/")
+        made.add_argument("--json", action="store_true", help="print one JSON object")
+        return made
+
+
+def _add_announce(made: argparse.ArgumentParser) -> None:
+    about = made.add_mutually_exclusive_group(required=True)
+    about.add_argument("--day", type=date.fromisoformat, help="day-ahead: a day of the market")
+    about.add_argument("--next", action="store_true", help="near real time: the next quarter-hours")
+    made.add_argument("--gate", type=time.fromisoformat, default=time(11), help="on the day before, local time (11:00)")
+    made.add_argument("--lead-min", type=number(0, 1440), default=15, help="from gate to the first quarter-hour (15)")
+    made.add_argument("--zone", default="Europe/Rome", help="the market's clock (Europe/Rome)")
+    made.add_argument("--lot-w", type=int, default=1, help="volumes are multiples of it (1)")
+    made.add_argument("--most-w", type=int, help="most of one offer in a quarter-hour")
+    made.add_argument("--most-price", type=int, metavar="UEUR_PER_MWH", help="highest price, micro-EUR per MWh")
+    made.add_argument("--product", action="append", choices=("active", "reactive"), help="what is traded (active)")
+    made.add_argument("--deployment", type=hexadecimal(16), help="32 hexadecimal digits, for a folder that is new")
+
+
+def _add_clear(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--constraints", type=Path, help="as `lightnode grid constraints --json` prints them")
+    made.add_argument("--engine", choices=("guarded", "optimal", "literal"), default="guarded", help="(guarded)")
+    made.add_argument("--pricing", choices=("as bid", "as cleared"), default="as bid", help="(as bid)")
+    made.add_argument("--reserve-ppm", type=int, default=0, help="taken beyond each need, 1e-6 of it (0)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Calls the command; its exit code."""
+    from backend.market_commands import work
+
+    return work.run(options)

@@ -1,0 +1,239 @@
+"""What the commands of `lightnode market` do: files in, one step of a session, text or one JSON object out.
+
+Exit codes: 0 done, 1 refused (with the reason), 2 wrong usage, 3 the folder or a file is not there.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightwire import records
+
+from backend.adapters.bounded import read_bounded
+from backend.adapters.market_store import MarketStore
+from backend.adapters.sqlite import SqliteStore
+from backend.domain.bids import MOST_UEUR_PER_MWH, MOST_W, Product
+from backend.domain.local_day import Calendar
+from backend.domain.trade import Outcome
+from backend.errors import BackendError, Rejected, Unavailable
+from backend.flows.ledgers import EvidenceTrees
+from backend.flows.trade import Registered, Sessions
+from backend.market import exchange
+from backend.market.awarded import unserved, with_allowed
+from backend.market.clearing import clear
+from backend.market.literal import clear_literally
+from backend.market.optimal import clear_optimally
+from backend.market.rules import Engine, Pricing, Rules
+from backend.market.schedule import Window, day_ahead, near_real_time
+from backend.market.session import SessionRules, State
+from backend.market.submission import parse_csv, parse_json
+from backend.wiring import make_identity
+
+DONE, REFUSED, UNAVAILABLE = 0, 1, 3
+OPERATOR = "market operator"
+Said = tuple[dict[str, Any], str]
+
+
+class _Clock:
+    def now_ms(self) -> int:
+        """UTC ms."""
+        return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Market:
+    """The sessions of a folder."""
+
+    sessions: Sessions
+    store: SqliteStore
+
+
+def run(options: argparse.Namespace) -> int:
+    """The exit code; what was done on stdout, a refusal in one line on stderr."""
+    try:
+        store = _opened(options)
+        try:
+            facts, words = _COMMANDS[options.command](options, _market(options, store))
+        finally:
+            store.close()
+    except (BackendError, OSError) as error:
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        print(json.dumps({"done": False, "reason": reason}) if options.json else "", end="\n" if options.json else "")
+        if not options.json:
+            print(f"lightnode: {reason}", file=sys.stderr)
+        return UNAVAILABLE if isinstance(error, Unavailable | OSError) else REFUSED
+    print(json.dumps({"done": True, **facts}) if options.json else words)
+    return DONE
+
+
+def _opened(options: argparse.Namespace) -> SqliteStore:
+    """The database of the folder; for a session in a new one its keys are made."""
+    path, fresh = options.folder / "scd.sqlite", getattr(options, "deployment", None)
+    if not path.exists() and fresh is None:
+        raise Unavailable("folder", f"{options.folder} has no scd.sqlite: announce with --deployment makes one")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    store = SqliteStore(path)
+    if not store.fact("log_key"):
+        if fresh is None:
+            raise Rejected(f"{path} has no log key yet: announce with --deployment")
+        identity = make_identity(options.folder / "keys", fresh)
+        store.note_fact("deployment", fresh)
+        store.note_fact("log_key", identity.log_key.public)
+    store.keep_notes_as_before()
+    return store
+
+
+def _market(options: argparse.Namespace, store: SqliteStore) -> _Market:
+    identity = make_identity(options.folder / "keys", store.fact("deployment"))
+
+    def publish(kind: str, id: str, version: int, body: str, time_ms: int) -> None:
+        trees = EvidenceTrees(store, identity.log_key.sign, identity.deployment, identity.operator)
+        trees.add_document(records.TREE_MARKET, kind, id, version, body, time_ms)
+
+    path: Path | None = getattr(options, "resources", None)
+    registered = Registered({}, {}) if path is None else Registered(*exchange.resources_of(_text(path)))
+    return _Market(Sessions(MarketStore(store), _Clock(), registered, publish), store)
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_bounded(path).decode()
+    except UnicodeDecodeError as error:
+        raise Rejected(f"{path}: not text: {error.reason}") from error
+
+
+def _announce(options: argparse.Namespace, market: _Market) -> Said:
+    if options.next:
+        window = near_real_time(_Clock().now_ms(), options.lead_min * 60_000)
+    else:
+        window = day_ahead(Calendar(options.zone), options.day, options.gate)
+    rules = SessionRules(
+        options.lot_w, options.most_w or MOST_W, options.most_price or MOST_UEUR_PER_MWH,
+        frozenset(Product(word) for word in options.product or ["active"]),
+    )  # fmt: skip
+    market.sessions.announce(options.session, window, rules, OPERATOR)
+    return _stands(options.session, window, State.ANNOUNCED)
+
+
+def _stands(session: str, window: Window, state: State) -> Said:
+    facts = {
+        "session": session, "state": state.value, "first_frame": window.frames[0], "frames": len(window.frames),
+        "gate_ms": window.gate_ms,
+    }  # fmt: skip
+    return facts, f"{session}: {state}, {len(window.frames)} quarter-hours, gate at {window.gate_ms} ms"
+
+
+def _open(options: argparse.Namespace, market: _Market) -> Said:
+    market.sessions.move(options.session, State.OPEN, OPERATOR)
+    return _status(options, market)
+
+
+def _cancel(options: argparse.Namespace, market: _Market) -> Said:
+    market.sessions.move(options.session, State.CANCELLED, OPERATOR)
+    return _status(options, market)
+
+
+def _status(options: argparse.Namespace, market: _Market) -> Said:
+    one = market.sessions.load(options.session)
+    facts, words = _stands(one.id, Window(one.frames, one.gate_ms), one.state)
+    requests, offers = one.book()
+    published = market.sessions.published(options.session)
+    facts |= {"offers": len(offers), "requests": len(requests), "published": [list(row) for row in published]}
+    lines = [f"{words}, {len(offers)} offers, {len(requests)} requests"]
+    return facts, "\n".join([*lines, *(f"version {version}: {digest}" for version, digest in published)])
+
+
+def _submit(options: argparse.Namespace, market: _Market) -> Said:
+    body = _text(options.file)
+    parsed = parse_csv(body) if options.file.suffix.lower() == ".csv" else parse_json(body)
+    answers = market.sessions.submit(options.session, parsed, options.party)
+    return {"answers": [list(row) for row in answers]}, "\n".join(f"{id}: {answer}" for id, answer in answers)
+
+
+def _withdraw(options: argparse.Namespace, market: _Market) -> Said:
+    answer = market.sessions.withdraw(options.session, options.bid, options.party)
+    return {"answers": [[options.bid, answer.value]]}, f"{options.bid}: {answer}"
+
+
+def _close(options: argparse.Namespace, market: _Market) -> Said:
+    requests, offers = market.sessions.close(options.session, OPERATOR)
+    book = exchange.bids_text(requests, offers)
+    return json.loads(book), book
+
+
+def _clear(options: argparse.Namespace, market: _Market) -> Said:
+    requests, offers = market.sessions.close(options.session, OPERATOR)
+    constraints = () if options.constraints is None else exchange.constraints_of(_text(options.constraints))
+    rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm)
+    moves = market.sessions.moves(options.session)
+    report: dict[str, Any] = {}
+    if rules.engine is Engine.OPTIMAL:
+        outcome, gap = clear_optimally(options.session, requests, offers, constraints, moves, rules)
+        report = {"gap_ueur": gap.gap_ueur, "gap_ppm": gap.gap_ppm, "proven": gap.proven}
+    elif rules.engine is Engine.LITERAL:
+        outcome = clear_literally(options.session, requests, offers, constraints, moves, rules)
+    else:
+        outcome = clear(options.session, requests, offers, constraints, moves, rules)
+    within = exchange.constraints_text(constraints)
+    kept = market.sessions.decide(options.session, State.CLEARED, outcome, OPERATOR, within)
+    return {"outcome": json.loads(kept), **report}, _explained(exchange.outcome_of(kept))
+
+
+def _explained(outcome: Outcome) -> str:
+    lines = [
+        f"{r.offer}: {r.fate}, {r.accepted_w} of {r.offered_w}: {r.reason} {r.element}".rstrip()
+        for r in outcome.results
+    ]
+    lines += [
+        f"{request}: {left} unserved in quarter-hour {frame}" for (request, frame), left in outcome.unserved.items()
+    ]
+    return "\n".join(lines) or "nothing was offered"
+
+
+def _awards(options: argparse.Namespace, market: _Market) -> Said:
+    one = market.sessions.load(options.session)
+    cleared = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
+    requests, offers = one.book()
+    made = exchange.awards_text(one.frames, requests, offers, cleared)
+    return json.loads(made), made
+
+
+def _validate(options: argparse.Namespace, market: _Market) -> Said:
+    one = market.sessions.load(options.session)
+    requests, offers = one.book()
+    cleared = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
+    allowed, elements = exchange.verdicts_of(_text(options.verdicts), one.frames, requests, offers, cleared)
+    checked = with_allowed(cleared, allowed, elements)
+    constraints = exchange.constraints_of(market.sessions.within(options.session))
+    left = unserved(requests, offers, checked.awards, constraints)
+    final = Outcome(checked.session, checked.awards, checked.results, left)
+    kept = market.sessions.decide(options.session, State.VALIDATED, final, "DSO")
+    return {"outcome": json.loads(kept)}, _explained(exchange.outcome_of(kept))
+
+
+def _publish(options: argparse.Namespace, market: _Market) -> Said:
+    kept = market.sessions.publish(options.session, OPERATOR)
+    return {"outcome": json.loads(kept)}, kept
+
+
+def _propose(options: argparse.Namespace, market: _Market) -> Said:
+    outcome = exchange.outcome_of(_text(options.outcome))
+    digest = market.sessions.propose(options.session, outcome, options.reason, options.party)
+    return {"sha256": digest}, digest
+
+
+def _approve(options: argparse.Namespace, market: _Market) -> Said:
+    version = market.sessions.approve(options.session, options.digest.hex(), options.party)
+    return {"version": version}, f"version {version}"
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace, _Market], Said]] = {
+    "announce": _announce, "open": _open, "cancel": _cancel, "submit": _submit, "withdraw": _withdraw, "close": _close,
+    "clear": _clear, "awards": _awards, "validate": _validate, "publish": _publish, "propose": _propose,
+    "approve": _approve, "status": _status,
+}  # fmt: skip

@@ -1,0 +1,162 @@
+"""A session from the command line, with the operator's power flow in between: files in, files out, real database and grid."""
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.adapters.sqlite import SqliteStore
+from backend.cli import main
+
+NETWORK = Path(__file__).parents[3] / "backend/demo/baran_wu_33.json"
+DAY, GATE = "2026-11-27", "2026-11-26T11:00+01:00"
+RESOURCES = [
+    {"pod": "a", "aggregator": "A", "up_w": 300_000, "down_w": 100_000},
+    {"pod": "b", "aggregator": "B", "up_w": 300_000, "down_w": 100_000},
+]
+
+
+class Desk:
+    """One folder at an instant, and what the command line says there."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys, self.now = folder, capsys, "2026-11-26T09:00+01:00"
+        monkeypatch.setattr(time, "time_ns", lambda: round(datetime.fromisoformat(self.now).timestamp()) * 10**9)
+        self.write("resources.json", {"format": "lightnode-resources/1", "resources": RESOURCES})
+
+    def write(self, name: str, document: Any) -> str:
+        (self.folder / name).write_text(json.dumps(document))
+        return str(self.folder / name)
+
+    def market(self, command: str, *words: str, code: int = 0) -> Any:
+        done = main(["market", command, "da", "--folder", str(self.folder / "market"), "--json", *words])
+        said = self._capsys.readouterr()
+        assert done == code, said
+        return json.loads(said.out)
+
+    def grid(self, command: str, *words: str) -> Any:
+        assert main(["grid", command, str(NETWORK), *words, "--json"]) == 0
+        return json.loads(self._capsys.readouterr().out)
+
+    def announced(self) -> range:
+        new = ("--deployment", "00112233445566778899aabbccddeeff")
+        said = self.market("announce", "--day", DAY, "--gate", "11:00", "--lot-w", "1000", *new)
+        self.market("open")
+        return range(said["first_frame"], said["first_frame"] + said["frames"])
+
+    def submit(self, party: str, code: int = 0, **book: Any) -> Any:
+        file = self.write("book.json", {"format": "lightnode-bids/1", **book})
+        resources = ("--resources", str(self.folder / "resources.json"))
+        return self.market("submit", file, "--party", party, *resources, code=code)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(tmp_path, monkeypatch, capsys)
+
+
+def offer(id: str, party: str, pod: str, frame: int, w: int, price: int) -> dict[str, Any]:
+    return {
+        "id": id, "aggregator": party, "direction": "up", "frames": {str(frame): w}, "pods": {pod: w}, "price_ueur_per_mwh": price,
+    }  # fmt: skip
+
+
+def states_of(desk: Desk, frames: range) -> str:
+    levels = [{"level_ppm": 500_000}]
+    pods = {"a": 18, "b": 33}
+    return desk.write(
+        "states.json", {"format": "lightnode-states/1", "frames": list(frames), "pods": pods, "levels": levels}
+    )
+
+
+def test_a_session_from_its_announcement_to_a_corrected_outcome(desk: Desk) -> None:
+    frames = desk.announced()
+    assert len(frames) == 96
+    f = frames[72]
+    taken = desk.submit(
+        "A", offers=[offer("A-1", "A", "a", f, 200_000, 50_000_000), offer("A-2", "A", "b", f, 1_000, 1)]
+    )
+    assert taken["answers"] == [["A-1", "taken"], ["A-2", "a POD of another aggregator"]]
+    desk.submit("B", offers=[offer("B-1", "B", "b", f, 100_000, 90_000_000)])
+    states = states_of(desk, frames)
+    limits = desk.grid("constraints", states, "--near-ppm", "100000")
+    worst = min((c for c in limits["constraints"] if c["frame"] == f), key=lambda c: c["margin_ppt"])
+    need = (
+        -worst["effect_ppt_per_w"]["a"] * 100_000
+        if worst["effect_ppt_per_w"]["a"] < 0
+        else worst["effect_ppt_per_w"]["a"] * 100_000
+    )
+    dso = {
+        "id": "D-1", "buyer": "DSO", "direction": "up", "element": worst["element"], "need": {str(f): need},
+        "price_cap_ueur_per_mwh": 200_000_000,
+    }  # fmt: skip
+    tso = {**dso, "id": "T-1", "buyer": "TSO", "element": "substation", "need": {str(f): 150_000}}
+    desk.submit("DSO", requests=[dso])
+    desk.submit("TSO", requests=[tso])
+    assert "its gate closes" in desk.market("close", code=1)["reason"]
+    desk.now = GATE
+    assert "B-1" in str(desk.market("close"))
+    desk.write("constraints.json", limits)
+    cleared = desk.market("clear", "--constraints", str(desk.folder / "constraints.json"))["outcome"]
+    assert {a["offer"] for a in cleared["awards"]} == {"A-1", "B-1"}
+    assert sum(a["volume_w"] for a in cleared["awards"] if a["request"] == "T-1") == 150_000
+    desk.write("awards.json", strip(desk.market("awards")))
+    verdicts = desk.grid("validate", states, "--awards", str(desk.folder / "awards.json"))
+    desk.write("verdicts.json", verdicts)
+    valid = desk.market("validate", "--verdicts", str(desk.folder / "verdicts.json"))["outcome"]
+    assert valid["awards"] == cleared["awards"] and valid["unserved"] == {}
+    desk.market("publish")
+    desk.market("publish")
+    changed = desk.write("changed.json", {**valid, "awards": [], "unserved": {f"T-1/{f}": 150_000}})
+    digest = desk.market("propose", changed, "--party", "ann", "--reason", "a meter was swapped")["sha256"]
+    assert "another person" in desk.market("approve", digest, "--party", "ann", code=1)["reason"]
+    assert desk.market("approve", digest, "--party", "bob")["version"] == 2
+    status = desk.market("status")
+    assert status["state"] == "published" and [v for v, _ in status["published"]] == [1, 2]
+    store = SqliteStore(desk.folder / "market" / "scd.sqlite")
+    rows = store.documents("outcome")
+    assert [(row.version, bool(row.evidence)) for row in rows] == [(1, True), (2, True)]
+
+
+def strip(said: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in said.items() if k != "done"}
+
+
+def test_what_is_missing_or_wrong_is_said_in_one_line(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "announce with --deployment" in desk.market("status", code=3)["reason"]
+    frames = desk.announced()
+    assert "nothing is cleared yet" in desk.market("awards", code=1)["reason"]
+    assert (
+        "no such file"
+        in desk.market("submit", "none.json", "--party", "A", "--resources", "none", code=3)["reason"].lower()
+    )
+    desk.submit("A", offers=[offer("A-1", "A", "a", frames[0], 1_500, 1)])
+    late = desk.submit("A", offers=[offer("A-9", "A", "a", frames[0], 1_500, 1), 7])
+    assert late["answers"][0] == ["A-9", "a volume that is no multiple of the lot"]
+    assert late["answers"][1][1].startswith("malformed")
+    desk.now = GATE
+    assert desk.submit("A", offers=[offer("A-3", "A", "a", frames[0], 1_000, 1)])["answers"] == [
+        ["A-3", "the gate has closed"]
+    ]
+    desk.write("resources.json", {"format": "lightnode-resources/1", "resources": [RESOURCES[0], RESOURCES[0]]})
+    assert "stands twice" in desk.submit("A", code=1)["reason"]
+
+
+@pytest.mark.parametrize(
+    "verdicts", [[], [{"offer": "X", "buyer": "TSO"}], [{"offer": "A-1", "buyer": "TSO", "delta_w": {"a": [1]}}]]
+)
+def test_verdicts_that_are_not_on_what_was_cleared_are_refused(desk: Desk, verdicts: list[Any]) -> None:
+    f = desk.announced()[0]
+    desk.submit("A", offers=[offer("A-1", "A", "a", f, 5_000, 1)])
+    tso = {
+        "id": "T-1", "buyer": "TSO", "direction": "up", "element": "substation", "need": {str(f): 5_000}, "price_cap_ueur_per_mwh": 9,
+    }  # fmt: skip
+    desk.submit("TSO", requests=[tso])
+    desk.now = GATE
+    desk.market("clear")
+    file = desk.write("verdicts.json", {"format": "lightnode-verdicts/1", "verdicts": verdicts})
+    assert "verdict" in desk.market("validate", "--verdicts", file, code=1)["reason"]
+    assert desk.market("status")["state"] == "cleared"
