@@ -3,7 +3,8 @@
 Arguments: file of the flash, its size, file with what lies in firmware flash, identity as JSON {platform, machine, version,
 unique_id}, "main" to run /main.py first or "prompt", the watchdog that goes on from before, in ms, 0 for none, and what one
 access to flash takes to read, in ms. Exit code 3: the board was reset; 4: it wants its boot loader; 5: its watchdog has
-bitten. A watchdog counts the board's own time: what a script, and each access to flash, would take there.
+bitten. A watchdog counts the board's own time: what a script, and each access to flash, would take there (the journal, a
+raw partition there, is a file here, and one erase of it many writes: each counts little).
 Protocol: MicroPython's reference manual, "Raw mode and raw-paste mode".
 """
 
@@ -18,7 +19,7 @@ _WINDOW = 256
 _BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 _XIP = 0x10000000
 _SCRIPT_MS = 200
-_WRITE_MS = 20
+_WRITE_MS = 1
 
 
 class Watchdog:

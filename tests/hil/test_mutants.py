@@ -9,8 +9,8 @@ from hil.mutants import Mutant, MutantError, is_caught, mutants
 
 
 def cases() -> list[Any]:
-    """Eight mutants of the journal, and one in sixteen of the others; the rest is long."""
-    journals = [m.name for m in mutants() if m.name.startswith("journal_")][:8]
+    """Four mutants of the journal, and one in sixteen of the others; the rest is long."""
+    journals = [m.name for m in mutants() if m.name.startswith("journal_")][:4]
     return [
         pytest.param(m, id=m.name, marks=() if m.name in journals or k % 16 == 0 else (pytest.mark.long,))
         for k, m in enumerate(mutants())

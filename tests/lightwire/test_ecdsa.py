@@ -163,7 +163,9 @@ def test_4_signing_and_verifying_come_in_slices_and_give_the_same() -> None:
                 count += 1
         except StopIteration as end:
             assert end.value == ecdsa.sign(curve, 12345, digest)
-        assert count >= 15  # eight columns or more, their entries, sums in two slices or more, the nonce, three inversions
+        assert (
+            count >= 15
+        )  # eight columns or more, their entries, sums in two slices or more, the nonce, three inversions
         assert sum(
             1 for _ in ecdsa.verifying(curve, ecdsa.public_key(curve, 12345), digest, end_signature(curve, digest))
         )

@@ -29,7 +29,7 @@ def live_until_dead(bench: Bench, after_s: float) -> None:
         bench.tick()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_a_node_killed_at_any_moment_loses_nothing_journalled_and_names_every_hole(
     tmp_path: Path, mosquitto: list[str], micropython: object, seed: int
 ) -> None:

@@ -83,11 +83,17 @@ def diagnostics(repl: Repl) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize(
     "stuck",
     [
-        "async def slot(mark):\n    while True:\n        time.sleep_ms(100)\nmade._sampler.slot = slot",
-        "async def run(alive):\n    await asyncio.sleep_ms(5000)\n    while True:\n        time.sleep_ms(100)\n"
-        "made._tasks[0] = (2, 'uplink', run, 0)",
+        pytest.param(
+            "async def slot(mark):\n    while True:\n        time.sleep_ms(100)\nmade._sampler.slot = slot",
+            id="the sampling task",
+        ),
+        pytest.param(
+            "async def run(alive):\n    await asyncio.sleep_ms(5000)\n    while True:\n        time.sleep_ms(100)\n"
+            "made._tasks[0] = (2, 'uplink', run, 0)",
+            id="another task",
+            marks=pytest.mark.long,
+        ),
     ],
-    ids=["the sampling task", "another task"],
 )
 def test_a_program_that_is_stuck_is_reset_and_the_next_start_says_so(flash: Path, stuck: str) -> None:
     with a_meter() as meter, board(flash, meter) as repl:

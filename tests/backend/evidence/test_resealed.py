@@ -567,6 +567,7 @@ NO_OPS: dict[str, tuple[Any, str, Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("check", NO_OPS)
 def test_no_check_can_be_left_out(
     check: str, made: Made, good: str, changed: tuple[dict[str, bytes], Anchors], monkeypatch: pytest.MonkeyPatch
