@@ -6,8 +6,8 @@ what the rig did. Pure but for reading the files.
 3. Every stored value is what the meter offered at that slot, within the resolution of register and record; a reading that
    is flagged SUSPECT says itself that it is not.
 4. Every slot of the week has a reading or lies in a signed gap whose cause the rig confirms: it was so in its first slot, for
-   a loss of power in any, since that takes with it what had not been named yet. A gap for anything but overrun names no slot
-   that has a reading.
+   a loss of power in any, since that takes with it what had not been named yet; for overrun at some time since the last
+   reading before what was dropped. A gap for anything but overrun names no slot that has a reading.
 5. The statements tile the time: none overlaps another, what none covers lies in gaps, each says truly how many slots it
    misses, and each names its predecessor. Each has its receipt, or the node counted an alarm.
 6. Set-points: nothing forged was accepted, everything refused or accepted was asked.
@@ -171,9 +171,7 @@ class _Book:
             cause = _CAUSES[gap.cause]
             slots = range(gap.start_ms, gap.end_ms, SLOT_MS)
             if gap.cause == records.CAUSE_OVERRUN:
-                made_ms = next((self._times[seq] for seq in sorted(self._times) if seq > gap.seq), story.end_ms)
-                made_ms = story.end_ms if made_ms < 0 else made_ms
-                if not any(slot in story.cut_off for slot in range(gap.start_ms, made_ms, SLOT_MS)):
+                if not any(slot in story.cut_off for slot in self._while_it_filled(gap)):
                     wrong.append(f"gap {gap.seq} of {gap.start_ms}..{gap.end_ms} for overrun, the link was there")
                 continue
             read = [slot for slot in slots if slot in self._slots]
@@ -186,6 +184,13 @@ class _Book:
             if strange:
                 wrong.append(f"gap {gap.seq} for {cause} names slot {strange[0]}, when all was well")
         return Claim("every gap has its true cause", len(self._gaps), tuple(wrong))
+
+    def _while_it_filled(self, gap: Any) -> range:
+        """From the last reading before what a gap for overrun names, if its time is known, to the first one behind the gap."""
+        before = [time for seq, time in self._times.items() if seq < gap.first_seq and time >= 0]
+        made_ms = next((self._times[seq] for seq in sorted(self._times) if seq > gap.seq), self._story.end_ms)
+        end_ms = self._story.end_ms if made_ms < 0 else made_ms
+        return range(min(gap.start_ms, max(before, default=gap.start_ms)), end_ms, SLOT_MS)
 
     def _is_true(self, cause: int, slots: range, true: set[int]) -> bool:
         return not true.isdisjoint(slots) if cause == records.CAUSE_POWER else slots[0] in true

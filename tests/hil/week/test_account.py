@@ -137,6 +137,14 @@ def test_3_a_reading_that_says_it_is_suspect_is_not_held_against_the_meter(evide
     assert not any("was offered" in line for line in wrong(evidence))
 
 
+def test_4_what_was_dropped_is_told_when_the_link_is_back_and_was_lost_while_it_was_away(evidence: Evidence) -> None:
+    first = min((envelope.peek(sealed) for sealed in readings(evidence)), key=lambda reading: reading.seq)
+    changed(evidence, records.GAP, cause=records.CAUSE_OVERRUN, first_seq=first.seq + 1, last_seq=first.seq + 1)
+    assert any("the link was there" in line for line in wrong(evidence))
+    evidence.story.cut_off.add(first.time_ms)
+    assert not any("the link was there" in line for line in wrong(evidence))
+
+
 @pytest.mark.parametrize(
     ("spoil", "found"),
     [
