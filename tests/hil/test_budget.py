@@ -21,6 +21,7 @@ def chip() -> None:
 
 
 @on_the_chip
+@pytest.mark.long
 @pytest.mark.usefixtures("chip")
 def test_rule_1_two_runs_count_the_same_and_a_reading_within_a_thousandth() -> None:
     first, again = (budget.instructions(128 * 1024) for _ in range(2))

@@ -115,6 +115,7 @@ def test_a_cut_at_every_step_leaves_a_device_that_boots_and_goes_on(tmp_path: Pa
         assert {r.outcome for r in device.reports()} <= {1, 3}, left  # never rolled back; a report may come twice
 
 
+@pytest.mark.long
 def test_a_second_cut_during_the_recovery_does_no_more_harm(tmp_path: Path, every_cut: bool) -> None:
     counted = Device(tmp_path / "counted")
     with power(LAST) as whole:

@@ -123,6 +123,7 @@ def test_a_sampling_task_that_fails_leaves_its_reason_to_the_next_start(flash: P
     assert made[0][NUMBER["fault"]] == records.TASK_SAMPLER
 
 
+@pytest.mark.long
 def test_while_the_sampling_task_lives_the_watchdog_is_fed(flash: Path) -> None:
     with a_meter() as meter, board(flash, meter) as repl:
         words = repl.run("made = asyncio.run(lives(node(), 30000)); print(made._sampler.produced)", 170)

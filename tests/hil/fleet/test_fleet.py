@@ -71,6 +71,7 @@ def test_a_fleet_survives_every_storm_without_a_loss(
     assert len(started) == 6 and all(child.exit_code is not None for child in started)
 
 
+@pytest.mark.long
 def test_a_fleet_uses_a_broker_that_runs_already(
     tmp_path: Path, mosquitto: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
