@@ -105,8 +105,7 @@ class Journal:
     @property
     def fill_permille(self) -> int:
         """Share of the sectors that hold what is not acknowledged and so may not be reused."""
-        held = [sector for sector in self._ring.sectors if sector.last > self.acked]
-        return len(held) * 1000 // self._sectors
+        return sum(sector.last > self.acked for sector in self._ring.sectors) * 1000 // self._sectors
 
     def setpoints(self) -> list[bytes]:
         """Sealed set-points that were accepted and had not ended at the time floor, in order of command number."""
@@ -167,8 +166,8 @@ class Journal:
             self._ring.make_room()
             kind, packed = SHORT, pack(self._base, self._device, record)
         else:
-            base = self._base
-            kind, packed = _SMALL, squeeze(base, self._device, record)
+            base, kind = self._base, _SMALL
+            packed = squeeze(base, self._device, record)
             self._ring.make_room(len(packed))
             if self._base is not base:  # it goes to a sector that was opened for it
                 packed = squeeze(self._base, self._device, record)

@@ -128,7 +128,7 @@ def test_a_cable_pulled_after_any_transfer_is_named_with_its_cure_and_the_next_r
 ) -> None:
     board, first, second = pulled(tmp_path, model, runs, transfers)
     assert first.state in (UNTOUCHED, HALF, DONE), first.line
-    assert first.state == DONE or "same command" in first.cure, first.line
+    assert first.state in (DONE, UNTOUCHED) or "same command" in first.cure, first.line
     assert second.state == DONE, second.line
     assert files_on(board) == {**FILES, **KEPT}
     assert not list((tmp_path / "log").glob("at-*")), "the place is forgotten once the device is known"
