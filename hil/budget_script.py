@@ -92,7 +92,9 @@ async def counted(work):
     return mps2.count()
 
 async def main():
-    node, found = Node(), {}
+    mps2.start()
+    node = Node()
+    found = {"node_made": mps2.count()}
     digest = hashlib.sha256(b"to be signed").digest()
     node.key.sign(digest)
     gc.collect()

@@ -67,7 +67,7 @@ def pack_heap(on: bool, every_bytes: int = 1024) -> None:
         global _modules
         _modules = ()
         if not on:
-            for name in sorted(sys.modules, key=lambda name: len(dir(sys.modules[name]))):
+            for name in sorted(sys.modules, key=lambda name: len(sys.modules[name].__dict__)):
                 _modules = _modules, sys.modules[name]
         gc.collect()
         gc.threshold(every_bytes if on else -1)  # type: ignore[attr-defined, unused-ignore]
