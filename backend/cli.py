@@ -108,8 +108,8 @@ def _device(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Parses, calls, prints."""
+def main(arguments: list[str] | None = None, now_ms: Callable[[], int] | None = None) -> int:
+    """Parses, calls, prints. now_ms: UTC ms, for what has gates; None for the machine's clock."""
     words = sys.argv[1:] if arguments is None else arguments
     options = _parser("chain" in words[:1]).parse_args(words)
     if "run" in options:
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.group == "grid":
         return grid_commands.run(options)
     if options.group == "market":
-        return market_commands.run(options)
+        return market_commands.run(options, now_ms)
     if options.group == "chain":
         from backend import chain
 

@@ -28,12 +28,19 @@ class Bundles:
     """Writes bundles out of the store."""
 
     def __init__(
-        self, store: SqliteStore, trees: EvidenceTrees, log_key_public: bytes, identity: tuple[bytes, bytes]
+        self,
+        store: SqliteStore,
+        trees: EvidenceTrees,
+        log_key_public: bytes,
+        identity: tuple[bytes, bytes],
+        in_full: int = IN_FULL,
     ) -> None:
+        """identity: (deployment, operator); in_full: records up to which a bundle has each with its signature, not in columns."""
         self._store = store
         self._trees = trees
         self._log_key = log_key_public
         self._deployment, self._operator = identity
+        self._in_full = in_full
 
     def of(
         self, pod: str, period_ms: tuple[int, int], epoch: int, anchor: list[object], seal: Callable[[bytes], bytes]
@@ -46,7 +53,7 @@ class Bundles:
         parties = [p for p in self._store.parties() if p.pod == pod or p.role == "issuer"]
         device = next(p.id for p in parties if p.role == "node")
         statements = self._statements(device, period_ms, self._decided(pod, period_ms))
-        is_large = sum(one.count for _, one in statements) > IN_FULL
+        is_large = sum(one.count for _, one in statements) > self._in_full
         receipts = self._store.receipts(device)
         lines = [_text(self._batch(device, *one, receipts, is_large)) for one in statements]
         body = {

@@ -4,6 +4,7 @@ What they do stands in work.py, which is imported when one runs.
 """
 
 import argparse
+from collections.abc import Callable
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,8 @@ def _add_clear(made: argparse.ArgumentParser) -> None:
     made.add_argument("--reserve-ppm", type=int, default=0, help="taken beyond each need, 1e-6 of it (0)")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Calls the command; its exit code."""
+def run(options: argparse.Namespace, now_ms: Callable[[], int] | None = None) -> int:
+    """Calls the command; its exit code. now_ms: UTC ms, None for the machine's clock."""
     from backend.market_commands import work
 
-    return work.run(options)
+    return work.run(options, now_ms or work.system_ms)

@@ -39,26 +39,30 @@ OPERATOR = "market operator"
 Said = tuple[dict[str, Any], str]
 
 
+def system_ms() -> int:
+    """UTC ms."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class _Clock:
-    def now_ms(self) -> int:
-        """UTC ms."""
-        return time.time_ns() // 1_000_000
+    now_ms: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """The sessions of a folder."""
+    """The sessions of a folder, and what time it is (UTC ms)."""
 
     sessions: Sessions
-    store: SqliteStore
+    now_ms: Callable[[], int]
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, now_ms: Callable[[], int] = system_ms) -> int:
     """The exit code; what was done on stdout, a refusal in one line on stderr."""
     try:
         store = _opened(options)
         try:
-            facts, words = _COMMANDS[options.command](options, _market(options, store))
+            facts, words = _COMMANDS[options.command](options, _market(options, store, now_ms))
         finally:
             store.close()
     except (BackendError, OSError) as error:
@@ -88,7 +92,7 @@ def _opened(options: argparse.Namespace) -> SqliteStore:
     return store
 
 
-def _market(options: argparse.Namespace, store: SqliteStore) -> _Market:
+def _market(options: argparse.Namespace, store: SqliteStore, now_ms: Callable[[], int]) -> _Market:
     identity = make_identity(options.folder / "keys", store.fact("deployment"))
 
     def publish(kind: str, id: str, version: int, body: str, time_ms: int) -> None:
@@ -97,7 +101,7 @@ def _market(options: argparse.Namespace, store: SqliteStore) -> _Market:
 
     path: Path | None = getattr(options, "resources", None)
     registered = Registered({}, {}) if path is None else Registered(*exchange.resources_of(_text(path)))
-    return _Market(Sessions(MarketStore(store), _Clock(), registered, publish), store)
+    return _Market(Sessions(MarketStore(store), _Clock(now_ms), registered, publish), now_ms)
 
 
 def _text(path: Path) -> str:
@@ -109,7 +113,7 @@ def _text(path: Path) -> str:
 
 def _announce(options: argparse.Namespace, market: _Market) -> Said:
     if options.next:
-        window = near_real_time(_Clock().now_ms(), options.lead_min * 60_000)
+        window = near_real_time(market.now_ms(), options.lead_min * 60_000)
     else:
         window = day_ahead(Calendar(options.zone), options.day, options.gate)
     rules = SessionRules(

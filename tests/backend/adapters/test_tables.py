@@ -9,7 +9,6 @@ import pytest
 from lightwire import envelope, records
 
 from backend.cli import main
-from backend.flows import bundle as writer
 from tests.backend.evidence.made import POD, Made
 
 
@@ -42,11 +41,8 @@ def test_both_forms_hold_every_reading_and_line(made: Made, bundle: Path, tmp_pa
     assert [row["outcome"] for row in points] == [records.ACCEPTED] * 3
 
 
-def test_readings_in_columns_give_the_same_table(
-    made: Made, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "IN_FULL", 0)
-    (tmp_path / "columns.json").write_bytes(made.sealed(made.bundle()))
+def test_readings_in_columns_give_the_same_table(made: Made, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "columns.json").write_bytes(made.sealed(made.bundle(in_full=0)))
     for name in ("bundle", "columns"):
         assert main(["evidence", "export", str(tmp_path / f"{name}.json"), "--out", str(tmp_path / name)]) == 0
     tables = [(tmp_path / name / "readings.csv").read_text() for name in ("bundle", "columns")]

@@ -23,7 +23,7 @@ from backend.domain.bids import Direction, Offer
 from backend.domain.trade import Award, Fate, Order, Outcome, Reason, Result
 from backend.evidence.verifier.anchors import Anchors
 from backend.flows.activate import Activate, Target
-from backend.flows.bundle import Bundles
+from backend.flows.bundle import IN_FULL, Bundles
 from backend.flows.collect import Collect
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
@@ -279,9 +279,9 @@ class Made:
         words = {epoch: commitment_word(epoch, count, root) for epoch, root, count, _, _ in self.store.epochs()}
         return Anchors(CHAIN, CONTRACT, self.operator.rjust(32, b"\0"), words)
 
-    def bundle(self, pod: str = POD, period: tuple[int, int] = PERIOD) -> dict[str, Any]:
+    def bundle(self, pod: str = POD, period: tuple[int, int] = PERIOD, in_full: int = IN_FULL) -> dict[str, Any]:
         """The bundle, parsed."""
-        made = Bundles(self.store, self.trees, self.log.public, (DEPLOYMENT, self.operator))
+        made = Bundles(self.store, self.trees, self.log.public, (DEPLOYMENT, self.operator), in_full)
         return read(made.of(pod, period, self.epoch, self.anchor, self._seal))
 
     def _seal(self, digest: bytes) -> bytes:

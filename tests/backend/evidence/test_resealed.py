@@ -17,7 +17,6 @@ from backend.evidence.verifier import batch, bundle, document, registry, setpoin
 from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
-from backend.flows import bundle as writer
 from tests.backend.evidence.made import (
     DEPLOYMENT,
     FRAME,
@@ -448,9 +447,7 @@ def test_the_bundle_that_all_rows_change_is_valid_and_anchored(made: Made, good:
     assert report.anchored and (report.setpoints, report.documents, report.lines) == (3, 4, 4)
 
 
-def test_with_every_reading_the_quarter_hours_are_measured_by_readings(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_every_reading_the_quarter_hours_are_measured_by_readings(tmp_path: Any) -> None:
     every = Made(tmp_path)
     document = every.bundle()
     report = verify(every.sealed(document), every.anchors())
@@ -460,8 +457,7 @@ def test_with_every_reading_the_quarter_hours_are_measured_by_readings(
     assert sources == ["4 s readings", "4 s readings", "registers of the quarter-hour", "4 s readings"]
     assert [line["payment_ueur"] for line in lines] == [250_000, 500_000, 187_493, 125_000]
     assert lines[2]["delivered_ws"] == 7_500 * 900 and lines[2]["penalty_ueur"] == 84_378
-    monkeypatch.setattr(writer, "IN_FULL", 0)
-    columns = every.sealed(every.bundle())
+    columns = every.sealed(every.bundle(in_full=0))
     assert verify(columns, every.anchors()) == report and len(columns) < len(every.sealed(document)) // 2
     source = random.Random(1)
     for at in (source.randrange(len(columns)) for _ in range(12)):

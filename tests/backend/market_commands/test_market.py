@@ -1,7 +1,6 @@
 """A session from the command line, with the operator's power flow in between: files in, files out, real database and grid."""
 
 import json
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ RESOURCES = [
 class Desk:
     """One folder at an instant, and what the command line says there."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self._capsys, self.now = folder, capsys, "2026-11-26T09:00+01:00"
-        monkeypatch.setattr(time, "time_ns", lambda: round(datetime.fromisoformat(self.now).timestamp()) * 10**9)
         self.write("resources.json", {"format": "lightnode-resources/1", "resources": RESOURCES})
 
     def write(self, name: str, document: Any) -> str:
@@ -32,10 +30,13 @@ class Desk:
         return str(self.folder / name)
 
     def market(self, command: str, *words: str, code: int = 0) -> Any:
-        done = main(["market", command, "da", "--folder", str(self.folder / "market"), "--json", *words])
+        done = main(["market", command, "da", "--folder", str(self.folder / "market"), "--json", *words], self.now_ms)
         said = self._capsys.readouterr()
         assert done == code, said
         return json.loads(said.out)
+
+    def now_ms(self) -> int:
+        return round(datetime.fromisoformat(self.now).timestamp() * 1000)
 
     def grid(self, command: str, *words: str) -> Any:
         assert main(["grid", command, str(NETWORK), *words, "--json"]) == 0
@@ -54,8 +55,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
-    return Desk(tmp_path, monkeypatch, capsys)
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(tmp_path, capsys)
 
 
 def offer(id: str, party: str, pod: str, frame: int, w: int, price: int) -> dict[str, Any]:
