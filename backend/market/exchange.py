@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.domain.bids import Buyer, Direction, Offer, Product, Request
+from backend.domain.bids import Direction, Offer, Request
 from backend.domain.constraint import Constraint
-from backend.domain.quantity import PPM
 from backend.domain.trade import Award, Fate, Outcome, Reason, Result
 from backend.errors import Rejected
+from backend.market.judged import Judged
 from backend.market.submission import FORMAT as BIDS
 from backend.market.submission_field import offer_row, request_row
 from backend.nesting import too_deep
@@ -20,6 +20,7 @@ from backend.nesting import too_deep
 RESOURCES, CONSTRAINTS = "lightnode-resources/1", "lightnode-constraints/1"
 AWARDS, VERDICTS = "lightnode-awards/1", "lightnode-verdicts/1"
 Resources = tuple[dict[str, str], dict[tuple[str, Direction], int]]
+Allowed = tuple[dict[tuple[str, str], dict[int, int]], dict[str, str]]
 
 
 def resources_of(text: str) -> Resources:
@@ -107,103 +108,52 @@ def _result(row: object, where: str) -> Result:
         raise Rejected(f"{where} of {taken['offer']}: {error}") from error
 
 
-def awards_text(frames: Sequence[int], requests: Sequence[Request], offers: Sequence[Offer], outcome: Outcome) -> str:
-    """What the operator is asked to judge: one row for each offer and buyer, in the order of the awards."""
+def awards_text(awarded: Sequence[Judged]) -> str:
+    """What the operator is asked to judge, as a document."""
     rows = []
-    for (id, buyer), awards in _by_buyer(requests, outcome).items():
-        offer = next(o for o in offers if o.id == id)
-        sign = -1 if offer.direction is Direction.UP else 1
-        table = {pod: [0] * len(frames) for pod in sorted(offer.shares_w)}
-        for award in awards:
-            for pod, w in award.parts_w.items():
-                table[pod][frames.index(award.frame)] += sign * w
-        name = "delta_w" if offer.product is Product.ACTIVE else "delta_var"
-        row = {
-            "offer": id,
-            "buyer": buyer.value,
-            "linked": offer.linked,
-            "minimum_ppm": _least_ppm(offer, awards),
-            name: table,
-        }
-        if offer.rebound_ppm:
-            row["rebound_w"] = _rebound(offer, table, len(frames))
-        rows.append(row)
+    for one in awarded:
+        row: dict[str, object] = {
+            "offer": one.offer.id, "buyer": one.buyer.value, "linked": one.offer.linked, "minimum_ppm": one.least_ppm,
+        }  # fmt: skip
+        row["delta_var" if one.is_reactive else "delta_w"] = one.change
+        rows.append(row | ({"rebound_w": one.rebound} if one.rebound else {}))
     return json.dumps({"format": AWARDS, "awards": rows}, sort_keys=True, separators=(",", ":"))
 
 
-def verdicts_of(
-    text: str, frames: Sequence[int], requests: Sequence[Request], offers: Sequence[Offer], outcome: Outcome
-) -> tuple[dict[tuple[str, str], dict[int, int]], dict[str, str]]:
+def verdicts_of(text: str, frames: Sequence[int], awarded: Sequence[Judged]) -> Allowed:
     """(part in 1e-6 by offer and request and quarter-hour, element that stopped an offer) of the operator's verdicts.
 
-    Rejected unless there is one verdict on every offer and buyer that was to be judged, and on nothing else."""
-    wanted = _by_buyer(requests, outcome)
-    products = {o.id: o.product for o in offers}
+    Rejected unless there is one verdict on everything that was to be judged, and on nothing else."""
+    wanted = {(one.offer.id, one.buyer.value): one for one in awarded}
     allowed: dict[tuple[str, str], dict[int, int]] = {}
     elements: dict[str, str] = {}
-    for number, row in enumerate(_rows(_object(text), "verdicts", VERDICTS), 1):
+    for number, row in enumerate(_rows(_read(text, VERDICTS, "verdicts"), "verdicts"), 1):
         if not isinstance(row, dict) or not isinstance(row.get("offer"), str):
             raise Rejected(f"verdict {number}: offer, expected the id of an offer")
-        key = row["offer"], row.get("buyer")
+        key = row["offer"], str(row.get("buyer"))
         if key not in wanted:
             raise Rejected(f"verdict {number}: {key[0]} for the {key[1]} was not to be judged, or stands twice")
-        awards = wanted.pop(key)
-        name = "delta_w" if products[key[0]] is Product.ACTIVE else "delta_var"
-        parts = _parts_ppm(row.get(name), f"verdict on {key[0]} {name}", frames, awards)
-        if any(part < PPM for part in parts.values()):
-            allowed.update({(a.offer, a.request): parts for a in awards})
+        one = wanted.pop(key)
+        name = "delta_var" if one.is_reactive else "delta_w"
+        parts = one.allow(frames, _table(row.get(name), f"verdict on {key[0]} {name}", len(frames)))
+        if parts:
+            allowed |= parts
             elements[key[0]] = _element(row.get("stops"))
-    if wanted:
-        offer, buyer = next(iter(wanted))
+    for offer, buyer in wanted:
         raise Rejected(f"verdicts: none on {offer} for the {buyer}")
     return allowed, elements
 
 
-def _by_buyer(requests: Sequence[Request], outcome: Outcome) -> dict[tuple[str, Buyer], list[Award]]:
-    buyer = {r.id: r.buyer for r in requests}
-    found: dict[tuple[str, Buyer], list[Award]] = {}
-    for award in outcome.awards:
-        found.setdefault((award.offer, buyer[award.request]), []).append(award)
-    return found
-
-
-def _least_ppm(offer: Offer, awards: Sequence[Award]) -> int:
-    """The part of what was awarded below which an offer's minimum is not kept, in its tightest quarter-hour."""
-    taken: dict[int, int] = {}
-    for award in awards:
-        taken[award.frame] = taken.get(award.frame, 0) + award.volume_w
-    return min(PPM, max(-(-offer.least_w(f) * PPM // w) for f, w in taken.items()))
-
-
-def _rebound(offer: Offer, table: Mapping[str, list[int]], count: int) -> dict[str, list[int]]:
-    """What comes back later within the session's quarter-hours."""
-    found = {pod: [0] * count for pod in table}
-    for pod, row in table.items():
-        for place, w in enumerate(row):
-            for later, part in offer.rebound_ppm.items():
-                if place + later < count:
-                    found[pod][place + later] += (-1 if w > 0 else 1) * (abs(w) * part // PPM)
-    return found
-
-
-def _parts_ppm(table: object, where: str, frames: Sequence[int], awards: Sequence[Award]) -> dict[int, int]:
+def _table(table: object, where: str, count: int) -> dict[str, list[int]]:
     if not isinstance(table, dict) or any(
-        not isinstance(row, list) or len(row) != len(frames) or any(type(w) is not int for w in row)
-        for row in table.values()
+        not isinstance(row, list) or len(row) != count or any(type(w) is not int for w in row) for row in table.values()
     ):
-        raise Rejected(f"{where}: expected {len(frames)} whole numbers for each POD")
-    parts: dict[int, int] = {}
-    for frame in {award.frame for award in awards}:
-        wanted = sum(award.volume_w for award in awards if award.frame == frame)
-        given = sum(abs(row[frames.index(frame)]) for row in table.values())
-        if given > wanted:
-            raise Rejected(f"{where}: {given} in quarter-hour {frame} is more than was awarded, {wanted}")
-        parts[frame] = given * PPM // wanted
-    return parts
+        raise Rejected(f"{where}: expected {count} whole numbers for each POD")
+    return table
 
 
 def _element(stops: object) -> str:
-    if not isinstance(stops, list) or not stops:
+    if not isinstance(stops, list) or not stops or not all(isinstance(stop, dict) for stop in stops):
         return ""
     first = min(stops, key=lambda stop: (stop.get("passed_w", 0), stop.get("frame", 0)))
     return str(first.get("element", ""))[:96]
@@ -228,9 +178,7 @@ def _object(text: str) -> dict[str, Any]:
     return document
 
 
-def _rows(document: Mapping[str, Any], key: str, format: str = "") -> list[object]:
-    if format and document.get("format") != format:
-        raise Rejected(f"{key}: format, expected {format!r}")
+def _rows(document: Mapping[str, Any], key: str) -> list[object]:
     rows = document.get(key)
     if not isinstance(rows, list):
         raise Rejected(f"{key}: expected a list")

@@ -26,11 +26,12 @@ from backend.flows.trade import Registered, Sessions
 from backend.market import exchange
 from backend.market.awarded import unserved, with_allowed
 from backend.market.clearing import clear
+from backend.market.judged import Judged, to_judge
 from backend.market.literal import clear_literally
 from backend.market.optimal import clear_optimally
 from backend.market.rules import Engine, Pricing, Rules
 from backend.market.schedule import Window, day_ahead, near_real_time
-from backend.market.session import SessionRules, State
+from backend.market.session import MarketSession, SessionRules, State
 from backend.market.submission import parse_csv, parse_json
 from backend.wiring import make_identity
 
@@ -199,19 +200,22 @@ def _explained(outcome: Outcome) -> str:
     return "\n".join(lines) or "nothing was offered"
 
 
-def _awards(options: argparse.Namespace, market: _Market) -> Said:
+def _awarded(options: argparse.Namespace, market: _Market) -> tuple[MarketSession, Outcome, tuple[Judged, ...]]:
+    """The session, what was cleared, and what the operator judges of it."""
     one = market.sessions.load(options.session)
     cleared = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
-    requests, offers = one.book()
-    made = exchange.awards_text(one.frames, requests, offers, cleared)
+    return one, cleared, to_judge(one.frames, *one.book(), cleared)
+
+
+def _awards(options: argparse.Namespace, market: _Market) -> Said:
+    made = exchange.awards_text(_awarded(options, market)[2])
     return json.loads(made), made
 
 
 def _validate(options: argparse.Namespace, market: _Market) -> Said:
-    one = market.sessions.load(options.session)
+    one, cleared, awarded = _awarded(options, market)
     requests, offers = one.book()
-    cleared = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
-    allowed, elements = exchange.verdicts_of(_text(options.verdicts), one.frames, requests, offers, cleared)
+    allowed, elements = exchange.verdicts_of(_text(options.verdicts), one.frames, awarded)
     checked = with_allowed(cleared, allowed, elements)
     constraints = exchange.constraints_of(market.sessions.within(options.session))
     left = unserved(requests, offers, checked.awards, constraints)

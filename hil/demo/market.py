@@ -14,7 +14,6 @@ from backend.adapters.power_grid import PowerGridFlow
 from backend.demo.customer import Customer
 from backend.demo.day import ExampleDay
 from backend.domain.bids import Buyer, Direction, Offer, Request
-from backend.domain.quantity import PPM
 from backend.domain.trade import Award, Order, Outcome
 from backend.errors import Rejected
 from backend.grid.congestion import Violation, constraints, pod_deltas, violations
@@ -28,6 +27,7 @@ from backend.grid.validation import Decision, Proposal, validate
 from backend.market.activation import order
 from backend.market.awarded import moves, remaining, unserved, with_allowed
 from backend.market.clearing import clear
+from backend.market.judged import to_judge
 from backend.market.portfolio import Resource, build_offers
 from backend.market.session import Answer, MarketSession, State
 
@@ -178,39 +178,16 @@ class Market:
 
     def _validated(self, session: Session, scenarios: Scenarios) -> Outcome:
         """What the grid bears of a session's awards, the DSO's before the TSO's."""
-        buyer = {r.id: r.buyer for r in session.requests}
-        by_pair: dict[tuple[str, Buyer], list[Award]] = {}
-        for award in session.outcome.awards:
-            by_pair.setdefault((award.offer, buyer[award.request]), []).append(award)
-        offers = {o.id: o for o in session.offers}
-        proposals = [
-            Proposal(id, self._change(awards, session.offers), self._least_ppm(offers[id], awards), buyer=who)
-            for (id, who), awards in by_pair.items()
-        ]
+        awarded = to_judge(self.frames, session.requests, session.offers, session.outcome)
+        proposals = [Proposal(one.offer.id, one.change, one.least_ppm, buyer=one.buyer) for one in awarded]
         verdicts = validate(self.flow, scenarios, self.frames, self._day.margin_kept, proposals)
         allowed: dict[tuple[str, str], dict[int, int]] = {}
         elements: dict[str, str] = {}
-        for proposal, verdict in zip(proposals, verdicts, strict=True):
+        for one, verdict in zip(awarded, verdicts, strict=True):
             if verdict.decision is not Decision.ACCEPTED:
-                parts = self._parts_ppm(proposal, verdict.delta_w)
-                allowed.update({(a.offer, a.request): parts for a in by_pair[proposal.offer, proposal.buyer]})
+                allowed |= one.allow(self.frames, verdict.delta_w)
                 elements[verdict.offer] = verdict.element
         return with_allowed(session.outcome, allowed, elements)
-
-    def _least_ppm(self, offer: Offer, awards: Sequence[Award]) -> int:
-        """The part of what was awarded below which an offer's minimum is not kept, in its tightest quarter-hour."""
-        taken: dict[int, int] = {}
-        for award in awards:
-            taken[award.frame] = taken.get(award.frame, 0) + award.volume_w
-        return min(PPM, max((-(-offer.volume_w[f] * offer.minimum_ppm // w) for f, w in taken.items()), default=0))
-
-    def _parts_ppm(self, proposal: Proposal, allowed: Change) -> dict[int, int]:
-        parts = {}
-        for k, frame in enumerate(self.frames):
-            wanted = sum(abs(row[k]) for row in proposal.delta_w.values())
-            given = sum(abs(row[k]) for row in allowed.values())
-            parts[frame] = given * PPM // wanted if wanted else PPM
-        return parts
 
     def _orders(self, renewed: Scenarios, ahead: Session, near: Session) -> tuple[tuple[Order, ...], Scenarios]:
         """Orders on all awards, after the set that will really be active passed the power flow once more."""
