@@ -25,6 +25,7 @@ from hil.runtime import mosquitto_command
 NODE_WRITES = ("record", "ask", "decision", "fetch", "status")
 NODE_READS = ("time", "delivery", "receipt", "setpoint", "update", "chunk")
 _START_S = 10.0
+_NO_LIMIT = 100_000_000  # with its own word for it, 0, mosquitto 2.0 ends the session of who is denied a message
 
 
 class BrokerUnavailable(PartMissing):
@@ -108,7 +109,7 @@ class Broker:
             "persistence true",
             f"persistence_location {self._folder}/",
             "autosave_interval 5",
-            "max_queued_messages 0",
+            f"max_queued_messages {_NO_LIMIT}",
             "max_inflight_messages 1000",
             "set_tcp_nodelay true",
             f"log_dest file {self._folder / 'mosquitto.log'}",

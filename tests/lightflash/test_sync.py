@@ -211,6 +211,7 @@ def check_thief(kit: Kit, operator: Operator, folder: Path) -> None:
                 assert ready.wait(10)
                 client.publish("ln/1/1/0123456789abcdef/setpoint", b"evil", 1).wait_for_publish(10)
                 client.publish("ln/1/kit/0123456789abcdef/enrol", b"evil", 1).wait_for_publish(10)
+                assert client.is_connected()
         except OSError:
             refused.append(1)
         finally:
