@@ -35,3 +35,4 @@ create table seal (name text primary key, total blob, sealed blob) without rowid
 create table fact (name text primary key, value blob) without rowid;
 create table market_event (session text, position int, time_ms int, party text, what text, body text,
   primary key (session, position)) without rowid;
+create table dispatch (frame int primary key, body text) without rowid;

@@ -356,6 +356,8 @@ class SqliteStore:
         self._do("delete from document where id = ? or instr(body, ?)", pod, pod)
         self._do("delete from nonce where pod = ?", pod)
         self._do("delete from finding where instr(what, ?)", pod)
+        named = (f'"{pod}"', f'"erased-{os.urandom(8).hex()}"')
+        self._do("update dispatch set body = replace(body, ?, ?) where instr(body, ?)", *named, named[0])
         self._do("update market_event set what = 'erased', party = '', body = '' where instr(body, ?)", pod)
 
     def shred(self) -> None:

@@ -16,6 +16,7 @@ NOTES: Mapping[str, tuple[str, ...]] = {
     "chain_event": ("block", "position"),
     "chain_look": ("one",),
     "conflict": ("device", "seq"),
+    "dispatch": ("frame",),
     "document": ("kind", "id", "version"),
     "epoch": ("epoch",),
     "fact": ("name",),

@@ -38,6 +38,15 @@ class Target:
     attempt: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A set-point that is kept and can be sent."""
+
+    id: bytes
+    device: bytes
+    sealed: bytes
+
+
 class Activate:
     """Issues set-points for the DSO's platform."""
 
@@ -61,26 +70,33 @@ class Activate:
 
     def dispatch(self, targets: list[Target]) -> list[bytes]:
         """Seals, stores and sends; the ids (16 bytes) in the order of the targets."""
-        sent = []
-        for target in targets:
-            point = self._target(target)
-            self._send(point, target.pod)
-            sent.append(point.id)
-        return sent
+        made = self.keep(targets)
+        self.send(made)
+        return [point.id for point in made]
+
+    def keep(self, targets: list[Target]) -> list[Sealed]:
+        """Seals and stores in one commit, in the order of the targets; nothing is sent yet."""
+        with self._store.writing():
+            return [self._keep(self._target(target), target.pod) for target in targets]
+
+    def send(self, made: list[Sealed]) -> None:
+        """Sends what is kept."""
+        for point in made:
+            self._link.publish(topics.topic(point.device, "setpoint"), point.sealed)
 
     def send_test(self, device: bytes, pod: str, limit_w: int, now_ms: int) -> bytes:
         """Sends the set-point of rule 4 and gives its id (16 bytes); limit_w: the device's own maximum withdrawal."""
         window = (now_ms, now_ms + TEST_MS)
         point = self._point(os.urandom(16), device, window, (records.MAX_WITHDRAWAL, limit_w), bytes(16))
-        self._send(point, pod)
+        self.send([self._keep(point, pod)])
         return bytes(point.id)
 
-    def _send(self, point: records.SetPoint, pod: str) -> None:
+    def _keep(self, point: records.SetPoint, pod: str) -> Sealed:
         sealed = envelope.seal(point, self._deployment, self._key.sign)
         with self._store.writing():
             self._store.add_setpoint(point.id, point.device, pod, sealed)
             self._trees.append(records.TREE_SETPOINTS, sealed)
-        self._link.publish(topics.topic(point.device, "setpoint"), sealed)
+        return Sealed(point.id, point.device, sealed)
 
     def send_again(self, ids: set[bytes]) -> None:
         """Publishes set-points once more; a node that has decided answers with the same decision."""

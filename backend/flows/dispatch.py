@@ -7,42 +7,30 @@
 3. PODs that are out are replaced within their groups; only PODs whose plan changed get a new set-point, which supersedes.
    One that was silent is sent back to its baseline, so that it does not deliver late what another has taken over.
 4. Reviewed until the quarter-hour ends; after that the report stands.
-5. Reported: every POD that is out and why, every order with what it got, every watt that nobody could give.
+5. Orders that are withdrawn or superseded are sent again as what stands now: only PODs whose plan changes, in W or in the
+   orders it is for, get a new set-point, with a higher command number; who is asked for nothing any more goes back to its
+   baseline, who is out stays out.
+6. Reported: every POD that is out and why, every order with what it got, every watt that nobody could give.
+7. What stands and what is out is kept in the same commit as the set-points that follow from it, which are sent after it. So a
+   back end that was stopped anywhere goes on: the same orders again send nothing, and nobody who is out is asked. What was
+   kept and not answered is sent once more as it was, and the time to answer begins anew.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, replace
+from functools import partial
 
 from lightwire import decision, envelope, records
 
+from backend.adapters.dispatch_store import DispatchStore
 from backend.adapters.sqlite import SqliteStore
 from backend.domain.quantity import FRAME_MS
 from backend.domain.trade import Plan
-from backend.flows.activate import Activate, Target
+from backend.flows.activate import Activate, Sealed, Target
 from backend.market.dispatch import Ability, Call, Dispatched, changed, dispatch, replaced
+from backend.market.served import Outage, Serving, Why, serving_of, text_of
 
 ANSWER_MS = 60_000
-
-
-class Why(StrEnum):
-    """Why a POD is out."""
-
-    NO_NODE = "it has no light node"
-    REFUSED = "its light node refused"
-    FAILED = "its energy manager failed"
-    SILENT = "no answer in time"
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """A POD that does not deliver in a quarter-hour. lost_w: what it had (W, positive); detail: the node's reason."""
-
-    pod: str
-    why: Why
-    detail: str
-    lost_w: int
-    noticed_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +57,6 @@ class Report:
         return {"frame": self.dispatched.frame, "orders": parts, "plans": plans, "out": out}
 
 
-@dataclass(slots=True)
-class _Running:
-    """A quarter-hour under way; sent: id and instant of the set-point that stands at each POD."""
-
-    abilities: Mapping[str, Ability]
-    now: Dispatched
-    sent: dict[str, tuple[bytes, int]] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
-    outages: list[Outage] = field(default_factory=list)
-
-
 class Dispatching:
     """Keeps the orders of the quarter-hours under way served."""
 
@@ -95,45 +72,100 @@ class Dispatching:
         self._activate = activate
         self._device_of = device_of
         self._answer_ms = answer_ms
-        self._running: dict[int, _Running] = {}
+        self._kept = DispatchStore(store)
+        self._seen = store.changes
+        self._running = self._load()
+        self._to_resume = set(self._running)
 
     def send(self, calls: Iterable[Call], abilities: Mapping[str, Ability], frame: int, now_ms: int) -> Report:
-        """Rule 1. Raises Rejected for an unknown POD or an order given twice."""
-        run = self._running[frame] = _Running(abilities, dispatch(calls, abilities, frame))
+        """Rule 1, or 5 if the quarter-hour is under way. Raises Rejected for an unknown POD or an order given twice."""
+        self._take_up(now_ms)
+        if (before := self._running.get(frame)) is not None:
+            return self._send_again(before, calls, abilities, now_ms)
+        run = Serving(abilities, dispatch(calls, abilities, frame))
+        asked = {plan.pod for plan in run.now.plans}
         without = {plan.pod: (Why.NO_NODE, "") for plan in run.now.plans if self._device_of(plan.pod) is None}
-        first = run.now
-        if without:
-            self._note(run, without, now_ms)
-        asked = {plan.pod for plan in first.plans}
-        later = [plan for plan in run.now.plans if plan.orders or plan.pod not in asked]
-        self._send(run, later, now_ms)
-        return self.report(frame)
+
+        def later(now: Dispatched) -> list[Plan]:
+            return [plan for plan in now.plans if plan.orders or plan.pod not in asked]
+
+        return self._serve(run, without, later, now_ms)
+
+    def _send_again(self, run: Serving, calls: Iterable[Call], abilities: Mapping[str, Ability], now_ms: int) -> Report:
+        was, able = run.now, {**run.abilities, **abilities}
+        made = dispatch(calls, able, was.frame)
+        made = replaced(made, able, was.out) if was.out else made
+        idle = sorted({plan.pod for plan in was.plans} - {plan.pod for plan in made.plans})
+        plans = (*made.plans, *(Plan(pod, was.frame, able[pod].baseline_w, ()) for pod in idle))
+        again = replace(run, abilities=able, now=replace(made, plans=tuple(sorted(plans, key=lambda plan: plan.pod))))
+        without = {plan.pod for plan in made.plans if self._device_of(plan.pod) is None} - set(was.out)
+
+        def other(now: Dispatched) -> list[Plan]:
+            return [plan for plan in now.plans if plan != was.plan(plan.pod)]
+
+        return self._serve(again, dict.fromkeys(without, (Why.NO_NODE, "")), other, now_ms)
 
     def review(self, now_ms: int) -> list[Report]:
         """Rules 2 to 4; a report for each quarter-hour in which something changed."""
+        self._take_up(now_ms)
         reports = []
-        for frame, run in self._running.items():
-            if now_ms >= (frame + 1) * FRAME_MS:
-                continue
-            failed = self._failed(run, now_ms)
+        for frame, run in list(self._running.items()):
+            failed = {} if _is_over(frame, now_ms) else self._failed(run, now_ms)
             if failed:
-                before = run.now
-                self._note(run, failed, now_ms)
-                self._send(run, changed(before, run.now), now_ms)
-                reports.append(self.report(frame))
+                reports.append(self._serve(run, failed, partial(changed, run.now), now_ms))
         return reports
 
     def report(self, frame: int) -> Report:
-        """How a quarter-hour stands (rule 5)."""
+        """How a quarter-hour stands (rule 6)."""
         run = self._running[frame]
         return Report(run.now, tuple(run.outages))
 
     def forget(self, before_frame: int) -> None:
         """Quarter-hours that have ended need no more memory."""
+        self._kept.forget(before_frame)
         for frame in [f for f in self._running if f < before_frame]:
             del self._running[frame]
 
-    def _failed(self, run: _Running, now_ms: int) -> dict[str, tuple[Why, str]]:
+    def _serve(
+        self,
+        run: Serving,
+        out: Mapping[str, tuple[Why, str]],
+        plans: Callable[[Dispatched], Iterable[Plan]],
+        now_ms: int,
+    ) -> Report:
+        """Takes out who is out, keeps it with what is then to be sent (plans) in one commit, and sends it (rule 7)."""
+        with self._store.writing():
+            if out:
+                self._note(run, out, now_ms)
+            points = self._make(run, plans(run.now), now_ms)
+            self._kept.keep(run.now.frame, text_of(run))
+        self._running[run.now.frame] = run
+        self._activate.send(points)
+        return self.report(run.now.frame)
+
+    def _load(self) -> dict[int, Serving]:
+        return {frame: serving_of(text) for frame, text in self._kept.all().items()}
+
+    def _take_up(self, now_ms: int) -> None:
+        """What is kept is what is served: after a start (rule 7), a commit that failed, and what another process changed."""
+        if (seen := self._store.changes) != self._seen:
+            self._seen, self._running = seen, self._load()
+        waiting = set()
+        for frame in sorted(self._to_resume & set(self._running)):
+            run = self._running[frame]
+            late = (
+                {}
+                if _is_over(frame, now_ms)
+                else {p: i for p, (i, _) in run.sent.items() if not self._store.answers(i)[0]}
+            )
+            run.sent.update({pod: (id, now_ms) for pod, id in late.items()})
+            self._kept.keep(frame, text_of(run))
+            waiting |= set(late.values())
+        self._to_resume.clear()
+        if waiting:
+            self._activate.send_again(waiting)
+
+    def _failed(self, run: Serving, now_ms: int) -> dict[str, tuple[Why, str]]:
         found = {}
         for pod, (id, sent_ms) in sorted(run.sent.items()):
             verdict = None if pod in run.now.out else self._verdict(id, now_ms - sent_ms)
@@ -154,7 +186,7 @@ class Dispatching:
             return None
         return (Why.SILENT, f"{waited_ms // 1000} s") if waited_ms >= self._answer_ms else None
 
-    def _note(self, run: _Running, out: Mapping[str, tuple[Why, str]], now_ms: int) -> None:
+    def _note(self, run: Serving, out: Mapping[str, tuple[Why, str]], now_ms: int) -> None:
         before = run.now
         run.now = replaced(before, run.abilities, out)
         for pod, (why, detail) in sorted(out.items()):
@@ -164,7 +196,7 @@ class Dispatching:
                 now_ms, f"POD {pod}: {why}; {lost} W of quarter-hour {before.frame} replaced or short"
             )
 
-    def _send(self, run: _Running, plans: Iterable[Plan], now_ms: int) -> None:
+    def _make(self, run: Serving, plans: Iterable[Plan], now_ms: int) -> list[Sealed]:
         targets = []
         for plan in plans:
             device = self._device_of(plan.pod)
@@ -173,8 +205,14 @@ class Dispatching:
             attempt = run.attempts[plan.pod] = run.attempts.get(plan.pod, -1) + 1
             order = "/".join(plan.orders) or "baseline"
             targets.append(Target(plan.pod, device, plan.frame, plan.target_w, order, attempt))
-        for target, id in zip(targets, self._activate.dispatch(targets), strict=True):
-            run.sent[target.pod] = (id, now_ms)
+        points = self._activate.keep(targets)
+        for target, point in zip(targets, points, strict=True):
+            run.sent[target.pod] = (point.id, now_ms)
+        return points
+
+
+def _is_over(frame: int, now_ms: int) -> bool:
+    return now_ms >= (frame + 1) * FRAME_MS
 
 
 def _word(reason: int) -> str:

@@ -1,7 +1,7 @@
 """A customer goes: every row and salt is removed, tombstones stay, every other proof holds.
 
 1. Erased: keys of the POD's devices, their messages and statements, the POD's set-points with their answers, documents of the
-   POD, findings that name it; from the file as well, not only from its tables.
+   POD, findings that name it, its name in a quarter-hour that is served; from the file as well, not only from its tables.
 2. A document of many that names the POD is filed again without it, under the next version; the version before is erased.
 3. For each leaf whose data goes, a Tombstone (kind 14) is put into the same tree: it names place and hash, and is anchored
    with the next epoch. The hash stays in its place, so that no root and no path changes; it says nothing, since what it was

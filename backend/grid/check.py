@@ -18,7 +18,7 @@ from backend.grid.element import MILLION, PHASES, Finding, Injection, Storage
 MV_V = 1_000
 LEAST_LOAD_W = {"LV": 20, "MV": 1_000}
 MOST_TIMES_RATED = 10
-UNLIMITED_MA = 20_000_000
+UNLIMITED_MA = 7_000_000
 NO_RATING_VA = 5_000_000_000
 ENDS = ("from_node", "to_node", "node", "node_1", "node_2", "node_3")
 

@@ -12,7 +12,7 @@ KEYS = {
     "conflict": ("device", "seq"), "fact": ("name",), "finding": ("id",), "flight": ("nonce",), "kept": ("device",),
     "chain_event": ("block", "position"), "chain_cursor": ("block",), "chain_look": ("one",), "kit": ("id",), "nonce": ("nonce",),
     "noted": ("name", "key"), "seal": ("name",), "kit_revoked": ("kit",), "rotation": ("nonce",), "field_sensor": ("id",),
-    "field_reading": ("sensor", "seq"), "market_event": ("session", "position"),
+    "field_reading": ("sensor", "seq"), "market_event": ("session", "position"), "dispatch": ("frame",),
 }  # fmt: skip
 """Every table of a database, with its primary key."""
 

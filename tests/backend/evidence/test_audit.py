@@ -13,6 +13,7 @@ from lightwire import envelope, records, topics
 
 from backend.adapters.chain_store import ChainStore
 from backend.adapters.copied import copied
+from backend.adapters.dispatch_store import DispatchStore
 from backend.adapters.field_store import FieldSensor, FieldStore
 from backend.adapters.keys import verifier
 from backend.adapters.kits import KitRow, KitStore, NonceRow
@@ -84,6 +85,7 @@ class Lived(Made):
             rotations.save(Rotation(bytes([k]) * 16, self.devices[POD].id, 5 + k, bytes([k]) * 40, WAITING))
             fields.register(FieldSensor(f"sensor {k}", f"busbar {k}", bytes([k]) * 32))
             fields.keep(FieldReading(f"sensor {k}", 1 + k, 7, 230_000 + k, None, 100, 10, "closed"))
+            DispatchStore(self.store).keep(4 + k, f'{{"sent":{k}}}')
             market.add_event(MarketEvent("session 1", 8 + k, "DSO", "request", f'{{"watts":{k}}}'))
 
     def add_tail(self) -> None:
@@ -167,7 +169,7 @@ def test_every_edit_of_a_copy_is_named(lived: Lived, path: Path, request: pytest
 
 @pytest.mark.parametrize("table", [
     "finding", "flight", "chain_event", "kept", "nonce", "noted", "seal", "kit_revoked", "rotation", "field_sensor",
-    "field_reading", "market_event",
+    "field_reading", "market_event", "dispatch",
 ])  # fmt: skip
 def test_a_note_is_named_whatever_was_done_to_it(table: str, lived: Lived, path: Path) -> None:
     editor, outside = Editor(str(path), random.Random(7)), lived.outside()
