@@ -177,6 +177,8 @@ def _values(network: Grid) -> Iterator[Finding]:
         if s.steps > s.steps_max:
             yield Finding(called("shunt", s), "steps", s.steps, f"0 to {s.steps_max}")
     for c in network.connections:
+        if not c.pod:
+            yield Finding("pod", "pod", c.pod, "the id of a POD")
         if c.phases not in PHASES:
             yield Finding(f"pod:{c.pod}", "phases", c.phases, _PHASE[2])
 

@@ -5,6 +5,9 @@
 3. Frames are UTC quarter-hours (utc_ms // 900000), ascending, each once; every list has one value a frame.
 4. ``known_before_frame`` is the first quarter-hour that was not known when the states were made; a gate refuses states
    made with later knowledge, and states that do not say.
+5. A field or an id that stands twice in one object is refused, as JSON would keep the last of them only.
+6. A level whose loads are never together a five-hundredth of their nominal power looks like kW, one whose loads are always
+   a hundred times that looks like mW: both are refused.
 """
 
 import json
@@ -57,7 +60,7 @@ def parse_states(text: str, network: Network, gate: int | None = None) -> DaySta
         raise Rejected("states levels: expected a list of at least one level")
     levels: dict[int, Scenarios] = {}
     for row in document["levels"]:
-        fields = _fields(row, "states level", {"level_ppm"}, {"load_w", "load_var", "generator_w", "generator_var"})
+        fields = _fields(row, "states level", {"level_ppm"}, {"load_w", "load_var", "generator_w"})
         level = fields["level_ppm"]
         if type(level) is not int or not 0 < level < 1_000_000 or level in levels:
             raise Rejected(f"states level_ppm = {level!r}, expected a number of 1e-6, 1 to 999999, each once")
@@ -113,6 +116,7 @@ def _proposal(row: object, count: int) -> Proposal:
 
 def _scenarios(network: Network, fields: Mapping[str, Any], count: int) -> Scenarios:
     load_w = _table(fields.get("load_w", {}), "load_w", [(e.id, e.p_nominal_w) for e in network.loads], count)
+    _check_unit(load_w, sum(abs(e.p_nominal_w) for e in network.loads))
     load_var = _table(fields.get("load_var", {}), "load_var", [(e.id, e.q_nominal_var) for e in network.loads], count)
     made_w = _table(
         fields.get("generator_w", {}), "generator_w", [(e.id, e.p_nominal_w) for e in network.generators], count
@@ -127,6 +131,17 @@ def _table(given: object, name: str, nominal: Sequence[tuple[int, int]], count: 
         raise Rejected(f"states {name}: {key!r} is not the id of one in the network")
     columns = [rows.get(str(id), (value,) * count) for id, value in nominal]
     return np.array(columns, dtype=np.int64).reshape(len(nominal), count).T.copy()
+
+
+def _check_unit(load_w: Integers, nominal_w: int) -> None:
+    """Rule 6."""
+    most, least = (int(f(np.abs(load_w).sum(axis=1))) for f in (np.max, np.min))
+    if 0 < most < nominal_w // 500:
+        raise Rejected(f"states load_w: {most} W together at most, expected near the nominal {nominal_w} W (is it kW?)")
+    if 0 < nominal_w * 100 < least:
+        raise Rejected(
+            f"states load_w: {least} W together at least, expected near the nominal {nominal_w} W (is it mW?)"
+        )
 
 
 def _series(given: object, name: str, count: int) -> dict[str, tuple[int, ...]]:
@@ -170,12 +185,20 @@ def _document(text: str, kind: str, needed: set[str], optional: set[str]) -> dic
     if too_deep(text):
         raise Rejected(f"{name}: nested too deep")
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, name))
     except (ValueError, RecursionError) as error:
         raise Rejected(f"{name}: not JSON: {error}") from error
     if not isinstance(found, dict) or found.get("format") != kind:
         raise Rejected(f"{name}: format, expected {kind!r}")
     return _fields(found, name, {"format", *needed}, optional)
+
+
+def _once(pairs: list[tuple[str, Any]], name: str) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key in found if [k for k, _ in pairs].count(key) > 1)
+        raise Rejected(f"{name} {twice}: stands twice in one object, expected once")
+    return found
 
 
 def _fields(row: object, name: str, needed: set[str], optional: set[str]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backend.adapters.planner.network import Imported, import_grid
+from backend.adapters.planner.network import import_grid, network_of
+from backend.adapters.planner.table import read_tables
 from backend.adapters.power_grid import PowerGridFlow
 from backend.errors import Rejected
 from backend.grid.congestion import Limits, margins
@@ -47,10 +48,21 @@ def _import(options: argparse.Namespace) -> dict[str, Any]:
         from backend.adapters.simbench import simbench_text
 
         text = simbench_text(options.source)
-    imported: Imported = import_grid(text, options.name)
-    options.out.write_text(written(imported.network))
+    tables = read_tables(text)
+    imported = network_of(tables, options.name)
     states = PowerGridFlow(imported.network).nominal()
+    if tables.results("bus") and not states.solved[0]:
+        raise Rejected(unsolved(imported.network, len(tables.rows("gen"))))
+    options.out.write_text(written(imported.network))
     return {"network": str(options.out), **_facts(imported.network, states), "notes": list(imported.notes)}
+
+
+def unsolved(network: Network, controlled: int) -> str:
+    """What is said of a grid that the file's own power flow solves and the engine does not; controlled: voltage-holding generators."""
+    return (
+        f"grid file: {network.name!r} power flow = no solution, expected the state that the file's own power flow has: its"
+        f" {controlled} generators that hold a voltage are P and Q here, which is for distribution grids"
+    )
 
 
 def _text(path: Path) -> str:

@@ -75,6 +75,11 @@ def _transformer(row: Row, switches: Switches) -> Transformer:
     parallel, sn_va = row.number("parallel", 1.0), row.number("sn_mva") * 1e6
     uk, r = row.number("vk_percent") / 100, row.number("vkr_percent") / 100
     i0, p0 = row.number("i0_percent", 0.0) / 100, row.number("pfe_kw", 0.0) * 1e3 / sn_va
+    if uk <= 0:
+        row.wrong(
+            "vk_percent", uk * 100, "above 0 (a transformer of negative reactance is an equivalent, not a machine)"
+        )
+        uk = max(abs(uk), abs(r), 0.01)
     if abs(r) > uk:
         row.wrong("vkr_percent", r * 100, f"at most vk_percent {uk * 100:g}")
         r = 0.0

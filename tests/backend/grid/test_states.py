@@ -30,6 +30,31 @@ def awards(**change):
     return json.dumps({"format": "lightnode-awards/1", "awards": [{k: v for k, v in row.items() if v is not None}]})
 
 
+def test_rule_5_what_stands_twice_is_refused_and_never_the_last_taken():
+    for text in (
+        states().replace('"1":', '"1": [7, 7], "1":'),
+        states().replace('"frames":', '"frames": [3], "frames":'),
+    ):
+        with pytest.raises(Rejected, match=r"states (1|frames): stands twice in one object"):
+            parse_states(text, GRID)
+    with pytest.raises(Rejected, match="awards POD3: stands twice"):
+        parse_awards(awards().replace('"POD3":', '"POD3": [9, 9], "POD3":'), 2)
+
+
+@pytest.mark.parametrize(("part", "words"), [((1, 1000), "is it kW"), ((1000, 1), "is it mW")])
+def test_rule_6_another_unit_is_suspected_by_magnitude(part, words):
+    load_w = {str(e.id): [e.p_nominal_w * part[0] // part[1]] * 2 for e in GRID.loads}
+    with pytest.raises(Rejected, match=words):
+        parse_states(states(levels=[{"level_ppm": 500_000, "load_w": load_w}]), GRID)
+    one = {"1": load_w["1"]} if part[0] == 1 else {}
+    assert parse_states(states(levels=[{"level_ppm": 500_000, "load_w": one}]), GRID).frames == (100, 101)
+
+
+def test_a_field_that_nothing_reads_is_refused():
+    with pytest.raises(Rejected, match="generator_var: no such field"):
+        parse_states(states(levels=[{"level_ppm": 500_000, "generator_var": {}}]), GRID)
+
+
 def test_a_level_gives_its_loads_and_leaves_the_others_nominal():
     day = parse_states(states(), GRID)
     assert day.frames == (100, 101) and sorted(day.levels) == [500_000, 900_000]

@@ -147,3 +147,40 @@ def test_read_history_keeps_every_cell(tmp_path: Path) -> None:
     made = read_history(table(tmp_path, days=1))
     assert made.first_frame == FIRST and made.values.shape == (96, 2)
     assert Calendar().place(FIRST)[1] == 0
+
+
+def day_until_the_requests(capsys: pytest.CaptureFixture[str], folder: Path, history: Path) -> list[str]:
+    """What every command says of 17 February, from the forecast to the requests, as a planner runs them one after another."""
+    states, plan, grid = folder / "day.json", folder / "plan.json", folder / "grid.json"
+    grid.write_text(json.dumps(small.document() | {"connections": [{"pod": "P", "node": 3}]}))
+    gate = ("--gate", str(FIRST + 14 * 96 + 48))
+    said = [run(capsys, "forecast", str(history), "--day", "2026-02-17", "--states", str(states), "--json")]
+    margin = ("--voltage-margin-ppm", "28000", *gate, "--json")
+    said.append(run(capsys, "localise", str(grid), str(states), *margin))
+    said.append(run(capsys, "plan", str(grid), str(states), *margin))
+    plan.write_text(said[-1][1])
+    for command in ("request", "substation"):
+        said.append(run(capsys, command, str(grid), str(states), "--plan", str(plan), *margin))
+    assert [code for code, _, _ in said[:3]] == [0, 1, 0], said
+    assert "requests" in json.loads(said[3][1]) and json.loads(said[3][1])["requests"]
+    return [states.read_text(), *(out for _, out, _ in said)]
+
+
+def test_nothing_after_the_gate_is_read_from_the_history_to_the_requests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = table(tmp_path, columns=("load:1", "load:2"))
+    lines, at = known.read_text().splitlines(), 1 + 14 * 96 + 48
+    whole = day_until_the_requests(capsys, tmp_path, known)
+
+    def changed(first: int, last: int) -> Path:
+        path = tmp_path / "changed.csv"
+        rows = [f"{row.split(',')[0]},999999,0" if first <= k < last else row for k, row in enumerate(lines)]
+        path.write_text("\n".join(rows) + "\n")
+        return path
+
+    assert day_until_the_requests(capsys, tmp_path, changed(at, len(lines))) == whole, "whatever comes later"
+    earlier = day_until_the_requests(capsys, tmp_path, changed(at - 1, at))
+    assert all(one != other for one, other in zip(earlier, whole, strict=True)), (
+        "the last quarter-hour before it counts"
+    )

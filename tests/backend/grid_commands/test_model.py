@@ -61,6 +61,32 @@ def test_every_finding_is_printed_on_a_line_of_its_own(three, capsys):
     } in findings
 
 
+def test_a_file_whose_own_state_cannot_be_found_again_is_refused_and_not_written(ring, tmp_path, capsys):
+    whole = json.loads(ring.read_text())
+    load = json.loads(whole["_object"]["load"]["_object"])
+    for values in load["data"]:
+        values[load["columns"].index("p_mw")] *= 100
+    line = json.loads(whole["_object"]["line"]["_object"])
+    for values in line["data"]:
+        values[line["columns"].index("max_i_ka")] = 99.0
+    for name, table in (("load", load), ("line", line)):
+        whole["_object"][name]["_object"] = json.dumps(table)
+    ring.write_text(json.dumps(whole))
+    out = tmp_path / "network.json"
+    assert main(["grid", "import", str(ring), "--out", str(out)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (
+        "power flow = no solution, expected the state that the file's own power flow has" in line and not out.exists()
+    )
+
+
+def test_a_pod_without_a_name_is_named(three, capsys):
+    document = json.loads(three.read_text()) | {"connections": [{"pod": "", "node": 2}]}
+    three.write_text(json.dumps(document))
+    assert main(["grid", "check", str(three)]) == 1
+    assert "pod pod = '', expected the id of a POD" in capsys.readouterr().err
+
+
 def test_a_pod_at_an_unknown_node_is_named(three, tmp_path, capsys):
     pods = tmp_path / "pods.json"
     pods.write_text('{"POD2": 2, "POD9": 9}')
