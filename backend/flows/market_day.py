@@ -1,7 +1,7 @@
 """A market day, step by step: forecast, own remedies, needs, requests, offers, sessions, orders. Numbers only, no devices.
 
 1. The operator's own devices are placed on what is expected before the day-ahead gate, over the whole day; the market is
-   asked for what they leave.
+   asked for what they leave. Taps go where planned unless that would break more, as expected near real time.
 2. A session asks on what is expected at its own gate, with what earlier sessions bought: the DSO for relief, the TSO, where
    it asks, for what its own grid needs beside that.
 3. Clearing and the operator's validation go in turn, in bounded rounds; what stays of a need is named in the outcome.
@@ -13,6 +13,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.constraint import Constraint
@@ -80,7 +82,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A near-real-time session and the orders of its quarter-hours; expected: without the market, planned: with the orders."""
+    """A near-real-time session and the orders of its quarter-hours; expected: with the taps that are set, without the market;
+    planned: with the orders."""
 
     frames: tuple[int, ...]
     session: Session
@@ -136,16 +139,24 @@ class MarketDay:
         )  # fmt: skip
 
     def _stage(self, slot: Slot, placed: Scenarios, first: Session) -> Stage:
-        whole = self._expect(slot.gate).with_tap(placed.tap)
-        if placed.shunt_step is not None:
-            whole = whole.with_steps(placed.shunt_step)
-        expected = self._rows(whole, slot.frames)
+        expected = self._still_placed(slot, placed)
         bought = self._moved(expected, slot.frames, first.offers, first.outcome.awards)
         left = _within(remaining(first.offers, first.outcome, slot.gate, slot.gate * FRAME_MS), slot.frames)
         near = self._session(slot, bought, left, moves(first.offers, first.outcome.awards))
         orders, planned = self._orders(slot, expected, (first, near))
         after = self._violations(planned, slot.frames, self._trading.limits)
         return Stage(slot.frames, near, expected, orders, planned, after)
+
+    def _still_placed(self, slot: Slot, placed: Scenarios) -> Scenarios:
+        """What a session expects, devices as planned where that breaks no more than as they stand (rule 1)."""
+        standing = self._rows(self._expect(slot.gate), slot.frames)
+        planned = standing.with_tap(self._rows(placed, slot.frames).tap)
+        if placed.shunt_step is not None:
+            return planned.with_steps(placed.shunt_step[[frame - self._frames[0] for frame in slot.frames]])
+        margin = self._trading.margin_kept
+        broken = [[v.frame for v in self._violations(one, slot.frames, margin)] for one in (standing, planned)]
+        worse = [broken[1].count(frame) > broken[0].count(frame) for frame in slot.frames]
+        return planned.with_tap(np.where(np.array(worse)[:, None], standing.tap, planned.tap))
 
     def _session(
         self, slot: Slot, scenarios: Scenarios, offers: Sequence[Offer], moved: Mapping[tuple[str, int], Direction]
