@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.argument import hexadecimal, number
+from backend.market_commands import campaign
 
 _EXAMPLES = {
     "announce": "da-27 --day 2026-11-27 --gate 11:00 --deployment 00112233445566778899aabbccddeeff",
@@ -58,6 +59,7 @@ def add_commands(groups: Any) -> None:
     for parser in (submit, withdraw, propose, approve):
         parser.add_argument("--party", required=True, help="who does it")
     add("status", "where a session stands")
+    campaign.add_command(market)
 
 
 class _Adder:
@@ -98,6 +100,8 @@ def _add_clear(made: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, now_ms: Callable[[], int] | None = None) -> int:
     """Calls the command; its exit code. now_ms: UTC ms, None for the machine's clock."""
+    if options.command == "campaign":
+        return campaign.run(options)
     from backend.market_commands import work
 
     return work.run(options, now_ms or work.system_ms)
