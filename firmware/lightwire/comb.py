@@ -11,8 +11,8 @@
 4. A public key has TEETH teeth and BLOCKS blocks, 64 points in 4 KiB, and 11 columns, P-256's 22. All combs of a
    verification share their doublings.
 5. Everything here is a generator: it yields where others may work, at least every 0.7 million instructions of a Cortex-M3
-   and hardly more often, since a yield costs 11,000 or more; it returns its result. It yields the garbage made since, in KiB; None is
-   8 or less.
+   and hardly more often, since a yield costs 11,000 or more; it returns its result. It yields the garbage made since, in
+   KiB; None is 8 or less.
 """
 
 from .curve import Curve
