@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, GREY, RED, YELLOW, GREEN, DARK = "#1f5fa8", "#8a8f98", "#c8553d", "#f2c14e", "#4f8f5b", "#7a1f2b"
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "axes.titlesize": 10,
 }  # fmt: skip
 _WS_PER_MWH = 3_600_000_000
