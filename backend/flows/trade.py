@@ -13,12 +13,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from backend.domain.bids import Direction, Offer, Product, Request
 from backend.errors import Rejected
 from backend.market.canonical import text
+from backend.market.register import Register
 from backend.market.schedule import Window
 from backend.market.session import KEPT, Answer, MarketSession, Point, SessionRules, State
 from backend.market.submission import Submission
@@ -33,10 +34,13 @@ Publish = Callable[[str, str, int, str, int], None]  # kind, id, version, body, 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What the register says when a session is run: whose each POD is, and what it has (W) in each direction."""
+    """What the register says when a session is run: whose each POD is, and what it has (W) in each direction.
+
+    periods: the same by quarter-hour, for the PODs that stand in it."""
 
     aggregator_of: Mapping[str, str]
     capacity_w: Mapping[tuple[str, Direction], int]
+    periods: Register = field(default_factory=lambda: Register([]))
 
 
 class Sessions:
@@ -182,7 +186,7 @@ class Sessions:
         window, rules = _window_of(events[0].body)
         one = MarketSession(
             session, window.frames, window.gate_ms, self._registered.aggregator_of, rules=rules,
-            capacity_w=self._registered.capacity_w, sold_w=self._sold(session),
+            capacity_w=self._registered.capacity_w, sold_w=self._sold(session), register=self._registered.periods,
         )  # fmt: skip
         for event in events[1:]:
             _replay(one, event)

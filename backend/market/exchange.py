@@ -5,39 +5,53 @@ whole. The operator's own documents are written by backend/grid/answer.py.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from backend.domain.bids import Direction, Offer, Request
+from backend.domain.bids import Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.trade import Award, Fate, Outcome, Reason, Result
 from backend.errors import Rejected
+from backend.market.form import fields as _fields
+from backend.market.form import json_object as _object
+from backend.market.form import numbers as _numbers
+from backend.market.form import read as _read
+from backend.market.form import rows as _rows
+from backend.market.form import written
 from backend.market.judged import Judged
+from backend.market.register import END_FRAME, Register, Resource
 from backend.market.submission import FORMAT as BIDS
 from backend.market.submission_field import offer_row, request_row
-from backend.nesting import too_deep
 
 RESOURCES, CONSTRAINTS = "lightnode-resources/1", "lightnode-constraints/1"
 AWARDS, VERDICTS = "lightnode-awards/1", "lightnode-verdicts/1"
-Resources = tuple[dict[str, str], dict[tuple[str, Direction], int]]
 Allowed = tuple[dict[tuple[str, str], dict[int, int]], dict[str, str]]
 
 
-def resources_of(text: str) -> Resources:
-    """(aggregator by POD, W by POD and direction) of I-02."""
-    aggregator_of: dict[str, str] = {}
-    capacity_w: dict[tuple[str, Direction], int] = {}
-    for number, row in enumerate(_rows(_read(text, RESOURCES, "resources"), "resources"), 1):
-        where = f"resource {number}"
-        taken = _fields(row, where, {"pod": str, "aggregator": str, "up_w": int, "down_w": int})
-        pod = taken["pod"]
-        if pod in aggregator_of:
-            raise Rejected(f"{where} pod = {pod!r}, stands twice")
-        if min(taken["up_w"], taken["down_w"]) < 0:
-            raise Rejected(f"{where} of {pod}: up_w and down_w, expected 0 or more")
-        aggregator_of[pod] = taken["aggregator"]
-        capacity_w[pod, Direction.UP], capacity_w[pod, Direction.DOWN] = taken["up_w"], taken["down_w"]
-    return aggregator_of, capacity_w
+def resources_of(*texts: str) -> Register:
+    """Whose each POD is and what it has (I-02), from one or several lists; Rejected where two of them meet."""
+    return Register([one for text in texts for one in _resources(text)])
+
+
+def _resources(text: str) -> list[Resource]:
+    kinds = {
+        "pod": str, "aggregator": str, "up_w": int, "down_w": int, "from_frame": int, "until_frame": int, "brp": str,
+    }  # fmt: skip
+    otherwise = {"from_frame": 0, "until_frame": END_FRAME, "brp": ""}
+    rows = _rows(_read(text, RESOURCES, "resources"), "resources")
+    return [Resource(**_fields(row, f"resource {number}", kinds, otherwise)) for number, row in enumerate(rows, 1)]
+
+
+def resources_text(resources: Sequence[Resource]) -> str:
+    """The same written."""
+    rows = []
+    for one in resources:
+        row: dict[str, object] = {
+            "pod": one.pod, "aggregator": one.aggregator, "up_w": one.up_w, "down_w": one.down_w,
+        }  # fmt: skip
+        if (one.from_frame, one.until_frame) != (0, END_FRAME):
+            row |= {"from_frame": one.from_frame, "until_frame": one.until_frame}
+        rows.append(row | ({"brp": one.brp} if one.brp else {}))
+    return written({"format": RESOURCES, "resources": rows})
 
 
 def bids_text(requests: Sequence[Request], offers: Sequence[Offer]) -> str:
@@ -157,48 +171,3 @@ def _element(stops: object) -> str:
         return ""
     first = min(stops, key=lambda stop: (stop.get("passed_w", 0), stop.get("frame", 0)))
     return str(first.get("element", ""))[:96]
-
-
-def _read(text: str, format: str, key: str) -> dict[str, Any]:
-    document = _object(text)
-    if document.get("format") != format:
-        raise Rejected(f"{key}: format, expected {format!r}")
-    return document
-
-
-def _object(text: str) -> dict[str, Any]:
-    if too_deep(text):
-        raise Rejected("document: nested too deep")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Rejected(f"document: not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Rejected("document: expected an object")
-    return document
-
-
-def _rows(document: Mapping[str, Any], key: str) -> list[object]:
-    rows = document.get(key)
-    if not isinstance(rows, list):
-        raise Rejected(f"{key}: expected a list")
-    return rows
-
-
-def _fields(row: object, where: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise Rejected(f"{where}: expected an object")
-    for name in sorted(set(row) | set(kinds)):
-        if name not in kinds:
-            raise Rejected(f"{where} {name[:60]}: no such field")
-        kind = kinds[name] if isinstance(kinds[name], tuple) else (kinds[name],)
-        if name not in row or type(row[name]) not in kind:
-            raise Rejected(f"{where} {name} = {row.get(name)!r:.60}, expected {kind[0].__name__}")
-    return dict(row)
-
-
-def _numbers(row: Mapping[str, Any], where: str) -> Mapping[str, int]:
-    for key, value in row.items():
-        if type(value) is not int:
-            raise Rejected(f"{where} of {key[:60]} = {value!r:.60}, expected a whole number")
-    return row

@@ -8,6 +8,8 @@
 4. The session's rules bound lot, volume, price and products.
 5. No watt is sold twice: what the offers of a direction may take of a POD in a quarter-hour, with what other sessions
    took, is at most what the POD was registered with (`capacity_w`; a POD without one is not bounded here).
+6. A POD has one aggregator in a quarter-hour: an offer of another one, or of a quarter-hour outside the period in which the
+   POD is its own, is refused.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +19,7 @@ from enum import StrEnum
 from backend.domain.bids import MOST_UEUR_PER_MWH, MOST_W, Direction, Offer, Product, Request
 from backend.domain.quantity import split
 from backend.errors import Rejected
+from backend.market.register import Register
 
 
 class State(StrEnum):
@@ -86,7 +89,8 @@ Point = tuple[str, int, Direction]
 @dataclass(slots=True)
 class MarketSession:
     """One session over `frames` (epoch numbers) with its gate (UTC ms); `aggregator_of` says whose each POD is; sold_w:
-    what other sessions took of (POD, quarter-hour, direction); capacity_w: what a (POD, direction) has."""
+    what other sessions took of (POD, quarter-hour, direction); capacity_w: what a (POD, direction) has; register: the same
+    two by quarter-hour, for the PODs that stand in it."""
 
     id: str
     frames: tuple[int, ...]
@@ -96,6 +100,7 @@ class MarketSession:
     rules: SessionRules = field(default_factory=SessionRules)
     capacity_w: Mapping[tuple[str, Direction], int] = field(default_factory=dict)
     sold_w: Mapping[Point, int] = field(default_factory=dict)
+    register: Register = field(default_factory=lambda: Register([]))
     _offers: dict[str, Offer] = field(default_factory=dict)
     _requests: dict[str, Request] = field(default_factory=dict)
     _taken_w: dict[Point, int] = field(default_factory=dict)
@@ -192,7 +197,7 @@ class MarketSession:
     def _against_rules(self, bid: Offer) -> Answer | None:
         if not set(bid.volume_w) <= set(self.frames):
             return Answer.OUTSIDE
-        if any(self.aggregator_of.get(pod) != bid.aggregator for pod in bid.shares_w):
+        if any(self._aggregator(pod, frame) != bid.aggregator for pod in bid.shares_w for frame in bid.volume_w):
             return Answer.NOT_ITS_POD
         if bid.product not in self.rules.products:
             return Answer.PRODUCT
@@ -205,10 +210,17 @@ class MarketSession:
             return Answer.TOO_DEAR
         return None
 
+    def _aggregator(self, pod: str, frame: int) -> str | None:
+        """Rule 6."""
+        held = self.register.of(pod, frame)
+        return self.aggregator_of.get(pod) if held is None else held.aggregator
+
     def _oversold(self, bid: Offer) -> bool:
         """Rule 5."""
         for point, w in _takes(bid):
-            capacity = self.capacity_w.get((point[0], point[2]))
+            pod, frame, direction = point
+            held = self.register.of(pod, frame)
+            capacity = self.capacity_w.get((pod, direction)) if held is None else held.w(direction)
             if capacity is not None and self.sold_w.get(point, 0) + self._taken_w.get(point, 0) + w > capacity:
                 return True
         return False

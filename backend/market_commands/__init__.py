@@ -39,7 +39,9 @@ def add_commands(groups: Any) -> None:
     add("cancel", "ends a session that is not published")
     submit = add("submit", "hands in offers or requests; every row is answered")
     submit.add_argument("file", type=Path, help="a book of bids, JSON or CSV (backend/market/README.md)")
-    submit.add_argument("--resources", type=Path, required=True, help="whose each POD is, and what it can give (I-02)")
+    submit.add_argument(
+        "--resources", type=Path, required=True, action="append", help="whose each POD is (I-02); again for more lists"
+    )
     withdraw = add("withdraw", "takes a bid out of the book")
     withdraw.add_argument("bid", help="its id")
     add("close", "freezes the book once the gate has closed, and prints it")

@@ -100,8 +100,8 @@ def _market(options: argparse.Namespace, store: SqliteStore, now_ms: Callable[[]
         trees = EvidenceTrees(store, identity.log_key.sign, identity.deployment, identity.operator)
         trees.add_document(records.TREE_MARKET, kind, id, version, body, time_ms)
 
-    path: Path | None = getattr(options, "resources", None)
-    registered = Registered({}, {}) if path is None else Registered(*exchange.resources_of(_text(path)))
+    paths: list[Path] = getattr(options, "resources", [])
+    registered = Registered({}, {}, exchange.resources_of(*(_text(path) for path in paths)))
     return _Market(Sessions(MarketStore(store), _Clock(now_ms), registered, publish), now_ms)
 
 
