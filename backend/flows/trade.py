@@ -250,10 +250,11 @@ def _replay(one: MarketSession, event: MarketEvent) -> None:
 
 
 def _window_text(window: Window, rules: SessionRules) -> str:
+    lead = {"baseline_lead_ms": rules.baseline_lead_ms} if rules.baseline_lead_ms else {}
     return _json(
         {
             "first_frame": window.frames[0], "frames": len(window.frames), "gate_ms": window.gate_ms, "lot_w": rules.lot_w,
-            "most_w": rules.most_w, "most_ueur_per_mwh": rules.most_ueur_per_mwh, "products": sorted(rules.products),
+            "most_w": rules.most_w, "most_ueur_per_mwh": rules.most_ueur_per_mwh, "products": sorted(rules.products), **lead,
         }
     )  # fmt: skip
 
@@ -262,7 +263,10 @@ def _window_of(body: str) -> tuple[Window, SessionRules]:
     row = json.loads(body)
     frames = tuple(range(row["first_frame"], row["first_frame"] + row["frames"]))
     products = frozenset(Product(word) for word in row["products"])
-    return Window(frames, row["gate_ms"]), SessionRules(row["lot_w"], row["most_w"], row["most_ueur_per_mwh"], products)
+    rules = SessionRules(
+        row["lot_w"], row["most_w"], row["most_ueur_per_mwh"], products, row.get("baseline_lead_ms", 0)
+    )
+    return Window(frames, row["gate_ms"]), rules
 
 
 def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend.errors import Rejected
-from backend.market.submission_field import FieldRefused, frame_of
+from backend.market.submission_field import FieldRefused, frame_of, is_identity
 from backend.nesting import too_deep
 
 
@@ -73,6 +73,20 @@ def numbers(row: Mapping[str, Any], where: str) -> Mapping[str, int]:
         if type(value) is not int:
             raise Rejected(f"{where} of {key[:60]} = {value!r:.60}, expected a whole number")
     return row
+
+
+def identity(text: str, where: str) -> str:
+    """The id of a POD or of a party that trades."""
+    if not is_identity(text):
+        raise Rejected(f"{where} = {text[:64]!r}, expected 1 to 64 of letters, digits, . _ : -")
+    return text
+
+
+def name(text: str, where: str) -> str:
+    """An owner's name: 1 to 64 characters that any terminal can print."""
+    if not text.strip() or len(text) > 64 or not text.isprintable():
+        raise Rejected(f"{where} = {text[:64]!r}, expected a name of 1 to 64 characters")
+    return text
 
 
 def frame(text: str, where: str) -> int:

@@ -21,6 +21,8 @@ from backend.domain.quantity import split
 from backend.errors import Rejected
 from backend.market.register import Register
 
+DAY_MS = 86_400_000
+
 
 class State(StrEnum):
     """Where a session stands."""
@@ -69,18 +71,22 @@ KEPT = (Answer.TAKEN, Answer.AMENDED, Answer.WITHDRAWN)
 
 @dataclass(frozen=True, slots=True)
 class SessionRules:
-    """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded."""
+    """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded, how long before
+    the gate the BRPs' baselines freeze."""
 
     lot_w: int = 1
     most_w: int = MOST_W
     most_ueur_per_mwh: int = MOST_UEUR_PER_MWH
     products: frozenset[Product] = frozenset({Product.ACTIVE})
+    baseline_lead_ms: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.lot_w <= self.most_w <= MOST_W:
             raise Rejected(f"rules: lot {self.lot_w} W, most {self.most_w} W, expected 1 <= lot <= most <= {MOST_W}")
         if not 0 <= self.most_ueur_per_mwh <= MOST_UEUR_PER_MWH or not self.products:
             raise Rejected(f"rules: highest price {self.most_ueur_per_mwh}, {len(self.products)} products")
+        if not 0 <= self.baseline_lead_ms <= DAY_MS:
+            raise Rejected(f"rules: baselines freeze {self.baseline_lead_ms} ms before the gate, expected 0 to a day")
 
 
 Point = tuple[str, int, Direction]

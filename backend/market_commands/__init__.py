@@ -88,6 +88,12 @@ def _add_announce(made: argparse.ArgumentParser) -> None:
     made.add_argument("--most-w", type=int, help="most of one offer in a quarter-hour")
     made.add_argument("--most-price", type=int, metavar="UEUR_PER_MWH", help="highest price, micro-EUR per MWh")
     made.add_argument("--product", action="append", choices=("active", "reactive"), help="what is traded (active)")
+    made.add_argument(
+        "--baselines-min",
+        type=number(0, 1440),
+        default=0,
+        help="the BRPs' baselines freeze so long before the gate (0)",
+    )
     made.add_argument("--deployment", type=hexadecimal(16), help="32 hexadecimal digits, for a folder that is new")
 
 

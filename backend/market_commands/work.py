@@ -119,7 +119,7 @@ def _announce(options: argparse.Namespace, market: _Market) -> Said:
         window = day_ahead(Calendar(options.zone), options.day, options.gate)
     rules = SessionRules(
         options.lot_w, options.most_w or MOST_W, options.most_price or MOST_UEUR_PER_MWH,
-        frozenset(Product(word) for word in options.product or ["active"]),
+        frozenset(Product(word) for word in options.product or ["active"]), options.baselines_min * 60_000,
     )  # fmt: skip
     market.sessions.announce(options.session, window, rules, OPERATOR)
     return _stands(options.session, window, State.ANNOUNCED)
