@@ -5,6 +5,9 @@
 2. What is missing pays by the table of the terms, the wrong way included (settled_terms.py).
 3. An order is held as a whole where one of its PODs has no measurement or no baseline, or is ordered up and down at once:
    nothing is paid, fined or guessed until a later version.
+4. The BRP's position is corrected by the active energy that is paid for, less withdrawal for up, more for down. Of an order of
+   several PODs each has a part by what it delivered itself, not by how it is paid. Over-delivery, what went the wrong way
+   and reactive energy stay the BRP's own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backend.domain.bids import Buyer, Direction, Product
-from backend.domain.quantity import FRAME_S
+from backend.domain.quantity import FRAME_S, part_of
 from backend.domain.trade import Order, OrderKind
 from backend.market.settled_evidence import Evidence, Flag, FlagCode, Point
 from backend.market.settled_input import Called, PodRow, SettlementInput
@@ -37,7 +40,8 @@ class LineCode(StrEnum):
 @dataclass(frozen=True, slots=True)
 class EnergyLine:
     """I-16. One order at one POD; Ws, micro-EUR; measured_ws and baseline_w are None where there are none. What an order of
-    several PODs delivered decides on the sum: code and reason are the order's."""
+    several PODs delivered decides on the sum: code and reason are the order's, and name none of them. position_ws: by how
+    much it corrects the scheduled withdrawal of the POD's BRP (rule 4)."""
 
     id: str
     order: str
@@ -63,6 +67,7 @@ class EnergyLine:
     payment_ueur: int
     penalty_ueur: int
     fee_ueur: int
+    position_ws: int
     held: bool
     code: LineCode
     reason: str
@@ -142,19 +147,19 @@ def _order(one: Called, terms: SettlementTerms) -> Order:
 
 def _held(one: Order, evidence: Evidence, both: set[Point]) -> tuple[LineCode, str] | None:
     """Why an order is held (rule 3), None if it is not."""
-    points = [(pod, one.frame) for pod in sorted(one.parts_w)]
+    points = [(pod, one.frame) for pod in one.parts_w]
     for point in points:
         if point in both:
             return (
                 LineCode.BOTH_WAYS,
-                f"held: {point[0]} was ordered up and down at once, one meter cannot tell them apart",
+                "held: a POD was ordered up and down at once, one meter cannot tell them apart",
             )
     for point in points:
         if evidence.measured(point).source is Source.MISSING:
-            return LineCode.NO_MEASUREMENT, f"held: what {point[0]} measured is not known"
+            return LineCode.NO_MEASUREMENT, "held: what one of its PODs measured is not known"
     for point in points:
         if evidence.baseline_w(point) is None:
-            return LineCode.NO_BASELINE, f"held: {point[0]} has no baseline"
+            return LineCode.NO_BASELINE, "held: one of its PODs has no baseline"
     return None
 
 
@@ -197,7 +202,7 @@ def _lines(
     pods: Mapping[str, PodRow], called: Called, one: Order, sums: Totals, total: OrderTotal, evidence: Evidence
 ) -> list[EnergyLine]:
     found: Mapping[Point, Measured] = {(pod, one.frame): evidence.measured((pod, one.frame)) for pod in one.parts_w}
-    lines = []
+    lines, position_ws = [], _position_ws(called, sums)
     for part in parts_of(one, sums, called.aggregator, found):
         point = part.pod, part.frame
         seen, row = found[point], pods[part.pod.removesuffix("/var")]
@@ -207,10 +212,23 @@ def _lines(
                 row.owner, row.brp, part.pod, called.product, part.frame, called.direction, evidence.baseline_w(point),
                 None if seen.source is Source.MISSING else seen.energy_ws, seen.source, seen.completeness_ppm,
                 part.ordered_ws, part.delivered_ws, part.paid_ws, part.price_ueur_per_mwh, part.payment_ueur,
-                part.penalty_ueur, part.fee_ueur, part.held, total.code, total.reason,
+                part.penalty_ueur, part.fee_ueur, position_ws[part.pod], part.held, total.code, total.reason,
             )
         )  # fmt: skip
     return lines
+
+
+def _position_ws(called: Called, sums: Totals) -> dict[str, int]:
+    """Rule 4, by POD."""
+    own = {pod: 0 if sums.held else max(0, sums.parts_ws[pod]) for pod in sorted(called.points)}
+    whole, before = sum(own.values()), 0
+    sign = -1 if called.direction is Direction.UP else 1
+    found = {}
+    for pod, ws in own.items():
+        moves = whole and called.product is Product.ACTIVE
+        found[pod] = sign * part_of(sums.paid_ws, before, ws, whole) if moves else 0
+        before += ws
+    return found
 
 
 def points_of(orders: Iterable[Called]) -> list[Point]:

@@ -3,18 +3,15 @@
 1. A buyer pays the aggregator, the aggregator the owner less its fee; a penalty goes the other way, the whole of it passed on.
    Whatever one party gives another gets: over all parties money sums to zero.
 2. Parties are named with their role: ``DSO``, ``TSO``, ``aggregator:NAME``, ``owner:NAME``, ``BRP:NAME``.
-3. A BRP's scheduled withdrawal of a quarter-hour is corrected by the energy that its PODs delivered and that is paid for: less
-   for up, more for down. Of an order of several PODs each has a part by what it delivered itself, not by how it is paid.
-   Over-delivery, what went the wrong way and reactive energy stay the BRP's own; held orders are counted, and corrected
-   in a later version.
+3. A BRP's position of a quarter-hour is corrected by the sum over its PODs (settled_energy.py, rule 4); orders that are held
+   are counted, and corrected in a later version.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from backend.domain.bids import Direction, Product
-from backend.domain.quantity import part_of
+from backend.domain.bids import Product
 from backend.domain.trade import OrderKind
 from backend.market.settled_availability import AvailabilityLine
 from backend.market.settled_energy import EnergyLine
@@ -80,30 +77,14 @@ def gained_ueur(payments: Iterable[Paid]) -> dict[str, int]:
     return gained
 
 
-def adjustments(energy: Sequence[EnergyLine]) -> tuple[BrpAdjustment, ...]:
+def adjustments(energy: Iterable[EnergyLine]) -> tuple[BrpAdjustment, ...]:
     """Rule 3, by BRP and quarter-hour."""
     volume: dict[tuple[str, int], int] = {}
     held: dict[tuple[str, int], set[str]] = {}
-    for line, part_ws in _moved(energy):
-        key = line.brp, line.frame
-        sign = -1 if line.direction is Direction.UP else 1
-        volume[key] = volume.get(key, 0) + sign * part_ws
-        if line.held:
-            held.setdefault(key, set()).add(line.order)
-    return tuple(BrpAdjustment(*key, volume[key], len(held.get(key, ()))) for key in sorted(volume))
-
-
-def _moved(energy: Sequence[EnergyLine]) -> Iterable[tuple[EnergyLine, int]]:
-    """The active energy (Ws) of each line that is paid for, by who delivered it."""
-    by_order: dict[str, list[EnergyLine]] = {}
     for line in energy:
         if line.product is Product.ACTIVE:
-            by_order.setdefault(line.order, []).append(line)
-    for lines in by_order.values():
-        paid_ws = sum(line.paid_ws for line in lines)
-        whole = sum(max(0, line.delivered_ws) for line in lines)
-        before = 0
-        for line in lines:
-            own = max(0, line.delivered_ws)
-            yield line, part_of(paid_ws, before, own, whole) if whole else 0
-            before += own
+            key = line.brp, line.frame
+            volume[key] = volume.get(key, 0) + line.position_ws
+            if line.held:
+                held.setdefault(key, set()).add(line.order)
+    return tuple(BrpAdjustment(*key, volume[key], len(held.get(key, ()))) for key in sorted(volume))
