@@ -97,9 +97,9 @@ class OrderBook:
             return OrderAnswer.OUTSIDE
         if any(now_ms >= (frame + 1) * FRAME_MS for frame in order.volume_w):
             return OrderAnswer.OVER
-        if not set(order.shares_w) <= set(registered.aggregator_of):
+        if any(registered.whose(pod, frame) is None for pod in order.shares_w for frame in order.volume_w):
             return OrderAnswer.UNKNOWN_POD
-        made = self._emergency(order, registered.aggregator_of, now_ms)
+        made = self._emergency(order, registered, now_ms)
         if not is_one_way(made, self.standing(), ways):
             return OrderAnswer.OTHER_WAY
         if self._beyond(made, registered):
@@ -239,11 +239,11 @@ class OrderBook:
                 return OrderAnswer.LEAST
         return None
 
-    def _emergency(self, order: EmergencyOrder, aggregator_of: Mapping[str, str], now_ms: int) -> list[Ordered]:
+    def _emergency(self, order: EmergencyOrder, registered: Registered, now_ms: int) -> list[Ordered]:
         return [
             Ordered(
                 _id(f"{self.session}/emergency/{order.id}/{frame}/{pod}"), order.id, OrderKind.EMERGENCY, "", "", frame, 0,
-                False, order.buyer, aggregator_of[pod], order.direction, Product.ACTIVE, {pod: w},
+                False, order.buyer, registered.whose(pod, frame) or "", order.direction, Product.ACTIVE, {pod: w},
                 self.price_of(pod, frame, order.direction), now_ms,
             )
             for frame in sorted(order.volume_w)
@@ -270,12 +270,11 @@ class OrderBook:
         for one in (*self.standing(), *made):
             for pod, w in one.parts_w.items() if one.product is Product.ACTIVE else ():
                 taken[pod, one.frame, one.direction] = taken.get((pod, one.frame, one.direction), 0) + w
-        return any(
-            registered.capacity_w.get((pod, one.direction), taken[pod, one.frame, one.direction])
-            < taken[pod, one.frame, one.direction]
-            for one in made
-            for pod in one.parts_w
-        )
+        for pod, frame, direction in sorted({(pod, one.frame, one.direction) for one in made for pod in one.parts_w}):
+            has_w = registered.has_w(pod, frame, direction)
+            if has_w is not None and taken[pod, frame, direction] > has_w:
+                return True
+        return False
 
 
 def _id(identity: str) -> str:

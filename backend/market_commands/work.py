@@ -121,7 +121,8 @@ def _announce(options: argparse.Namespace, market: _Market) -> Said:
         window = day_ahead(Calendar(options.zone), options.day, options.gate)
     rules = SessionRules(
         options.lot_w, options.most_w or MOST_W, options.most_price or MOST_UEUR_PER_MWH,
-        frozenset(Product(word) for word in options.product or ["active"]), options.emergency_price, options.emergency_ppm,
+        frozenset(Product(word) for word in options.product or ["active"]),
+        emergency_ueur_per_mwh=options.emergency_price, emergency_ppm=options.emergency_ppm,
     )  # fmt: skip
     market.sessions.announce(options.session, window, rules, OPERATOR)
     return _stands(options.session, window, State.ANNOUNCED)
