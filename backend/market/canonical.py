@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from datetime import date
 from enum import Enum
 from typing import Any
 
@@ -12,7 +13,7 @@ from backend.market.settlement import Line, Payment
 
 
 def document(value: Any) -> Any:
-    """A record as plain JSON values: mappings with text keys in order, tuples as lists, enums by value.
+    """A record as plain JSON values: mappings with text keys in order, tuples as lists, enums by value, days as 2026-11-27.
 
     A field that is written "if set" is left out while it has its default: what it says then was always so.
     """
@@ -21,6 +22,8 @@ def document(value: Any) -> Any:
         return {f.name: document(v) for f, v in found.items() if not (f.metadata and v == f.default)}
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return {_key(k): document(v) for k, v in sorted(value.items())}
     if isinstance(value, tuple | list):
@@ -39,7 +42,12 @@ def text(value: Any) -> str:
 
 def digest(value: Any) -> str:
     """SHA-256 of the text, hex."""
-    return hashlib.sha256(text(value).encode()).hexdigest()
+    return digest_of_text(text(value))
+
+
+def digest_of_text(body: str) -> str:
+    """SHA-256, hex."""
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def outcome_hash(outcomes: Iterable[Outcome]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backend.errors import Rejected
-from backend.market.submission_field import FieldRefused, frame_of, is_identity
+from backend.market.row_field import FieldRefused, frame_of, is_identity
 from backend.nesting import too_deep
 
 

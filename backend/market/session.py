@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from backend.domain.bids import MOST_UEUR_PER_MWH, MOST_W, Direction, Offer, Product, Request
-from backend.domain.quantity import split
+from backend.domain.quantity import PPM, split
 from backend.errors import Rejected
 from backend.market.register import Register
 
@@ -66,18 +66,22 @@ class Answer(StrEnum):
     SOLD = "more of a POD than it has left to sell"
 
 
+EMERGENCY_UEUR_PER_MWH, MOST_EMERGENCY_PPM = 300_000_000, 100 * PPM
 KEPT = (Answer.TAKEN, Answer.AMENDED, Answer.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRules:
-    """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded, how long before
-    the gate the BRPs' baselines freeze."""
+    """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded; what an
+    emergency order earns (market.orders, rule 6): micro-EUR/MWh without an award, or the award's price times a factor (1e-6);
+    how long before the gate the BRPs' baselines freeze."""
 
     lot_w: int = 1
     most_w: int = MOST_W
     most_ueur_per_mwh: int = MOST_UEUR_PER_MWH
     products: frozenset[Product] = frozenset({Product.ACTIVE})
+    emergency_ueur_per_mwh: int = EMERGENCY_UEUR_PER_MWH
+    emergency_ppm: int = PPM
     baseline_lead_ms: int = 0
 
     def __post_init__(self) -> None:
@@ -85,11 +89,39 @@ class SessionRules:
             raise Rejected(f"rules: lot {self.lot_w} W, most {self.most_w} W, expected 1 <= lot <= most <= {MOST_W}")
         if not 0 <= self.most_ueur_per_mwh <= MOST_UEUR_PER_MWH or not self.products:
             raise Rejected(f"rules: highest price {self.most_ueur_per_mwh}, {len(self.products)} products")
+        if not (
+            0 <= self.emergency_ueur_per_mwh <= MOST_UEUR_PER_MWH and 0 <= self.emergency_ppm <= MOST_EMERGENCY_PPM
+        ):
+            raise Rejected(
+                f"rules: emergency price {self.emergency_ueur_per_mwh}, factor {self.emergency_ppm}, expected 0 to"
+                f" {MOST_UEUR_PER_MWH} and 0 to {MOST_EMERGENCY_PPM}"
+            )
         if not 0 <= self.baseline_lead_ms <= DAY_MS:
             raise Rejected(f"rules: baselines freeze {self.baseline_lead_ms} ms before the gate, expected 0 to a day")
 
 
 Point = tuple[str, int, Direction]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the register says when a session is run: whose each POD is, and what it has (W) in each direction.
+
+    periods: the same by quarter-hour, for the PODs that stand in it."""
+
+    aggregator_of: Mapping[str, str]
+    capacity_w: Mapping[tuple[str, Direction], int]
+    periods: Register = field(default_factory=lambda: Register([]))
+
+    def whose(self, pod: str, frame: int) -> str | None:
+        """The POD's aggregator in a quarter-hour, None if it has none (rule 6)."""
+        held = self.periods.of(pod, frame)
+        return self.aggregator_of.get(pod) if held is None else held.aggregator
+
+    def has_w(self, pod: str, frame: int, direction: Direction) -> int | None:
+        """What it has in a quarter-hour, None if nothing bounds it."""
+        held = self.periods.of(pod, frame)
+        return self.capacity_w.get((pod, direction)) if held is None else held.w(direction)
 
 
 @dataclass(slots=True)
@@ -203,7 +235,8 @@ class MarketSession:
     def _against_rules(self, bid: Offer) -> Answer | None:
         if not set(bid.volume_w) <= set(self.frames):
             return Answer.OUTSIDE
-        if any(self._aggregator(pod, frame) != bid.aggregator for pod in bid.shares_w for frame in bid.volume_w):
+        registered = self._registered()
+        if any(registered.whose(pod, frame) != bid.aggregator for pod in bid.shares_w for frame in bid.volume_w):
             return Answer.NOT_ITS_POD
         if bid.product not in self.rules.products:
             return Answer.PRODUCT
@@ -216,17 +249,14 @@ class MarketSession:
             return Answer.TOO_DEAR
         return None
 
-    def _aggregator(self, pod: str, frame: int) -> str | None:
-        """Rule 6."""
-        held = self.register.of(pod, frame)
-        return self.aggregator_of.get(pod) if held is None else held.aggregator
+    def _registered(self) -> Registered:
+        return Registered(self.aggregator_of, self.capacity_w, self.register)
 
     def _oversold(self, bid: Offer) -> bool:
         """Rule 5."""
+        registered = self._registered()
         for point, w in _takes(bid):
-            pod, frame, direction = point
-            held = self.register.of(pod, frame)
-            capacity = self.capacity_w.get((pod, direction)) if held is None else held.w(direction)
+            capacity = registered.has_w(*point)
             if capacity is not None and self.sold_w.get(point, 0) + self._taken_w.get(point, 0) + w > capacity:
                 return True
         return False
