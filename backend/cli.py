@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import grid_commands, kit_command, market_commands, node_command, proof
+from backend import actor_commands, grid_commands, kit_command, market_commands, node_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.errors import Rejected, Unavailable
@@ -28,7 +28,7 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
     for it."""
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings, chain, grid, light nodes, kits for technicians.",
+        description="The back end: evidence, readings, chain, grid, market and its actors, light nodes, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
@@ -48,6 +48,7 @@ def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
         groups.add_parser("chain", help="the contract that holds the commitments")
     grid_commands.add_commands(groups)
     market_commands.add_commands(groups)
+    actor_commands.add_commands(groups)
     return parser
 
 
@@ -120,6 +121,8 @@ def main(arguments: list[str] | None = None, now_ms: Callable[[], int] | None = 
         return grid_commands.run(options)
     if options.group == "market":
         return market_commands.run(options, now_ms)
+    if options.group in actor_commands.ACTORS:
+        return actor_commands.run(options, now_ms)
     if options.group == "chain":
         from backend import chain
 

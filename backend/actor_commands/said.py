@@ -8,11 +8,8 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from backend.adapters.bounded import read_bounded
-from backend.errors import BackendError, Rejected, Unavailable
-from backend.evidence.verifier.finding import NotValid
+from backend.errors import BackendError, Unavailable
 
 DONE, REFUSED, UNAVAILABLE = 0, 1, 3
 
@@ -31,7 +28,7 @@ def say(make: Callable[[], Said], as_json: bool) -> int:
     """Prints what was made, or why it was not; the exit code."""
     try:
         said = make()
-    except (BackendError, NotValid, OSError) as error:
+    except (BackendError, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         if as_json:
             print(json.dumps({"reason": reason}))
@@ -42,11 +39,3 @@ def say(make: Callable[[], Said], as_json: bool) -> int:
         print(f"lightnode: {note}", file=sys.stderr)
     print(said.document if as_json else said.words)
     return said.code
-
-
-def text_of(path: Path) -> str:
-    """A file's text; Rejected for what is no text."""
-    try:
-        return read_bounded(path).decode()
-    except UnicodeDecodeError as error:
-        raise Rejected(f"{path}: not text: {error.reason}") from error

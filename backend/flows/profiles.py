@@ -6,39 +6,48 @@
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from backend.errors import Rejected
-from backend.flows.trade import Sessions
+from backend.flows.trade import window_of
 from backend.market.profile import STANDS, Baselines, Profile, ProfileAnswer, Standing, answer
 from backend.market.register import Register
-from backend.market.session import MarketSession, State
+from backend.market.session import State
 from backend.ports import Clock, MarketEvent, SessionStore
 
 PROFILE = "profile"
+_TAKES = (State.ANNOUNCED, State.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a session stands, as far as profiles go."""
+
+    frames: tuple[int, ...]
+    freeze_ms: int
+    state: State
 
 
 class Profiles:
     """The profiles of a market's sessions in a store."""
 
-    def __init__(self, store: SessionStore, clock: Clock, sessions: Sessions, register: Register | None) -> None:
+    def __init__(self, store: SessionStore, clock: Clock, register: Register | None) -> None:
         """register: None where nobody says whose each POD is (rule 2 of market.profile)."""
         self._store = store
         self._clock = clock
-        self._sessions = sessions
         self._register = register
 
     def submit(
         self, session: str, brp: str, profiles: list[Profile], wrong: list[tuple[str, str]]
     ) -> list[tuple[str, str]]:
         """Answers each profile and each row that was none, as (POD, answer)."""
-        if not brp.strip():
-            raise Rejected("BRP: expected its name")
         answers = []
         with self._store.writing():
-            one, now_ms = self._sessions.load(session), self._clock.now_ms()
+            place, now_ms = self._place(session), self._clock.now_ms()
             standing = {row.pod: row for row in self._standing(session)}
             for profile in profiles:
-                said = self._answered(one, profile, brp, standing.get(profile.pod), now_ms)
+                said = self._answered(place, profile, brp, standing.get(profile.pod), now_ms)
                 self._add(session, brp, profile, said, now_ms)
                 answers.append((profile.pod, said.value))
             for pod, why in wrong:
@@ -48,25 +57,34 @@ class Profiles:
 
     def baselines(self, session: str) -> Baselines:
         """What stands in a session."""
-        one = self._sessions.load(session)
-        freeze_ms = one.gate_ms - one.rules.baseline_lead_ms
-        frozen = self._clock.now_ms() >= freeze_ms or one.state not in (State.ANNOUNCED, State.OPEN)
-        return Baselines(session, freeze_ms, frozen, tuple(self._standing(session)))
+        place = self._place(session)
+        frozen = place.state not in _TAKES or self._clock.now_ms() >= place.freeze_ms
+        return Baselines(session, place.freeze_ms, frozen, tuple(self._standing(session)))
+
+    def _place(self, session: str) -> _Place:
+        """Rejected if the session was never announced."""
+        events = self._store.events(session)
+        if not events:
+            raise Rejected(f"session {session}: was never announced")
+        window, rules = window_of(events[0].body)
+        moves = [State(event.body) for event in events if event.what == "moved"]
+        state = moves[-1] if moves else State.ANNOUNCED
+        return _Place(window.frames, window.gate_ms - rules.baseline_lead_ms, state)
 
     def _answered(
-        self, one: MarketSession, profile: Profile, brp: str, before: Standing | None, now_ms: int
+        self, place: _Place, profile: Profile, brp: str, before: Standing | None, now_ms: int
     ) -> ProfileAnswer:
-        if one.state not in (State.ANNOUNCED, State.OPEN):
-            return ProfileAnswer.FROZEN if one.state is not State.CANCELLED else ProfileAnswer.NOT_OPEN
-        if now_ms >= one.gate_ms - one.rules.baseline_lead_ms:
+        if place.state is State.CANCELLED:
+            return ProfileAnswer.NOT_OPEN
+        if place.state not in _TAKES or now_ms >= place.freeze_ms:
             return ProfileAnswer.FROZEN
-        said = answer(profile, one.frames, self._whose(profile.pod, one, before), brp)
+        said = answer(profile, place.frames, self._whose(profile.pod, place.frames, before), brp)
         return ProfileAnswer.AMENDED if said is ProfileAnswer.TAKEN and before is not None else said
 
-    def _whose(self, pod: str, one: MarketSession, before: Standing | None) -> str | None:
+    def _whose(self, pod: str, frames: Sequence[int], before: Standing | None) -> str | None:
         """The POD's BRP, "" if it has none yet, None if nobody knows the POD."""
         if self._register is not None:
-            held = [row for frame in one.frames if (row := self._register.of(pod, frame)) is not None]
+            held = [row for frame in frames if (row := self._register.of(pod, frame)) is not None]
             if not held:
                 return None
             if held[0].brp:

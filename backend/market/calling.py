@@ -1,20 +1,19 @@
 """A buyer's side of the market as files: the operator's needs as requests (I-06), and orders (I-09) on what it was awarded.
 
 1. A need of the DSO is relief of an element, asked in the need's order of priority; a volume is asked at its nodes.
-2. Orders are on the buyer's own awards only, each named by offer, request, quarter-hour, price step and whether it is reserve.
+2. Orders are on the buyer's own awards only, named by offer, request, quarter-hour and whether they are reserve.
 3. Without anything newer an award is ordered whole, reserve is not. With a newer need (W by quarter-hour and direction) the
    awards of a quarter-hour are ordered in the order of the outcome, which is that of merit with reserve last, until it is
    met: the last of them in part.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from backend.domain.bids import Buyer, Direction, Product, Request
 from backend.domain.trade import Award, Outcome
 from backend.errors import Rejected
-from backend.market.form import fields, read, rows
+from backend.market.form import fields, read, rows, written
+from backend.market.order_row import ORDERS, BuyerOrder, order_row
 
 NEEDS = "lightnode-requests/1"
 Part = tuple[Award, int]
@@ -80,18 +79,18 @@ def short_w(
     return {key: w for key, w in sorted(left.items()) if w > 0}
 
 
-def calls_text(outcome: Outcome, parts: Sequence[Part]) -> str:
-    """Orders as the document that the market takes."""
-    found: list[dict[str, Any]] = []
+def orders_on(parts: Sequence[Part], buyer: Buyer, prefix: str) -> tuple[BuyerOrder, ...]:
+    """The orders as the market takes them: one for each offer, request and reserve, over its quarter-hours."""
+    volume_w: dict[tuple[str, str, bool], dict[int, int]] = {}
     for award, watts in parts:
-        row: dict[str, Any] = {
-            "offer": award.offer, "request": award.request, "frame": award.frame, "volume_w": watts,
-        }  # fmt: skip
-        row |= {"step": award.step} if award.step else {}
-        found.append(row | ({"reserve": True} if award.reserve else {}))
-    return json.dumps(
-        {"format": ORDERS, "session": outcome.session, "orders": found}, sort_keys=True, separators=(",", ":")
+        table = volume_w.setdefault((award.offer, award.request, award.reserve), {})
+        table[award.frame] = table.get(award.frame, 0) + watts
+    return tuple(
+        BuyerOrder(f"{prefix}-{number}", buyer, offer, request, table, reserve=reserve)
+        for number, ((offer, request, reserve), table) in enumerate(sorted(volume_w.items()), 1)
     )
 
 
-ORDERS = "lightnode-orders/1"
+def orders_text(orders: Sequence[BuyerOrder]) -> str:
+    """The file of orders."""
+    return written({"format": ORDERS, "orders": [order_row(one) for one in orders]})
