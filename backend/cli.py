@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None, now_ms: Callable[[], int] | None = 
         return grid_commands.run(options)
     if options.group == "market":
         return market_commands.run(options, now_ms)
-    if options.group in actor_commands.ACTORS:
+    if options.group in actor_commands.GROUPS:
         return actor_commands.run(options, now_ms)
     if options.group == "chain":
         from backend import chain

@@ -6,10 +6,12 @@ What they do stands in the module of the actor, which is imported when one runs:
 import argparse
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 ACTORS = ("owner", "aggregator", "brp", "tso", "dso")
+GROUPS = (*ACTORS, "cast")
 _STATES = ("ready", "active", "fault", "off")  # backend.market.availability.DerState
 _HELP = {
     "owner": "a customer: what its PODs can do, how they are, what is reserved of them",
@@ -25,6 +27,14 @@ def add_commands(groups: Any) -> None:
     for actor, add in zip(ACTORS, (_add_owner, _add_aggregator, _add_brp, _add_tso, _add_dso), strict=True):
         parser = groups.add_parser(actor, help=_HELP[actor])
         add(_Adder(actor, parser.add_subparsers(dest="command", required=True)))
+    cast = groups.add_parser(
+        "cast", help="writes what the simulated actors of the example day start with, each into its own folder",
+        epilog="example: lightnode cast actors --day 2026-11-27",
+    )  # fmt: skip
+    cast.add_argument("folder", type=Path, help="a new one")
+    cast.add_argument("--day", type=date.fromisoformat, required=True, help="the date the example day stands on")
+    cast.add_argument("--json", action="store_true", help="print one JSON object")
+    cast.set_defaults(actor="cast")
 
 
 class _Adder:
@@ -189,6 +199,10 @@ def _command(options: argparse.Namespace) -> Any:
         from backend.actor_commands import buyer
 
         return (buyer.TSO if options.actor == "tso" else buyer.DSO)[options.command]
+    if options.actor == "cast":
+        from backend.actor_commands import cast
+
+        return cast.cast
     from backend.actor_commands import aggregator, brp, owner
 
     return {"owner": owner, "aggregator": aggregator, "brp": brp}[options.actor].COMMANDS[options.command]
