@@ -108,6 +108,17 @@ def _add_aggregator(add: _Adder) -> None:
     made.add_argument("--out", type=Path, required=True, help="folder for the files")
     _with_baselines(made)
     _with_settings(made)
+    _add_statement(add)
+
+
+def _add_statement(add: _Adder) -> None:
+    made = add(
+        "statement", "an account for each owner: what it gets of a settlement, and the fee (I-18)",
+        "settlement.json --aggregator A --out accounts",
+    )  # fmt: skip
+    made.add_argument("settlement", type=Path, help="the settlement, or the aggregator's statement of it")
+    made.add_argument("--aggregator", required=True, help="who does it")
+    made.add_argument("--out", type=Path, required=True, help="folder for the files")
 
 
 def _declared(made: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from backend.market.availability import Availability, DerStatus, checked, offera
 from backend.market.availability_form import availability_of, status_of
 from backend.market.exchange import bids_text, outcome_of, resources_text
 from backend.market.offering import Portfolio, offering_of, offers, portfolio
+from backend.market.owner_account import account_text, accounts
 from backend.market.profile import Baselines, baselines_of
 from backend.market.register import Register
 from backend.market.reservation import Reservation, reservation_of, reservation_text, reservations, reserved_w
@@ -107,7 +108,7 @@ def reserve(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
     fee_ppm = offering_of(read_text(options.offering)).fee_ppm
     found = reservations(outcome, book.offers, {one.pod: one.owner for one in declared}, made.w, fee_ppm)
     options.out.mkdir(parents=True, exist_ok=True)
-    paths = _paths(options.out, found)
+    paths = _paths(options.out, [one.owner for one in found])
     for one in found:
         paths[one.owner].write_text(reservation_text(one) + "\n")
     notes += tuple(_at_risk(found, _statuses(options)))
@@ -120,8 +121,27 @@ def reserve(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
     return Said(document, "\n".join(lines) or "nothing was awarded", notes=notes)
 
 
-def _paths(folder: Path, found: tuple[Reservation, ...]) -> dict[str, Path]:
-    paths = {one.owner: folder / f"{re.sub('[^A-Za-z0-9._-]', '_', one.owner)}.json" for one in found}
+def statement(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
+    """One account for each owner: what it gets of a settlement, and the fee."""
+    found = accounts(read_text(options.settlement), options.aggregator)
+    paths = _paths(options.out, [one.owner for one in found])
+    options.out.mkdir(parents=True, exist_ok=True)
+    for one in found:
+        paths[one.owner].write_text(account_text(one) + "\n")
+    rows = [
+        {"owner": one.owner, "file": str(paths[one.owner]), "net_ueur": one.net_ueur, "fee_ueur": one.fee_ueur, "held": one.held}
+        for one in found
+    ]  # fmt: skip
+    lines = [
+        f"{row['owner']}: {row['net_ueur']} micro-EUR, fee {row['fee_ueur']}, {row['held']} lines held" for row in rows
+    ]
+    fee_ueur = sum(one.fee_ueur for one in found)
+    document = form.written({"session": found[0].session, "accounts": rows, "fee_ueur": fee_ueur})
+    return Said(document, "\n".join([*lines, f"{options.aggregator} keeps {fee_ueur} micro-EUR"]))
+
+
+def _paths(folder: Path, owners: list[str]) -> dict[str, Path]:
+    paths = {owner: folder / f"{re.sub('[^A-Za-z0-9._-]', '_', owner)}.json" for owner in owners}
     if len(set(paths.values())) < len(paths):
         raise Rejected(f"{folder}: two owners would have one file, expected names that differ in letters and digits")
     return paths
@@ -138,4 +158,6 @@ def _at_risk(found: tuple[Reservation, ...], statuses: list[DerStatus]) -> list[
     ]
 
 
-COMMANDS = {"resources": list_resources, "baseline": baseline, "offers": make_offers, "reserve": reserve}
+COMMANDS = {
+    "resources": list_resources, "baseline": baseline, "offers": make_offers, "reserve": reserve, "statement": statement,
+}  # fmt: skip

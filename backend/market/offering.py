@@ -182,14 +182,14 @@ def _steps(volume_w: int, prices: Sequence[int], rule: Offering) -> tuple[Step, 
     if rule.minimum_ppm:
         return (Step(volume_w, prices[0]),)
     found: list[Step] = []
-    left = 0
-    for (part, _), price in zip(rule.steps, prices, strict=True):
+    left = before_w = 0
+    for number, ((part, _), price) in enumerate(zip(rule.steps, prices, strict=True), 1):
         left += volume_w * part // PPM // rule.lot_w * rule.lot_w
+        if number == len(prices):
+            left = volume_w - before_w
         if left and not (found and price <= found[-1].price_ueur_per_mwh):
             found.append(Step(left, price))
-            left = 0
-    rest = volume_w - sum(step.volume_w for step in found)
-    if not found:
-        return (Step(volume_w, prices[-1]),)
-    last = found.pop()
-    return (*found, Step(last.volume_w + rest, last.price_ueur_per_mwh))
+            before_w, left = before_w + left, 0
+    if left:
+        found[-1] = Step(found[-1].volume_w + left, found[-1].price_ueur_per_mwh)
+    return tuple(found)
