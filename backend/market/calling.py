@@ -1,6 +1,6 @@
 """A buyer's side of the market as files: the operator's needs as requests (I-06), and orders (I-09) on what it was awarded.
 
-1. A need of the DSO is relief of an element, asked in the need's order of priority; a volume is asked at its nodes.
+1. A need of the DSO is relief of an element; the first one found has the first priority.
 2. Orders are on the buyer's own awards only, named by offer, request, quarter-hour and whether they are reserve.
 3. Without anything newer an award is ordered whole, reserve is not. With a newer need (W by quarter-hour and direction) the
    awards of a quarter-hour are ordered in the order of the outcome, which is that of merit with reserve last, until it is

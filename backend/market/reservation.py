@@ -84,7 +84,7 @@ def reservations(
 
 
 def _place(row: Reserved) -> tuple[object, ...]:
-    return row.pod, row.frame, row.offer, row.request, row.reserve, row.price_ueur_per_mwh
+    return row.pod, row.frame, row.offer, row.request, row.reserve, row.price_ueur_per_mwh, row.volume_w
 
 
 def _rows(award: Award, offer: Offer, fee_ppm: int) -> list[Reserved]:
