@@ -17,8 +17,7 @@ FOR = re.compile(r"for (\w+) in (.+?); do (.+); done")
 def blocks(readme: Path, heading: str) -> list[str]:
     """The indented lines below a heading, up to the next one."""
     part = readme.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    lines = [line.strip() for line in part.splitlines() if line.startswith("    ")]
-    return "\n".join(lines).replace("\\\n", "").splitlines()
+    return [line.strip() for line in part.splitlines() if line.startswith("    ")]
 
 
 class Shell:
@@ -40,7 +39,8 @@ class Shell:
             return ""
         if found := FOR.fullmatch(line):
             name, values, body = found.groups()
-            return "".join(self.run(body.replace(f"${name}", value)) for value in values.split())
+            bodies = [body.replace(f"${{{name}^^}}", v.upper()).replace(f"${name}", v) for v in values.split()]
+            return "".join(self.run(one) for one in bodies)
         words = [w for word in shlex.split(line) for w in self._spread(word)]
         if words[0] == "cd":
             self._go(words[1])

@@ -1,6 +1,7 @@
 """The TSO's request comes from a power flow, so it moves with the profile it is given."""
 
 import json
+from functools import cache
 
 import pytest
 
@@ -20,9 +21,14 @@ DAY = load_day()
 MODEL = parse_transmission(DAY.hv_text)
 
 
-def profile(extra_w=0):
+@cache
+def plain_profile():
     states = PowerGridFlow(DAY.network).solve(day_scenarios(DAY.network, DAY.forecast(DAY.day_ahead_gate)))
-    plain = substation_profile(DAY.network, states, list(DAY.frames))
+    return substation_profile(DAY.network, states, list(DAY.frames))
+
+
+def profile(extra_w=0):
+    plain = plain_profile()
     return SubstationProfile(plain.frames, tuple(w + extra_w for w in plain.power_w), plain.power_var)
 
 
