@@ -97,7 +97,6 @@ def _add_aggregator(add: _Adder) -> None:
     _declared(made)
     _with_baselines(made)
     _with_settings(made)
-    made.add_argument("--reserved", type=Path, action="append", default=[], help="a reservation: not there again")
     made = add(
         "reserve", "a file for each owner: what an outcome reserves of its PODs, and their planning (I-14)",
         "outcome.json dairy.json farm.json --offers offers.json --baselines baselines.json --offering offering.json --out owners",
@@ -133,6 +132,9 @@ def _with_baselines(made: argparse.ArgumentParser) -> None:
 def _with_settings(made: argparse.ArgumentParser) -> None:
     made.add_argument("--offering", type=Path, required=True, help="prices, steps, groups, fee (lightnode-offering/1)")
     made.add_argument("--status", type=Path, action="append", default=[], help="what an owner reported of a POD")
+    made.add_argument(
+        "--reserved", type=Path, action="append", default=[], help="what earlier sessions reserved, in their order"
+    )
 
 
 def _add_brp(add: _Adder) -> None:

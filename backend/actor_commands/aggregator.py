@@ -106,7 +106,8 @@ def reserve(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
         raise Rejected(f"{options.offers}: {book.refusals[0]}")
     declared = _declared(options)
     fee_ppm = offering_of(read_text(options.offering)).fee_ppm
-    found = reservations(outcome, book.offers, {one.pod: one.owner for one in declared}, made.w, fee_ppm)
+    earlier = [reservation_of(read_text(path)) for path in options.reserved]
+    found = reservations(outcome, book.offers, {one.pod: one.owner for one in declared}, made.w, fee_ppm, earlier)
     options.out.mkdir(parents=True, exist_ok=True)
     paths = _paths(options.out, [one.owner for one in found])
     for one in found:

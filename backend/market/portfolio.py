@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from backend.domain.bids import Direction, Offer
 from backend.market.register import Resource
 
+__all__ = ["Resource", "build_offers"]
 EUR = 1_000_000
 
 

@@ -3,7 +3,8 @@
 1. Of each award an owner sees its own PODs' part: when, which way, W, whether for the need or as its reserve, and the price it
    is paid for what it delivers: the award's less the aggregator's fee, rounded down.
 2. The planning is the POD's power (W, withdrawal positive) in each quarter-hour if all that is reserved is ordered: baseline
-   plus the changes of its awards, rebounds included. Without an order the POD stands at its baseline.
+   plus the changes of its awards, rebounds included, on top of the planning of earlier sessions: of several the last one
+   that has the quarter-hour, since it has those before it. Without an order the POD stands at its baseline.
 3. Every part of an award of the aggregator's offers is in one owner's document; a POD without owner or baseline is named.
 4. An owner holds what it gets against what it declared: more W than declared, a quarter-hour or a POD that was not, is named.
 """
@@ -56,8 +57,10 @@ def reservations(
     owner_of: Mapping[str, str],
     baseline_w: Mapping[tuple[str, int], int],
     fee_ppm: int,
+    earlier: Iterable[Reservation] = (),
 ) -> tuple[Reservation, ...]:
-    """One for each owner whose PODs were awarded something, by owner; offers: the aggregator's own, of which awards count."""
+    """One for each owner whose PODs were awarded something, by owner; offers: the aggregator's own, of which awards count;
+    earlier: what other sessions reserved, in their order."""
     mine = {offer.id: offer for offer in offers if offer.product is Product.ACTIVE}
     aggregators = {offer.aggregator for offer in mine.values()}
     if len(aggregators) > 1:
@@ -66,7 +69,12 @@ def reservations(
         raise Rejected(f"fee_ppm = {fee_ppm}, expected 0 to {PPM}")
     awards = [award for award in outcome.awards if award.offer in mine]
     rows = [row for award in awards for row in _rows(award, mine[award.offer], fee_ppm)]
-    plans, of_plans = _plans(changes(mine.values(), awards), baseline_w)
+    before_w = {
+        (plan.pod, plan.frame): plan.target_w - one.baseline_w[plan.pod, plan.frame]
+        for one in earlier
+        for plan in one.plans
+    }
+    plans, of_plans = _plans(changes(mine.values(), awards), baseline_w, before_w)
     pods = sorted({row.pod for row in rows} | {plan.pod for plan in plans})
     unknown = [pod for pod in pods if pod not in owner_of]
     if unknown:
@@ -98,7 +106,9 @@ def _rows(award: Award, offer: Offer, fee_ppm: int) -> list[Reserved]:
 
 
 def _plans(
-    change: Mapping[int, Mapping[str, int]], baseline_w: Mapping[tuple[str, int], int]
+    change: Mapping[int, Mapping[str, int]],
+    baseline_w: Mapping[tuple[str, int], int],
+    before_w: Mapping[tuple[str, int], int],
 ) -> tuple[list[Plan], dict[tuple[str, int], int]]:
     """Rule 2, by POD and quarter-hour."""
     plans, of_plans = [], {}
@@ -106,7 +116,7 @@ def _plans(
         if (pod, frame) not in baseline_w:
             raise Rejected(f"planning of {pod}: no baseline in quarter-hour {frame}")
         of_plans[pod, frame] = baseline_w[pod, frame]
-        plans.append(Plan(pod, frame, baseline_w[pod, frame] + watts, ()))
+        plans.append(Plan(pod, frame, baseline_w[pod, frame] + before_w.get((pod, frame), 0) + watts, ()))
     return plans, of_plans
 
 

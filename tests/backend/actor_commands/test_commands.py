@@ -56,8 +56,8 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
     return Desk(tmp_path, capsys)
 
 
-def commands() -> list[tuple[str, ArgumentParser]]:
-    groups = next(a for a in _parser(False)._actions if getattr(a, "choices", None)).choices
+def commands(whole: ArgumentParser) -> list[tuple[str, ArgumentParser]]:
+    groups = next(a for a in whole._actions if getattr(a, "choices", None)).choices
     found = [("cast", groups["cast"])]
     for actor in ("owner", "aggregator", "brp", "tso", "dso"):
         part = next(a for a in groups[actor]._actions if getattr(a, "choices", None)).choices
@@ -66,11 +66,12 @@ def commands() -> list[tuple[str, ArgumentParser]]:
 
 
 def test_every_command_has_an_example_that_is_a_command_and_json() -> None:
-    assert len(commands()) == 16
-    for name, parser in commands():
+    whole = _parser("")
+    assert len(commands(whole)) == 16
+    for name, parser in commands(whole):
         example = shlex.split(str(parser.epilog).removeprefix("example: lightnode "))
         assert " ".join(example).startswith(name), name
-        assert "--json" in parser.format_help() and _parser(False).parse_args(example)
+        assert "--json" in parser.format_help() and whole.parse_args(example)
 
 
 def test_two_aggregators_for_one_pod_are_named(desk: Desk) -> None:

@@ -55,6 +55,14 @@ def test_several_awards_on_a_pod_are_one_plan():
     assert [p.target_w for p in dairy.plans] == [4_600]
 
 
+def test_rule_2_a_later_session_plans_on_top_of_those_before_it():
+    first = reservations(outcome(award()), [GROUP], OWNERS, BASE, 0)
+    second = reservations(outcome(award(w=300), award(frame=F + 1, w=30)), [GROUP], OWNERS, BASE, 0, first)
+    third = reservations(outcome(award(w=30)), [GROUP], OWNERS, BASE, 0, (*first, *second))
+    assert [(p.frame, p.target_w) for p in second[0].plans] == [(F, 4_600), (F + 1, 4_990)]
+    assert [(p.frame, p.target_w) for p in third[0].plans] == [(F, 4_590)]
+
+
 def test_awards_of_other_aggregators_and_var_are_not_its_business():
     other = replace(GROUP, id="x", aggregator="B")
     reactive = replace(GROUP, id="q", product=Product.REACTIVE)
