@@ -24,7 +24,7 @@ from backend.market.submission import Submission
 from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.ports import Clock, MarketEvent, SessionStore
 
-OUTCOME, WITHIN = "outcome", "constraints"
+OUTCOME, WITHIN, BY, VERDICTS = "outcome", "constraints", "clearing", "verdicts"
 _LATER = ("emergency_ueur_per_mwh", "emergency_ppm")
 
 
@@ -94,10 +94,12 @@ class Sessions:
                 self._add(session, party, "moved", State.CLOSED.value)
             return one.book()
 
-    def decide(self, session: str, state: State, outcome: Any, party: str, within: str = "") -> str:
+    def decide(
+        self, session: str, state: State, outcome: Any, party: str, basis: Mapping[str, str] | None = None
+    ) -> str:
         """Keeps the outcome as cleared, then as validated; asking again gives what was kept, whatever is handed in.
 
-        within: the document of the limits it was decided within, kept with it."""
+        basis: the documents that it was decided by, kept with it: limits (WITHIN), rules (BY), verdicts (VERDICTS)."""
         if state not in (State.CLEARED, State.VALIDATED):
             raise Rejected(f"session {session}: an outcome is cleared or validated")
         with self._store.writing():
@@ -106,13 +108,13 @@ class Sessions:
                 return kept.body
             one, body = self.load(session), text(outcome)
             one.move(state)
-            if within:
-                self._add(session, party, WITHIN, within)
+            for what, document in sorted((basis or {}).items()):
+                self._add(session, party, what, document)
             self._add(session, party, state.value, body)
         return body
 
     def within(self, session: str) -> str:
-        """The document of the limits that the session was decided within, "" if there was none."""
+        """The document of the limits that the session was cleared within, "" if there was none."""
         event = self._kept(session, WITHIN)
         return "" if event is None else event.body
 
