@@ -17,7 +17,7 @@ from typing import Any
 from backend.domain.bids import Direction, Offer
 from backend.errors import Rejected
 from backend.flows.orders import ACTIVATED, EMERGENCY, JUDGED, ORDER, REFUSED, WITHDRAWAL, Desk, Outcomes, follow
-from backend.flows.trade import BY, VERDICTS, WITHIN, digest_of, window_of
+from backend.flows.trade import BY, VERDICTS, WITHIN, announcement_text, digest_of, window_of
 from backend.market import exchange
 from backend.market.canonical import text
 from backend.market.decided import basis_of, cleared, validated
@@ -103,12 +103,17 @@ class _Again:
         self.made[what] = self.made.get(what, 0) + 1
 
     def _announced(self, event: Event) -> None:
+        body = _object(event.body)
+        for name, value in body.items():
+            if type(value) is not (list if name == "products" else int):
+                raise Different(f", {name}: {value!r:.60}, expected a whole number")
+        if not 1 <= body.get("frames", 0) <= _MOST_FRAMES:
+            raise Different(f", frames: expected 1 to {_MOST_FRAMES}")
         try:
-            if not 1 <= _object(event.body)["frames"] <= _MOST_FRAMES:
-                raise Different(f", frames: expected 1 to {_MOST_FRAMES}")
             window, rules = window_of(event.body)
         except (KeyError, TypeError, ValueError) as error:
             raise Different(f": is no announcement: {error!r:.80}") from error
+        _same("", body, json.loads(announcement_text(window, rules)))
         self._session = MarketSession(self.id, window.frames, window.gate_ms, {}, rules=rules)
         terms = EmergencyTerms(rules.emergency_ueur_per_mwh, rules.emergency_ppm)
         self._desk = Desk(window.frames, OrderBook(self.id, window.frames, {}, {}, terms))

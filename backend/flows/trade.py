@@ -44,7 +44,7 @@ class Sessions:
         """Makes a session; Rejected if there is one of this id that is not the same."""
         if "/" in session:
             raise Rejected(f"session {session[:64]}: its id has a /, which parts the names of what is ordered")
-        body = _window_text(window, rules)
+        body = announcement_text(window, rules)
         with self._store.writing():
             before = self._store.events(session)
             if not before:
@@ -241,8 +241,8 @@ def _replay(one: MarketSession, event: MarketEvent) -> None:
             one.restore(request, event.time_ms)
 
 
-def _window_text(window: Window, rules: SessionRules) -> str:
-    """Settings that came later are written only where they are not as they always were."""
+def announcement_text(window: Window, rules: SessionRules) -> str:
+    """The one text of an announcement; settings that came later are written only where they are not as they always were."""
     row = {
         "first_frame": window.frames[0], "frames": len(window.frames), "gate_ms": window.gate_ms, "lot_w": rules.lot_w,
         "most_w": rules.most_w, "most_ueur_per_mwh": rules.most_ueur_per_mwh, "products": sorted(rules.products),
