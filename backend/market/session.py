@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from backend.domain.bids import MOST_UEUR_PER_MWH, MOST_W, Direction, Offer, Product, Request
-from backend.domain.quantity import split
+from backend.domain.quantity import PPM, split
 from backend.errors import Rejected
 
 
@@ -61,26 +61,45 @@ class Answer(StrEnum):
     SOLD = "more of a POD than it has left to sell"
 
 
+EMERGENCY_UEUR_PER_MWH, MOST_EMERGENCY_PPM = 300_000_000, 100 * PPM
 KEPT = (Answer.TAKEN, Answer.AMENDED, Answer.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRules:
-    """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded."""
+    """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded; what an
+    emergency order earns (market.orders, rule 6): micro-EUR/MWh without an award, or the award's price times a factor (1e-6)."""
 
     lot_w: int = 1
     most_w: int = MOST_W
     most_ueur_per_mwh: int = MOST_UEUR_PER_MWH
     products: frozenset[Product] = frozenset({Product.ACTIVE})
+    emergency_ueur_per_mwh: int = EMERGENCY_UEUR_PER_MWH
+    emergency_ppm: int = PPM
 
     def __post_init__(self) -> None:
         if not 1 <= self.lot_w <= self.most_w <= MOST_W:
             raise Rejected(f"rules: lot {self.lot_w} W, most {self.most_w} W, expected 1 <= lot <= most <= {MOST_W}")
         if not 0 <= self.most_ueur_per_mwh <= MOST_UEUR_PER_MWH or not self.products:
             raise Rejected(f"rules: highest price {self.most_ueur_per_mwh}, {len(self.products)} products")
+        if not (
+            0 <= self.emergency_ueur_per_mwh <= MOST_UEUR_PER_MWH and 0 <= self.emergency_ppm <= MOST_EMERGENCY_PPM
+        ):
+            raise Rejected(
+                f"rules: emergency price {self.emergency_ueur_per_mwh}, factor {self.emergency_ppm}, expected 0 to"
+                f" {MOST_UEUR_PER_MWH} and 0 to {MOST_EMERGENCY_PPM}"
+            )
 
 
 Point = tuple[str, int, Direction]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the register says when a session is run: whose each POD is, and what it has (W) in each direction."""
+
+    aggregator_of: Mapping[str, str]
+    capacity_w: Mapping[tuple[str, Direction], int]
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.argument import hexadecimal, number
+from backend.market.session import EMERGENCY_UEUR_PER_MWH
 
 _EXAMPLES = {
     "announce": "da-27 --day 2026-11-27 --gate 11:00 --deployment 00112233445566778899aabbccddeeff",
@@ -24,6 +25,11 @@ _EXAMPLES = {
     "publish": "da-27",
     "propose": 'da-27 outcome.json --party ann --reason "a meter was swapped"',
     "approve": "da-27 SHA256 --party bob",
+    "order": "da-27 orders.json --party TSO",
+    "orders": "da-27 --to-judge > awards.json",
+    "withdraw-order": "da-27 T-o-1 --party TSO",
+    "emergency": "da-27 emergency.json --party DSO --resources resources.json",
+    "activation": "da-27 --verdicts verdicts.json",
     "status": "da-27",
 }
 
@@ -55,9 +61,34 @@ def add_commands(groups: Any) -> None:
     propose.add_argument("--reason", required=True, help="why")
     approve = add("approve", "publishes a proposed correction as the next version; by another person")
     approve.add_argument("digest", type=hexadecimal(32), help="of the proposed outcome, 64 hexadecimal digits")
-    for parser in (submit, withdraw, propose, approve):
+    for parser in (submit, withdraw, propose, approve, *_add_orders(add)):
         parser.add_argument("--party", required=True, help="who does it")
     add("status", "where a session stands")
+
+
+def _add_orders(add: "_Adder") -> list[argparse.ArgumentParser]:
+    """The commands of the activation; those among them that somebody does."""
+    order = add("order", "orders awarded volume, whole or in part; every row is answered")
+    emergency = add("emergency", "orders outside the market, marked and compensated by rule; every row is answered")
+    for parser in (order, emergency):
+        parser.add_argument("file", type=Path, help="orders, JSON (backend/market/README.md)")
+    emergency.add_argument(
+        "--resources", type=Path, required=True, help="whose each POD is, and what it can give (I-02)"
+    )
+    withdraw = add("withdraw-order", "takes an order back, until its offer's lead time")
+    withdraw.add_argument("order", help="the id that its buyer gave it")
+    orders = add("orders", "what is ordered")
+    orders.add_argument(
+        "--to-judge",
+        action="store_true",
+        help="as the list that `lightnode grid validate --awards` judges, over all sessions",
+    )
+    activation = add(
+        "activation", "prints the activation list, or takes over the verdicts on what is ordered and makes it"
+    )
+    activation.add_argument("--verdicts", type=Path, help="as `lightnode grid validate --json` prints them")
+    activation.add_argument("--party", help='what one party is told: "aggregator/A", "SCD", "DSO TP", "DSO", "TSO"')
+    return [order, emergency, withdraw]
 
 
 class _Adder:
@@ -86,6 +117,13 @@ def _add_announce(made: argparse.ArgumentParser) -> None:
     made.add_argument("--most-w", type=int, help="most of one offer in a quarter-hour")
     made.add_argument("--most-price", type=int, metavar="UEUR_PER_MWH", help="highest price, micro-EUR per MWh")
     made.add_argument("--product", action="append", choices=("active", "reactive"), help="what is traded (active)")
+    made.add_argument(
+        "--emergency-price", type=int, default=EMERGENCY_UEUR_PER_MWH, metavar="UEUR_PER_MWH",
+        help="what an emergency order earns at a POD without an award (300 EUR per MWh)",
+    )  # fmt: skip
+    made.add_argument(
+        "--emergency-ppm", type=int, default=1_000_000, help="with an award: part of its price, 1e-6 (1000000)"
+    )
     made.add_argument("--deployment", type=hexadecimal(16), help="32 hexadecimal digits, for a folder that is new")
 
 

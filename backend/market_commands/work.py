@@ -14,7 +14,7 @@ from typing import Any
 
 from lightwire import records
 
-from backend.adapters.bounded import read_bounded
+from backend.adapters.bounded import read_text
 from backend.adapters.market_store import MarketStore
 from backend.adapters.sqlite import SqliteStore
 from backend.domain.bids import MOST_UEUR_PER_MWH, MOST_W, Product
@@ -22,7 +22,8 @@ from backend.domain.local_day import Calendar
 from backend.domain.trade import Outcome
 from backend.errors import BackendError, Rejected, Unavailable
 from backend.flows.ledgers import EvidenceTrees
-from backend.flows.trade import Registered, Sessions
+from backend.flows.orders import Orders
+from backend.flows.trade import Sessions
 from backend.market import exchange
 from backend.market.awarded import unserved, with_allowed
 from backend.market.clearing import clear
@@ -31,8 +32,9 @@ from backend.market.literal import clear_literally
 from backend.market.optimal import clear_optimally
 from backend.market.rules import Engine, Pricing, Rules
 from backend.market.schedule import Window, day_ahead, near_real_time
-from backend.market.session import MarketSession, SessionRules, State
+from backend.market.session import MarketSession, Registered, SessionRules, State
 from backend.market.submission import parse_csv, parse_json
+from backend.market_commands import order_work
 from backend.wiring import make_identity
 
 DONE, REFUSED, UNAVAILABLE = 0, 1, 3
@@ -52,9 +54,10 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """The sessions of a folder, and what time it is (UTC ms)."""
+    """The sessions of a folder, what is ordered in them, and what time it is (UTC ms)."""
 
     sessions: Sessions
+    orders: Orders
     now_ms: Callable[[], int]
 
 
@@ -63,7 +66,11 @@ def run(options: argparse.Namespace, now_ms: Callable[[], int] = system_ms) -> i
     try:
         store = _opened(options)
         try:
-            facts, words = _COMMANDS[options.command](options, _market(options, store, now_ms))
+            market = _market(options, store, now_ms)
+            if options.command in order_work.COMMANDS:
+                facts, words = order_work.COMMANDS[options.command](options, market.orders)
+            else:
+                facts, words = _COMMANDS[options.command](options, market)
         finally:
             store.close()
     except (BackendError, OSError) as error:
@@ -101,15 +108,10 @@ def _market(options: argparse.Namespace, store: SqliteStore, now_ms: Callable[[]
         trees.add_document(records.TREE_MARKET, kind, id, version, body, time_ms)
 
     path: Path | None = getattr(options, "resources", None)
-    registered = Registered({}, {}) if path is None else Registered(*exchange.resources_of(_text(path)))
-    return _Market(Sessions(MarketStore(store), _Clock(now_ms), registered, publish), now_ms)
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_bounded(path).decode()
-    except UnicodeDecodeError as error:
-        raise Rejected(f"{path}: not text: {error.reason}") from error
+    registered = Registered({}, {}) if path is None else Registered(*exchange.resources_of(read_text(path)))
+    kept, clock = MarketStore(store), _Clock(now_ms)
+    sessions = Sessions(kept, clock, registered, publish)
+    return _Market(sessions, Orders(kept, clock, sessions, registered, publish), now_ms)
 
 
 def _announce(options: argparse.Namespace, market: _Market) -> Said:
@@ -119,7 +121,7 @@ def _announce(options: argparse.Namespace, market: _Market) -> Said:
         window = day_ahead(Calendar(options.zone), options.day, options.gate)
     rules = SessionRules(
         options.lot_w, options.most_w or MOST_W, options.most_price or MOST_UEUR_PER_MWH,
-        frozenset(Product(word) for word in options.product or ["active"]),
+        frozenset(Product(word) for word in options.product or ["active"]), options.emergency_price, options.emergency_ppm,
     )  # fmt: skip
     market.sessions.announce(options.session, window, rules, OPERATOR)
     return _stands(options.session, window, State.ANNOUNCED)
@@ -154,7 +156,7 @@ def _status(options: argparse.Namespace, market: _Market) -> Said:
 
 
 def _submit(options: argparse.Namespace, market: _Market) -> Said:
-    body = _text(options.file)
+    body = read_text(options.file)
     parsed = parse_csv(body) if options.file.suffix.lower() == ".csv" else parse_json(body)
     answers = market.sessions.submit(options.session, parsed, options.party)
     return {"answers": [list(row) for row in answers]}, "\n".join(f"{id}: {answer}" for id, answer in answers)
@@ -173,7 +175,7 @@ def _close(options: argparse.Namespace, market: _Market) -> Said:
 
 def _clear(options: argparse.Namespace, market: _Market) -> Said:
     requests, offers = market.sessions.close(options.session, OPERATOR)
-    constraints = () if options.constraints is None else exchange.constraints_of(_text(options.constraints))
+    constraints = () if options.constraints is None else exchange.constraints_of(read_text(options.constraints))
     rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm)
     moves = market.sessions.moves(options.session)
     report: dict[str, Any] = {}
@@ -215,7 +217,7 @@ def _awards(options: argparse.Namespace, market: _Market) -> Said:
 def _validate(options: argparse.Namespace, market: _Market) -> Said:
     one, cleared, awarded = _awarded(options, market)
     requests, offers = one.book()
-    allowed, elements = exchange.verdicts_of(_text(options.verdicts), one.frames, awarded)
+    allowed, elements = exchange.verdicts_of(read_text(options.verdicts), one.frames, awarded)
     checked = with_allowed(cleared, allowed, elements)
     constraints = exchange.constraints_of(market.sessions.within(options.session))
     left = unserved(requests, offers, checked.awards, constraints)
@@ -230,7 +232,7 @@ def _publish(options: argparse.Namespace, market: _Market) -> Said:
 
 
 def _propose(options: argparse.Namespace, market: _Market) -> Said:
-    outcome = exchange.outcome_of(_text(options.outcome))
+    outcome = exchange.outcome_of(read_text(options.outcome))
     digest = market.sessions.propose(options.session, outcome, options.reason, options.party)
     return {"sha256": digest}, digest
 
