@@ -37,7 +37,7 @@ def input_of(text: str) -> SettlementInput:
         terms=terms_of(fields.part("terms", fields.take("terms"))),
         awards=_all(fields, "awards", "award", _reserved),
         orders=_all(fields, "orders", "order", _called),
-        pods=_all(fields, "pods", "POD", _pod),
+        pods=_all(fields, "pods", "POD", pod_of),
         baselines=_all(fields, "baselines", "baseline", _baseline),
         measured=_all(fields, "measured", "measurement", _measured),
         unavailable=_all(fields, "unavailable", "unavailability", _unavailable),
@@ -101,7 +101,8 @@ def _called(row: Fields) -> Called:
     return Called(row.name("id"), kind, **_bought(row, kind is OrderKind.EMERGENCY))
 
 
-def _pod(row: Fields) -> PodRow:
+def pod_of(row: Fields) -> PodRow:
+    """Whose a POD is, and how its baseline is made."""
     return PodRow(
         row.name("pod"), row.party("owner"), row.party("brp"), method_of(row.part("method", row.take("method")))
     )
