@@ -40,7 +40,7 @@ def input_of(text: str) -> SettlementInput:
         pods=_all(fields, "pods", "POD", pod_of),
         baselines=_all(fields, "baselines", "baseline", _baseline),
         measured=_all(fields, "measured", "measurement", _measured),
-        unavailable=_all(fields, "unavailable", "unavailability", _unavailable),
+        unavailable=_all(fields, "unavailable", "unavailability", not_available_of),
     )
     fields.end()
     return in_order(made)
@@ -141,5 +141,6 @@ def _measured(row: Fields) -> MeasuredRow:
     )  # fmt: skip
 
 
-def _unavailable(row: Fields) -> NotAvailable:
+def not_available_of(row: Fields) -> NotAvailable:
+    """A POD that its owner said cannot deliver."""
     return NotAvailable(row.name("pod"), row.whole("frame", 1, MOST_FRAME), row.words("reason"))

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from backend.domain.bids import MOST_W
 from backend.domain.local_day import Calendar
 from backend.domain.quantity import FRAME_S, half_even
 from backend.errors import Rejected
 from backend.market.baseline import Known, baseline, looks_at
-from backend.market.settled_document import MOST_PODS, pod_of
+from backend.market.settled_document import MOST_PODS, MOST_ROWS, not_available_of, pod_of
 from backend.market.settled_evidence import Point, chosen
 from backend.market.settled_input import (
     BaselineRow,
@@ -31,7 +32,8 @@ from backend.market.settled_terms import SettlementTerms, terms_of
 from backend.market.settlement import Source
 from backend.market.strict import parse
 
-SETTINGS = "lightnode-settlement-settings/1"
+SETTINGS, BASELINES = "lightnode-settlement-settings/1", "lightnode-baselines/1"
+UNAVAILABLE = "lightnode-unavailable/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,41 @@ def settings_of(text: str) -> Settings:
         pods[one.pod] = one
     fields.end()
     return Settings(terms, calendar, pods)
+
+
+def schedule_of(text: str, session: str, settings: Settings) -> dict[Point, int]:
+    """W by POD and quarter-hour of the BRPs' profiles (I-03), as ``lightnode-baselines/1`` has them; Rejected unless they are the
+    session's and frozen, and each is of the BRP that the settings name."""
+    fields = parse(text, "baselines", BASELINES)
+    if fields.name("session") != session or not fields.flag("frozen"):
+        raise Rejected(f"baselines: expected those of {session}, frozen")
+    fields.whole("frozen_ms", 0, 1 << 62)
+    found: dict[Point, int] = {}
+    for row in fields.objects("baselines", "baseline", MOST_PODS):
+        pod, brp = row.point("pod"), row.party("brp")
+        row.whole("version", 1, 1 << 31)
+        row.whole("received_ms", 0, 1 << 62)
+        known = settings.pods.get(pod)
+        if known is not None and known.brp != brp:
+            raise Rejected(f"{row.where}: POD {pod} is of BRP {brp}, the settings say {known.brp}")
+        for frame, watts in row.numbers("frames", -MOST_W, MOST_W, 1000).items():
+            if not (frame.isascii() and frame.isdigit()) or (pod, int(frame)) in found:
+                raise Rejected(f"{row.where}: {pod}, quarter-hour {frame}: is none, or stands twice")
+            found[pod, int(frame)] = watts
+        row.end()
+    fields.end()
+    return found
+
+
+def unavailable_of(text: str) -> tuple[NotAvailable, ...]:
+    """What owners said cannot deliver (I-13): ``lightnode-unavailable/1``."""
+    fields = parse(text, "unavailable", UNAVAILABLE)
+    found = []
+    for row in fields.objects("unavailable", "unavailability", MOST_ROWS):
+        found.append(not_available_of(row))
+        row.end()
+    fields.end()
+    return tuple(found)
 
 
 def made_input(traded: Traded, settings: Settings, known: Knowledge) -> SettlementInput:
