@@ -11,6 +11,7 @@ from typing import Any
 
 from backend.argument import hexadecimal, number
 from backend.market.session import EMERGENCY_UEUR_PER_MWH
+from backend.market_commands.baseline_words import add_words
 from backend.market_commands.settle_words import EXAMPLES as _SETTLEMENT
 from backend.market_commands.settle_words import add_settlement
 
@@ -67,6 +68,13 @@ def add_commands(groups: Any) -> None:
     for parser in (submit, withdraw, propose, approve, *_add_orders(add)):
         parser.add_argument("--party", required=True, help="who does it")
     add_settlement(add, add.group, add.common)
+    add_words(
+        add.group(
+            "baselines",
+            "error and bias of each method of a baseline on given profiles",
+            "profiles.csv --from 17:00 --to 20:00",
+        )
+    )
     add("status", "where a session stands")
 
 
@@ -150,6 +158,10 @@ def _add_clear(made: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, now_ms: Callable[[], int] | None = None) -> int:
     """Calls the command; its exit code. now_ms: UTC ms, None for the machine's clock."""
+    if options.command == "baselines":
+        from backend.market_commands import baseline_work
+
+        return baseline_work.run(options)
     from backend.market_commands import work
 
     return work.run(options, now_ms or work.system_ms)
