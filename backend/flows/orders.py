@@ -8,7 +8,7 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,7 +131,7 @@ class Orders:
         book = OrderBook(session, one.frames, {o.id: o for o in offers}, {r.id: r for r in requests}, terms)
         desk, said = Desk(one.frames, book), Outcomes()
         for event in self._store.events(session):
-            _follow(desk, said, event)
+            follow(desk, said, event)
         return desk
 
     def _desks(self) -> list[Desk]:
@@ -146,7 +146,7 @@ class Orders:
         body: dict[str, Any] = {"row": order_row(order)}
         if isinstance(order, EmergencyOrder):
             answer, what = book.take_emergency(order, party, now_ms, near, self._registered), EMERGENCY
-            body["registered"] = _registered_rows(self._registered, order.shares_w)
+            body["registered"] = _registered_rows(self._registered, order)
         else:
             answer, what = book.take(order, party, now_ms, near), ORDER
         if answer in _AGAIN:
@@ -180,7 +180,7 @@ class Orders:
         body = {"first_frame": frames[0], "frames": len(frames), "verdicts": rows}
         judged = MarketEvent(session, now_ms, "DSO", JUDGED, text(body))
         before = desk.lists[-1:]
-        _follow(desk, Outcomes(), judged)
+        follow(desk, Outcomes(), judged)
         made = desk.next_list()
         if made is None:
             return
@@ -219,7 +219,7 @@ class Outcomes:
         return self.by_digest[json.loads(event.body)["sha256"]] if event.what == State.PUBLISHED else None
 
 
-def _follow(desk: Desk, outcomes: Outcomes, event: MarketEvent) -> None:
+def follow(desk: Desk, outcomes: Outcomes, event: MarketEvent) -> None:
     """Does again what an event did to the orders."""
     book = desk.book
     if (published := outcomes.follow(event)) is not None:
@@ -261,15 +261,11 @@ def _pods(book: OrderBook, order: BuyerOrder | EmergencyOrder) -> frozenset[str]
     return frozenset() if offer is None else frozenset(offer.shares_w)
 
 
-def _registered_rows(registered: Registered, pods: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """What the register says of these PODs, as far as it knows them."""
-    return {
-        pod: {"aggregator": registered.aggregator_of[pod]}
-        | {
-            f"{way.value}_w": registered.capacity_w[pod, way]
-            for way in Direction
-            if (pod, way) in registered.capacity_w
-        }
-        for pod in sorted(pods)
-        if pod in registered.aggregator_of
-    }
+def _registered_rows(registered: Registered, order: EmergencyOrder) -> list[list[Any]]:
+    """[POD, quarter-hour, aggregator, W] of what the register says of an emergency's PODs, as far as it knows them."""
+    return [
+        [pod, frame, aggregator, registered.has_w(pod, frame, order.direction)]
+        for pod in sorted(order.shares_w)
+        for frame in sorted(order.volume_w)
+        if (aggregator := registered.whose(pod, frame)) is not None
+    ]

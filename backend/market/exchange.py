@@ -27,9 +27,9 @@ def resources_of(text: str) -> Resources:
     """(aggregator by POD, W by POD and direction) of I-02."""
     aggregator_of: dict[str, str] = {}
     capacity_w: dict[tuple[str, Direction], int] = {}
-    for number, row in enumerate(_rows(_read(text, RESOURCES, "resources"), "resources"), 1):
+    for number, row in enumerate(_rows(document_of(text, RESOURCES, "resources"), "resources"), 1):
         where = f"resource {number}"
-        taken = _fields(row, where, {"pod": str, "aggregator": str, "up_w": int, "down_w": int})
+        taken = fields_of(row, where, {"pod": str, "aggregator": str, "up_w": int, "down_w": int})
         pod = taken["pod"]
         if pod in aggregator_of:
             raise Rejected(f"{where} pod = {pod!r}, stands twice")
@@ -50,10 +50,10 @@ def constraints_of(text: str) -> tuple[Constraint, ...]:
     """The limits that a session is cleared within, as the operator froze them."""
     kinds = {"element": str, "frame": int, "margin_ppt": int, "effect_ppt_per_w": dict, "effect_ppt_per_var": dict}
     found = []
-    for number, row in enumerate(_rows(_read(text, CONSTRAINTS, "constraints"), "constraints"), 1):
+    for number, row in enumerate(_rows(document_of(text, CONSTRAINTS, "constraints"), "constraints"), 1):
         where = f"constraint {number}"
         row = {"effect_ppt_per_var": {}, **row} if isinstance(row, dict) else row
-        taken = _fields(row, where, kinds)
+        taken = fields_of(row, where, kinds)
         for name in ("effect_ppt_per_w", "effect_ppt_per_var"):
             _numbers(taken[name], f"{where} {name}")
         found.append(Constraint(**taken))
@@ -75,7 +75,7 @@ def constraints_text(constraints: Sequence[Constraint]) -> str:
 def outcome_of(text: str) -> Outcome:
     """An outcome from its canonical text (market.canonical)."""
     document = _object(text)
-    taken = _fields(document, "outcome", {"session": str, "awards": list, "results": list, "unserved": dict})
+    taken = fields_of(document, "outcome", {"session": str, "awards": list, "results": list, "unserved": dict})
     awards = tuple(_award(row, f"award {number}") for number, row in enumerate(taken["awards"], 1))
     results = tuple(_result(row, f"result {number}") for number, row in enumerate(taken["results"], 1))
     unserved = {}
@@ -93,7 +93,7 @@ def _award(row: object, where: str) -> Award:
         "offer": str, "request": str, "frame": int, "volume_w": int, "parts_w": dict, "step": int, "reserve": bool,
         "price_ueur_per_mwh": (int, type(None)),
     }  # fmt: skip
-    taken = _fields(given, where, kinds)
+    taken = fields_of(given, where, kinds)
     if sum(_numbers(taken["parts_w"], f"{where} parts_w").values()) != taken["volume_w"]:
         raise Rejected(f"{where} of {taken['offer']}: parts_w do not add up to volume_w = {taken['volume_w']}")
     return Award(**taken)
@@ -101,7 +101,7 @@ def _award(row: object, where: str) -> Award:
 
 def _result(row: object, where: str) -> Result:
     kinds = {"offer": str, "fate": str, "reason": str, "offered_w": int, "accepted_w": int, "element": str}
-    taken = _fields(row, where, kinds)
+    taken = fields_of(row, where, kinds)
     try:
         return Result(**{**taken, "fate": Fate(taken["fate"]), "reason": Reason(taken["reason"])})
     except ValueError as error:
@@ -127,7 +127,7 @@ def verdicts_of(text: str, frames: Sequence[int], awarded: Sequence[Judged]) -> 
     wanted = {(one.offer.id, one.buyer.value): one for one in awarded}
     allowed: dict[tuple[str, str], dict[int, int]] = {}
     elements: dict[str, str] = {}
-    for number, row in enumerate(_rows(_read(text, VERDICTS, "verdicts"), "verdicts"), 1):
+    for number, row in enumerate(_rows(document_of(text, VERDICTS, "verdicts"), "verdicts"), 1):
         if not isinstance(row, dict) or not isinstance(row.get("offer"), str):
             raise Rejected(f"verdict {number}: offer, expected the id of an offer")
         key = row["offer"], str(row.get("buyer"))
@@ -159,7 +159,8 @@ def _element(stops: object) -> str:
     return str(first.get("element", ""))[:96]
 
 
-def _read(text: str, format: str, key: str) -> dict[str, Any]:
+def document_of(text: str, format: str, key: str) -> dict[str, Any]:
+    """The object written in a text, of this format; key names it in a refusal."""
     document = _object(text)
     if document.get("format") != format:
         raise Rejected(f"{key}: format, expected {format!r}")
@@ -185,7 +186,8 @@ def _rows(document: Mapping[str, Any], key: str) -> list[object]:
     return rows
 
 
-def _fields(row: object, where: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
+def fields_of(row: object, where: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a row, all of them there and of their kind (name to type or types); Rejected in one line."""
     if not isinstance(row, dict):
         raise Rejected(f"{where}: expected an object")
     for name in sorted(set(row) | set(kinds)):

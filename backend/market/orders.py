@@ -22,10 +22,9 @@ from dataclasses import dataclass, field
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request
 from backend.domain.quantity import FRAME_MS, PPM, half_even, split
 from backend.domain.trade import Award, OrderKind, Outcome
-from backend.market.order_check import Ways, is_one_way, is_same_part, passed, volume_of
+from backend.market.order_check import PodRegister, Ways, is_one_way, is_same_part, passed, volume_of
 from backend.market.order_row import BuyerOrder, EmergencyOrder
 from backend.market.ordered import EmergencyTerms, OrderAnswer, Ordered
-from backend.market.session import Registered
 
 _MINUTE_MS = 60_000
 
@@ -88,7 +87,7 @@ class OrderBook:
         return OrderAnswer.TAKEN
 
     def take_emergency(
-        self, order: EmergencyOrder, party: str, now_ms: int, ways: Ways, registered: Registered
+        self, order: EmergencyOrder, party: str, now_ms: int, ways: Ways, registered: PodRegister
     ) -> OrderAnswer:
         """Takes an emergency order, or says why not (rule 6)."""
         if (known := self._known(order, party)) is not None:
@@ -97,9 +96,9 @@ class OrderBook:
             return OrderAnswer.OUTSIDE
         if any(now_ms >= (frame + 1) * FRAME_MS for frame in order.volume_w):
             return OrderAnswer.OVER
-        if not set(order.shares_w) <= set(registered.aggregator_of):
+        if any(registered.whose(pod, frame) is None for pod in order.shares_w for frame in order.volume_w):
             return OrderAnswer.UNKNOWN_POD
-        made = self._emergency(order, registered.aggregator_of, now_ms)
+        made = self._emergency(order, registered, now_ms)
         if not is_one_way(made, self.standing(), ways):
             return OrderAnswer.OTHER_WAY
         if self._beyond(made, registered):
@@ -239,11 +238,11 @@ class OrderBook:
                 return OrderAnswer.LEAST
         return None
 
-    def _emergency(self, order: EmergencyOrder, aggregator_of: Mapping[str, str], now_ms: int) -> list[Ordered]:
+    def _emergency(self, order: EmergencyOrder, registered: PodRegister, now_ms: int) -> list[Ordered]:
         return [
             Ordered(
                 _id(f"{self.session}/emergency/{order.id}/{frame}/{pod}"), order.id, OrderKind.EMERGENCY, "", "", frame, 0,
-                False, order.buyer, aggregator_of[pod], order.direction, Product.ACTIVE, {pod: w},
+                False, order.buyer, registered.whose(pod, frame) or "", order.direction, Product.ACTIVE, {pod: w},
                 self.price_of(pod, frame, order.direction), now_ms,
             )
             for frame in sorted(order.volume_w)
@@ -264,18 +263,17 @@ class OrderBook:
             return self.terms.price_ueur_per_mwh
         return half_even(prices[max(prices)] * self.terms.factor_ppm, PPM)
 
-    def _beyond(self, made: Sequence[Ordered], registered: Registered) -> bool:
+    def _beyond(self, made: Sequence[Ordered], registered: PodRegister) -> bool:
         """Whether a POD has less than is ordered of it, here."""
         taken: dict[tuple[str, int, Direction], int] = {}
         for one in (*self.standing(), *made):
             for pod, w in one.parts_w.items() if one.product is Product.ACTIVE else ():
                 taken[pod, one.frame, one.direction] = taken.get((pod, one.frame, one.direction), 0) + w
-        return any(
-            registered.capacity_w.get((pod, one.direction), taken[pod, one.frame, one.direction])
-            < taken[pod, one.frame, one.direction]
-            for one in made
-            for pod in one.parts_w
-        )
+        for pod, frame, direction in sorted({(pod, one.frame, one.direction) for one in made for pod in one.parts_w}):
+            has_w = registered.has_w(pod, frame, direction)
+            if has_w is not None and taken[pod, frame, direction] > has_w:
+                return True
+        return False
 
 
 def _id(identity: str) -> str:

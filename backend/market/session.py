@@ -101,6 +101,14 @@ class Registered:
     aggregator_of: Mapping[str, str]
     capacity_w: Mapping[tuple[str, Direction], int]
 
+    def whose(self, pod: str, frame: int) -> str | None:
+        """The POD's aggregator in a quarter-hour, None if it has none."""
+        return self.aggregator_of.get(pod)
+
+    def has_w(self, pod: str, frame: int, direction: Direction) -> int | None:
+        """What it has in a quarter-hour, None if nothing bounds it."""
+        return self.capacity_w.get((pod, direction))
+
 
 @dataclass(slots=True)
 class MarketSession:

@@ -35,6 +35,7 @@ _EXAMPLES = {
     "activation": "da-27 --verdicts verdicts.json",
     "status": "da-27",
     **_SETTLEMENT,
+    "bundle": "da-27 --out da-27.json",
 }
 
 
@@ -76,6 +77,15 @@ def add_commands(groups: Any) -> None:
         )
     )
     add("status", "where a session stands")
+    bundle = add("bundle", "writes a session with all it was decided by into one file")
+    bundle.add_argument("--out", type=Path, required=True, help="the file")
+    recompute = market.add_parser(
+        "recompute", help="decides a session again from its bundle alone, and says what is different",
+        description="Decides a session again from its bundle alone, on any machine: exit code 1 names the first difference.",
+        epilog="example: lightnode market recompute da-27.json",
+    )  # fmt: skip
+    recompute.add_argument("file", type=Path, help="as `lightnode market bundle` writes it")
+    recompute.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_orders(add: "_Adder") -> list[argparse.ArgumentParser]:
