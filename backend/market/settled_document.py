@@ -48,7 +48,7 @@ def input_of(text: str) -> SettlementInput:
 
 def input_text(made: SettlementInput) -> str:
     """The one text of an input (rule 5)."""
-    return canonical.text({"format": FORMAT, **canonical.document(in_order(made))})
+    return canonical.text_of(FORMAT, in_order(made))
 
 
 def in_order(made: SettlementInput) -> SettlementInput:
