@@ -23,6 +23,7 @@ from backend.domain.trade import Outcome
 from backend.errors import BackendError, Rejected, Unavailable
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.orders import Orders
+from backend.flows.settle import SETTLEMENT, Settlements
 from backend.flows.trade import BY, VERDICTS, WITHIN, Sessions
 from backend.market import exchange
 from backend.market.canonical import text
@@ -32,7 +33,7 @@ from backend.market.rules import Engine, Pricing, Rules
 from backend.market.schedule import Window, day_ahead, near_real_time
 from backend.market.session import MarketSession, Registered, SessionRules, State
 from backend.market.submission import parse_csv, parse_json
-from backend.market_commands import bundle_work, order_work
+from backend.market_commands import bundle_work, order_work, settle_work
 from backend.wiring import make_identity
 
 DONE, REFUSED, UNAVAILABLE = 0, 1, 3
@@ -56,6 +57,7 @@ class _Market:
 
     sessions: Sessions
     orders: Orders
+    settlements: settle_work.Desk
     now_ms: Callable[[], int]
 
 
@@ -84,6 +86,8 @@ def _in_folder(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
             return bundle_work.bundle(options, MarketStore(store))
         if options.command in order_work.COMMANDS:
             return order_work.COMMANDS[options.command](options, market.orders)
+        if options.command in settle_work.COMMANDS:
+            return settle_work.COMMANDS[options.command](options, market.settlements)
         return _COMMANDS[options.command](options, market)
     finally:
         store.close()
@@ -111,13 +115,15 @@ def _market(options: argparse.Namespace, store: SqliteStore, now_ms: Callable[[]
 
     def publish(kind: str, id: str, version: int, body: str, time_ms: int) -> None:
         trees = EvidenceTrees(store, identity.log_key.sign, identity.deployment, identity.operator)
-        trees.add_document(records.TREE_MARKET, kind, id, version, body, time_ms)
+        tree = records.TREE_SETTLEMENT if kind == SETTLEMENT else records.TREE_MARKET
+        trees.add_document(tree, kind, id, version, body, time_ms)
 
     path: Path | None = getattr(options, "resources", None)
     registered = Registered({}, {}) if path is None else Registered(*exchange.resources_of(read_text(path)))
     kept, clock = MarketStore(store), _Clock(now_ms)
     sessions = Sessions(kept, clock, registered, publish)
-    return _Market(sessions, Orders(kept, clock, sessions, registered, publish), now_ms)
+    settlements = settle_work.Desk(Settlements(kept, clock, sessions, publish), store)
+    return _Market(sessions, Orders(kept, clock, sessions, registered, publish), settlements, now_ms)
 
 
 def _announce(options: argparse.Namespace, market: _Market) -> Said:
