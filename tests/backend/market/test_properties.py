@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.domain.bids import Buyer, Offer, Product, Request, Step
+from backend.domain.bids import Buyer, Direction, Offer, Product, Request, Step
 from backend.domain.constraint import Constraint
 from backend.domain.quantity import FRAME_S, value_ueur
 from backend.domain.trade import Outcome
