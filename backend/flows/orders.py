@@ -131,7 +131,7 @@ class Orders:
         book = OrderBook(session, one.frames, {o.id: o for o in offers}, {r.id: r for r in requests}, terms)
         desk, said = Desk(one.frames, book), Outcomes()
         for event in self._store.events(session):
-            _follow(desk, said, event)
+            follow(desk, said, event)
         return desk
 
     def _desks(self) -> list[Desk]:
@@ -180,7 +180,7 @@ class Orders:
         body = {"first_frame": frames[0], "frames": len(frames), "verdicts": rows}
         judged = MarketEvent(session, now_ms, "DSO", JUDGED, text(body))
         before = desk.lists[-1:]
-        _follow(desk, Outcomes(), judged)
+        follow(desk, Outcomes(), judged)
         made = desk.next_list()
         if made is None:
             return
@@ -219,7 +219,7 @@ class Outcomes:
         return self.by_digest[json.loads(event.body)["sha256"]] if event.what == State.PUBLISHED else None
 
 
-def _follow(desk: Desk, outcomes: Outcomes, event: MarketEvent) -> None:
+def follow(desk: Desk, outcomes: Outcomes, event: MarketEvent) -> None:
     """Does again what an event did to the orders."""
     book = desk.book
     if (published := outcomes.follow(event)) is not None:

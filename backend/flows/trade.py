@@ -24,7 +24,7 @@ from backend.market.submission import Submission
 from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.ports import Clock, MarketEvent, SessionStore
 
-OUTCOME, WITHIN = "outcome", "constraints"
+OUTCOME, WITHIN, BY, VERDICTS = "outcome", "constraints", "clearing", "verdicts"
 _LATER = ("emergency_ueur_per_mwh", "emergency_ppm", "baseline_lead_ms")
 
 
@@ -44,7 +44,7 @@ class Sessions:
         """Makes a session; Rejected if there is one of this id that is not the same."""
         if "/" in session:
             raise Rejected(f"session {session[:64]}: its id has a /, which parts the names of what is ordered")
-        body = _window_text(window, rules)
+        body = announcement_text(window, rules)
         with self._store.writing():
             before = self._store.events(session)
             if not before:
@@ -94,10 +94,12 @@ class Sessions:
                 self._add(session, party, "moved", State.CLOSED.value)
             return one.book()
 
-    def decide(self, session: str, state: State, outcome: Any, party: str, within: str = "") -> str:
+    def decide(
+        self, session: str, state: State, outcome: Any, party: str, basis: Mapping[str, str] | None = None
+    ) -> str:
         """Keeps the outcome as cleared, then as validated; asking again gives what was kept, whatever is handed in.
 
-        within: the document of the limits it was decided within, kept with it."""
+        basis: the documents that it was decided by, kept with it: limits (WITHIN), rules (BY), verdicts (VERDICTS)."""
         if state not in (State.CLEARED, State.VALIDATED):
             raise Rejected(f"session {session}: an outcome is cleared or validated")
         with self._store.writing():
@@ -106,13 +108,13 @@ class Sessions:
                 return kept.body
             one, body = self.load(session), text(outcome)
             one.move(state)
-            if within:
-                self._add(session, party, WITHIN, within)
+            for what, document in sorted((basis or {}).items()):
+                self._add(session, party, what, document)
             self._add(session, party, state.value, body)
         return body
 
     def within(self, session: str) -> str:
-        """The document of the limits that the session was decided within, "" if there was none."""
+        """The document of the limits that the session was cleared within, "" if there was none."""
         event = self._kept(session, WITHIN)
         return "" if event is None else event.body
 
@@ -239,8 +241,8 @@ def _replay(one: MarketSession, event: MarketEvent) -> None:
             one.restore(request, event.time_ms)
 
 
-def _window_text(window: Window, rules: SessionRules) -> str:
-    """Settings that came later are written only where they are not as they always were."""
+def announcement_text(window: Window, rules: SessionRules) -> str:
+    """The one text of an announcement; settings that came later are written only where they are not as they always were."""
     row = {
         "first_frame": window.frames[0], "frames": len(window.frames), "gate_ms": window.gate_ms, "lot_w": rules.lot_w,
         "most_w": rules.most_w, "most_ueur_per_mwh": rules.most_ueur_per_mwh, "products": sorted(rules.products),

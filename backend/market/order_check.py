@@ -1,10 +1,24 @@
 """Whether an order comes in time, keeps parts together, and turns no POD: see market.orders, rules 3, 4 and 7."""
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from backend.domain.bids import Direction, Product
 from backend.domain.quantity import FRAME_MS, PPM
 from backend.market.ordered import OrderAnswer, Ordered
+
+
+class PodRegister(Protocol):
+    """Whose a POD is and what it has, by quarter-hour."""
+
+    def whose(self, pod: str, frame: int) -> str | None:
+        """Its aggregator, None if it has none."""
+        ...
+
+    def has_w(self, pod: str, frame: int, direction: Direction) -> int | None:
+        """W in a direction, None if nothing bounds it."""
+        ...
+
 
 Ways = Mapping[tuple[str, int], Direction]
 

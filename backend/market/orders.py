@@ -22,10 +22,9 @@ from dataclasses import dataclass, field
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request
 from backend.domain.quantity import FRAME_MS, PPM, half_even, split
 from backend.domain.trade import Award, OrderKind, Outcome
-from backend.market.order_check import Ways, is_one_way, is_same_part, passed, volume_of
+from backend.market.order_check import PodRegister, Ways, is_one_way, is_same_part, passed, volume_of
 from backend.market.order_row import BuyerOrder, EmergencyOrder
 from backend.market.ordered import EmergencyTerms, OrderAnswer, Ordered
-from backend.market.session import Registered
 
 _MINUTE_MS = 60_000
 
@@ -88,7 +87,7 @@ class OrderBook:
         return OrderAnswer.TAKEN
 
     def take_emergency(
-        self, order: EmergencyOrder, party: str, now_ms: int, ways: Ways, registered: Registered
+        self, order: EmergencyOrder, party: str, now_ms: int, ways: Ways, registered: PodRegister
     ) -> OrderAnswer:
         """Takes an emergency order, or says why not (rule 6)."""
         if (known := self._known(order, party)) is not None:
@@ -239,7 +238,7 @@ class OrderBook:
                 return OrderAnswer.LEAST
         return None
 
-    def _emergency(self, order: EmergencyOrder, registered: Registered, now_ms: int) -> list[Ordered]:
+    def _emergency(self, order: EmergencyOrder, registered: PodRegister, now_ms: int) -> list[Ordered]:
         return [
             Ordered(
                 _id(f"{self.session}/emergency/{order.id}/{frame}/{pod}"), order.id, OrderKind.EMERGENCY, "", "", frame, 0,
@@ -264,7 +263,7 @@ class OrderBook:
             return self.terms.price_ueur_per_mwh
         return half_even(prices[max(prices)] * self.terms.factor_ppm, PPM)
 
-    def _beyond(self, made: Sequence[Ordered], registered: Registered) -> bool:
+    def _beyond(self, made: Sequence[Ordered], registered: PodRegister) -> bool:
         """Whether a POD has less than is ordered of it, here."""
         taken: dict[tuple[str, int, Direction], int] = {}
         for one in (*self.standing(), *made):

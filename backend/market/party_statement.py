@@ -27,7 +27,7 @@ def parties(settlement: Row) -> list[str]:
     """Everybody who has a part in a settlement, by name."""
     found = set(settlement["gained_ueur"])
     for line in (*settlement["lines"], *settlement["availability"]):
-        found |= {line["buyer"], f"aggregator:{line['aggregator']}", f"owner:{line['owner']}", f"BRP:{line['brp']}"}
+        found |= {line["buyer"], f"aggregator/{line['aggregator']}", f"owner/{line['owner']}", f"BRP/{line['brp']}"}
     return sorted(found)
 
 
@@ -41,7 +41,7 @@ def party_statement(settlement: Row, party: str) -> dict[str, Any]:
         raise Rejected(
             f"statement: {party[:100]!r} has no part in the settlement of {settlement['session']}: {known:.200}"
         )
-    role, _, name = party.partition(":")
+    role, _, name = party.partition("/")
     made = {
         "format": FORMAT,
         "session": settlement["session"],

@@ -86,7 +86,7 @@ def settled(made: SettlementInput) -> Settlement:
 
 def settlement_text(one: Settlement) -> str:
     """The one text of a settlement."""
-    return canonical.text({"format": FORMAT, **canonical.document(one)})
+    return canonical.text_of(FORMAT, one)
 
 
 def settled_text(text: str) -> str:

@@ -37,10 +37,10 @@ def input_of(text: str) -> SettlementInput:
         terms=terms_of(fields.part("terms", fields.take("terms"))),
         awards=_all(fields, "awards", "award", _reserved),
         orders=_all(fields, "orders", "order", _called),
-        pods=_all(fields, "pods", "POD", _pod),
+        pods=_all(fields, "pods", "POD", pod_of),
         baselines=_all(fields, "baselines", "baseline", _baseline),
         measured=_all(fields, "measured", "measurement", _measured),
-        unavailable=_all(fields, "unavailable", "unavailability", _unavailable),
+        unavailable=_all(fields, "unavailable", "unavailability", not_available_of),
     )
     fields.end()
     return in_order(made)
@@ -48,7 +48,7 @@ def input_of(text: str) -> SettlementInput:
 
 def input_text(made: SettlementInput) -> str:
     """The one text of an input (rule 5)."""
-    return canonical.text({"format": FORMAT, **canonical.document(in_order(made))})
+    return canonical.text_of(FORMAT, in_order(made))
 
 
 def in_order(made: SettlementInput) -> SettlementInput:
@@ -101,7 +101,8 @@ def _called(row: Fields) -> Called:
     return Called(row.name("id"), kind, **_bought(row, kind is OrderKind.EMERGENCY))
 
 
-def _pod(row: Fields) -> PodRow:
+def pod_of(row: Fields) -> PodRow:
+    """Whose a POD is, and how its baseline is made."""
     return PodRow(
         row.name("pod"), row.party("owner"), row.party("brp"), method_of(row.part("method", row.take("method")))
     )
@@ -140,5 +141,6 @@ def _measured(row: Fields) -> MeasuredRow:
     )  # fmt: skip
 
 
-def _unavailable(row: Fields) -> NotAvailable:
+def not_available_of(row: Fields) -> NotAvailable:
+    """A POD that its owner said cannot deliver."""
     return NotAvailable(row.name("pod"), row.whole("frame", 1, MOST_FRAME), row.words("reason"))

@@ -65,7 +65,7 @@ class Evidence:
     def measured(self, point: Point) -> Measured:
         """Rule 1."""
         row = self._measured.get(point)
-        return Measured(0, Source.MISSING, 0) if row is None else _chosen(row, self._terms)
+        return Measured(0, Source.MISSING, 0) if row is None else chosen(row, self._terms)
 
     def baseline_w(self, point: Point) -> int | None:
         """None where there is none."""
@@ -83,13 +83,13 @@ class Evidence:
         return found
 
     def _of_measured(self, point: Point) -> list[tuple[FlagCode, str]]:
-        chosen = self.measured(point)
+        seen = self.measured(point)
         short = (
-            f"the 4 s readings are complete to {chosen.completeness_ppm} ppm, {self._terms.completeness_ppm} are needed"
+            f"the 4 s readings are complete to {seen.completeness_ppm} ppm, {self._terms.completeness_ppm} are needed"
         )
-        if chosen.source is Source.REGISTERS:
+        if seen.source is Source.REGISTERS:
             return [(FlagCode.REGISTERS_USED, f"{short}: settled by the registers of the quarter-hour")]
-        if chosen.source is Source.MISSING:
+        if seen.source is Source.MISSING:
             return [(FlagCode.NO_MEASUREMENT, f"{short}, and there are no registers")]
         return []
 
@@ -130,7 +130,8 @@ def differing(rows: Iterable[Reconciled]) -> list[Flag]:
     ]
 
 
-def _chosen(row: MeasuredRow, terms: SettlementTerms) -> Measured:
+def chosen(row: MeasuredRow, terms: SettlementTerms) -> Measured:
+    """Rule 1."""
     if row.readings_ws is not None and row.completeness_ppm >= terms.completeness_ppm:
         return Measured(row.readings_ws, Source.READINGS, row.completeness_ppm)
     if row.registers_ws is not None:

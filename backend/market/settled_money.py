@@ -2,7 +2,7 @@
 
 1. A buyer pays the aggregator, the aggregator the owner less its fee; a penalty goes the other way, the whole of it passed on.
    Whatever one party gives another gets: over all parties money sums to zero.
-2. Parties are named with their role: ``DSO``, ``TSO``, ``aggregator:NAME``, ``owner:NAME``, ``BRP:NAME``.
+2. Parties are named with their role: ``DSO``, ``TSO``, ``aggregator/NAME``, ``owner/NAME``, ``BRP/NAME``.
 3. A BRP's position of a quarter-hour is corrected by the sum over its PODs (settled_energy.py, rule 4); orders that are held
    are counted, and corrected in a later version.
 """
@@ -56,13 +56,13 @@ def paid(energy: Iterable[EnergyLine], held_ready: Iterable[AvailabilityLine]) -
 
     for line in energy:
         what = What.EMERGENCY if line.kind is OrderKind.EMERGENCY else What.ENERGY
-        aggregator, owner = f"aggregator:{line.aggregator}", f"owner:{line.owner}"
+        aggregator, owner = f"aggregator/{line.aggregator}", f"owner/{line.owner}"
         add(line.buyer.value, aggregator, what, line.payment_ueur)
         add(aggregator, owner, what, line.payment_ueur - line.fee_ueur)
         add(aggregator, line.buyer.value, What.PENALTY, line.penalty_ueur)
         add(owner, aggregator, What.PENALTY, line.penalty_ueur)
     for one in held_ready:
-        aggregator, owner = f"aggregator:{one.aggregator}", f"owner:{one.owner}"
+        aggregator, owner = f"aggregator/{one.aggregator}", f"owner/{one.owner}"
         add(one.buyer.value, aggregator, What.AVAILABILITY, one.payment_ueur)
         add(aggregator, owner, What.AVAILABILITY, one.payment_ueur - one.fee_ueur)
     return tuple(Paid(*key, amount) for key, amount in sorted(sums.items()))

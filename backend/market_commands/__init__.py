@@ -11,6 +11,9 @@ from typing import Any
 
 from backend.argument import hexadecimal, number
 from backend.market.session import EMERGENCY_UEUR_PER_MWH
+from backend.market_commands.baseline_words import add_words
+from backend.market_commands.settle_words import EXAMPLES as _SETTLEMENT
+from backend.market_commands.settle_words import add_settlement
 
 _EXAMPLES = {
     "announce": "da-27 --day 2026-11-27 --gate 11:00 --deployment 00112233445566778899aabbccddeeff",
@@ -31,6 +34,8 @@ _EXAMPLES = {
     "emergency": "da-27 emergency.json --party DSO --resources resources.json",
     "activation": "da-27 --verdicts verdicts.json",
     "status": "da-27",
+    **_SETTLEMENT,
+    "bundle": "da-27 --out da-27.json",
 }
 
 
@@ -65,7 +70,24 @@ def add_commands(groups: Any) -> None:
     approve.add_argument("digest", type=hexadecimal(32), help="of the proposed outcome, 64 hexadecimal digits")
     for parser in (submit, withdraw, propose, approve, *_add_orders(add)):
         parser.add_argument("--party", required=True, help="who does it")
+    add_settlement(add, add.group, add.common)
+    add_words(
+        add.group(
+            "baselines",
+            "error and bias of each method of a baseline on given profiles",
+            "profiles.csv --from 17:00 --to 20:00",
+        )
+    )
     add("status", "where a session stands")
+    bundle = add("bundle", "writes a session with all it was decided by into one file")
+    bundle.add_argument("--out", type=Path, required=True, help="the file")
+    recompute = market.add_parser(
+        "recompute", help="decides a session again from its bundle alone, and says what is different",
+        description="Decides a session again from its bundle alone, on any machine: exit code 1 names the first difference.",
+        epilog="example: lightnode market recompute da-27.json",
+    )  # fmt: skip
+    recompute.add_argument("file", type=Path, help="as `lightnode market bundle` writes it")
+    recompute.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_orders(add: "_Adder") -> list[argparse.ArgumentParser]:
@@ -100,12 +122,22 @@ class _Adder:
         self._market = market
 
     def __call__(self, name: str, help: str) -> argparse.ArgumentParser:
-        example = f"example: lightnode market {name} --folder market {_EXAMPLES[name]}"
+        made = self.group(name, help, f"--folder market {_EXAMPLES[name]}")
+        self.common(made)
+        return made
+
+    def group(self, name: str, help: str, words: str) -> argparse.ArgumentParser:
+        """One that has others in it; words: of its example."""
+        example = f"example: lightnode market {name} {words}"
         made: argparse.ArgumentParser = self._market.add_parser(name, help=help, description=help, epilog=example)
+        return made
+
+    @staticmethod
+    def common(made: argparse.ArgumentParser) -> None:
+        """What every command has."""
         made.add_argument("session", help="its id")
         made.add_argument("--folder", type=Path, required=True, help="the back end's: scd.sqlite and keys/")
         made.add_argument("--json", action="store_true", help="print one JSON object")
-        return made
 
 
 def _add_announce(made: argparse.ArgumentParser) -> None:
@@ -144,6 +176,10 @@ def _add_clear(made: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, now_ms: Callable[[], int] | None = None) -> int:
     """Calls the command; its exit code. now_ms: UTC ms, None for the machine's clock."""
+    if options.command == "baselines":
+        from backend.market_commands import baseline_work
+
+        return baseline_work.run(options)
     from backend.market_commands import work
 
     return work.run(options, now_ms or work.system_ms)

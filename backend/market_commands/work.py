@@ -23,18 +23,17 @@ from backend.domain.trade import Outcome
 from backend.errors import BackendError, Rejected, Unavailable
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.orders import Orders
-from backend.flows.trade import Sessions
+from backend.flows.settle import SETTLEMENT, Settlements
+from backend.flows.trade import BY, VERDICTS, WITHIN, Sessions
 from backend.market import exchange
-from backend.market.awarded import unserved, with_allowed
-from backend.market.clearing import clear
+from backend.market.canonical import text
+from backend.market.decided import Basis, basis_row, cleared, validated
 from backend.market.judged import Judged, to_judge
-from backend.market.literal import clear_literally
-from backend.market.optimal import clear_optimally
 from backend.market.rules import Engine, Pricing, Rules
 from backend.market.schedule import Window, day_ahead, near_real_time
 from backend.market.session import MarketSession, Registered, SessionRules, State
 from backend.market.submission import parse_csv, parse_json
-from backend.market_commands import order_work
+from backend.market_commands import bundle_work, order_work, settle_work
 from backend.wiring import make_identity
 
 DONE, REFUSED, UNAVAILABLE = 0, 1, 3
@@ -58,21 +57,17 @@ class _Market:
 
     sessions: Sessions
     orders: Orders
+    settlements: settle_work.Desk
     now_ms: Callable[[], int]
 
 
 def run(options: argparse.Namespace, now_ms: Callable[[], int] = system_ms) -> int:
     """The exit code; what was done on stdout, a refusal in one line on stderr."""
     try:
-        store = _opened(options)
-        try:
-            market = _market(options, store, now_ms)
-            if options.command in order_work.COMMANDS:
-                facts, words = order_work.COMMANDS[options.command](options, market.orders)
-            else:
-                facts, words = _COMMANDS[options.command](options, market)
-        finally:
-            store.close()
+        if options.command == "recompute":
+            facts, words = bundle_work.recompute(options)
+        else:
+            facts, words = _in_folder(options, now_ms)
     except (BackendError, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         print(json.dumps({"done": False, "reason": reason}) if options.json else "", end="\n" if options.json else "")
@@ -81,6 +76,21 @@ def run(options: argparse.Namespace, now_ms: Callable[[], int] = system_ms) -> i
         return UNAVAILABLE if isinstance(error, Unavailable | OSError) else REFUSED
     print(json.dumps({"done": True, **facts}) if options.json else words)
     return DONE
+
+
+def _in_folder(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
+    store = _opened(options)
+    try:
+        market = _market(options, store, now_ms)
+        if options.command == "bundle":
+            return bundle_work.bundle(options, MarketStore(store))
+        if options.command in order_work.COMMANDS:
+            return order_work.COMMANDS[options.command](options, market.orders)
+        if options.command in settle_work.COMMANDS:
+            return settle_work.COMMANDS[options.command](options, market.settlements)
+        return _COMMANDS[options.command](options, market)
+    finally:
+        store.close()
 
 
 def _opened(options: argparse.Namespace) -> SqliteStore:
@@ -105,13 +115,15 @@ def _market(options: argparse.Namespace, store: SqliteStore, now_ms: Callable[[]
 
     def publish(kind: str, id: str, version: int, body: str, time_ms: int) -> None:
         trees = EvidenceTrees(store, identity.log_key.sign, identity.deployment, identity.operator)
-        trees.add_document(records.TREE_MARKET, kind, id, version, body, time_ms)
+        tree = records.TREE_SETTLEMENT if kind == SETTLEMENT else records.TREE_MARKET
+        trees.add_document(tree, kind, id, version, body, time_ms)
 
     paths: list[Path] = getattr(options, "resources", [])
     registered = Registered({}, {}, exchange.resources_of(*(read_text(path) for path in paths)))
     kept, clock = MarketStore(store), _Clock(now_ms)
     sessions = Sessions(kept, clock, registered, publish)
-    return _Market(sessions, Orders(kept, clock, sessions, registered, publish), now_ms)
+    settlements = settle_work.Desk(Settlements(kept, clock, sessions, publish), store)
+    return _Market(sessions, Orders(kept, clock, sessions, registered, publish), settlements, now_ms)
 
 
 def _announce(options: argparse.Namespace, market: _Market) -> Said:
@@ -179,17 +191,13 @@ def _clear(options: argparse.Namespace, market: _Market) -> Said:
     requests, offers = market.sessions.close(options.session, OPERATOR)
     constraints = () if options.constraints is None else exchange.constraints_of(read_text(options.constraints))
     rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm)
-    moves = market.sessions.moves(options.session)
-    report: dict[str, Any] = {}
-    if rules.engine is Engine.OPTIMAL:
-        outcome, gap = clear_optimally(options.session, requests, offers, constraints, moves, rules)
-        report = {"gap_ueur": gap.gap_ueur, "gap_ppm": gap.gap_ppm, "proven": gap.proven}
-    elif rules.engine is Engine.LITERAL:
-        outcome = clear_literally(options.session, requests, offers, constraints, moves, rules)
-    else:
-        outcome = clear(options.session, requests, offers, constraints, moves, rules)
-    within = exchange.constraints_text(constraints)
-    kept = market.sessions.decide(options.session, State.CLEARED, outcome, OPERATOR, within)
+    made = cleared(
+        options.session, (requests, offers), constraints, Basis(rules, market.sessions.moves(options.session))
+    )
+    basis = {WITHIN: exchange.constraints_text(constraints), BY: text(basis_row(made.basis))}
+    kept = market.sessions.decide(options.session, State.CLEARED, made.outcome, OPERATOR, basis)
+    gap = made.report
+    report = {} if gap is None else {"gap_ueur": gap.gap_ueur, "gap_ppm": gap.gap_ppm, "proven": gap.proven}
     return {"outcome": json.loads(kept), **report}, _explained(exchange.outcome_of(kept))
 
 
@@ -207,8 +215,8 @@ def _explained(outcome: Outcome) -> str:
 def _awarded(options: argparse.Namespace, market: _Market) -> tuple[MarketSession, Outcome, tuple[Judged, ...]]:
     """The session, what was cleared, and what the operator judges of it."""
     one = market.sessions.load(options.session)
-    cleared = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
-    return one, cleared, to_judge(one.frames, *one.book(), cleared)
+    before = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
+    return one, before, to_judge(one.frames, *one.book(), before)
 
 
 def _awards(options: argparse.Namespace, market: _Market) -> Said:
@@ -217,14 +225,12 @@ def _awards(options: argparse.Namespace, market: _Market) -> Said:
 
 
 def _validate(options: argparse.Namespace, market: _Market) -> Said:
-    one, cleared, awarded = _awarded(options, market)
-    requests, offers = one.book()
-    allowed, elements = exchange.verdicts_of(read_text(options.verdicts), one.frames, awarded)
-    checked = with_allowed(cleared, allowed, elements)
+    one, before, _ = _awarded(options, market)
+    verdicts = read_text(options.verdicts)
     constraints = exchange.constraints_of(market.sessions.within(options.session))
-    left = unserved(requests, offers, checked.awards, constraints)
-    final = Outcome(checked.session, checked.awards, checked.results, left)
-    kept = market.sessions.decide(options.session, State.VALIDATED, final, "DSO")
+    final = validated(one.frames, one.book(), before, verdicts, constraints)
+    basis = {VERDICTS: text(json.loads(verdicts))}
+    kept = market.sessions.decide(options.session, State.VALIDATED, final, "DSO", basis)
     return {"outcome": json.loads(kept)}, _explained(exchange.outcome_of(kept))
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from backend.market.submission import Submission
 F = 1_993_108
 GATE = F * FRAME_MS - 7_200_000
 WINDOW = Window((F, F + 1), GATE)
+Book = tuple[tuple[Request, ...], tuple[Offer, ...]]
 REGISTERED = Registered({"a": "A", "x": "B"}, {("a", Direction.UP): 30})
 OFFER = Offer("o", "A", Direction.UP, {F: 20}, {"a": 20}, 5, 0)
 TSO_ASKS = Request("r", Buyer.TSO, Direction.UP, "substation", {F: 15}, 50)
@@ -64,17 +66,31 @@ class Floor:
         self.store.add_document(DocumentRow(kind, id, version, body, b"", 3, 0))
 
     def published(self, session: str, offer: Offer, request: Request) -> None:
+        def decide(session: str, book: Book) -> None:
+            outcome = clear(session, *book, ())
+            self.sessions.decide(session, State.CLEARED, outcome, "operator")
+            self.sessions.decide(session, State.VALIDATED, outcome, "DSO")
+
+        self.published_as((offer,), (request,), decide, session)
+
+    def published_as(
+        self,
+        offers: Sequence[Offer],
+        requests: Sequence[Request],
+        decide: Callable[[str, Book], None],
+        session: str = "s",
+    ) -> None:
+        """A session published with an outcome that is decided by a function."""
         self.clock.at_ms = GATE - 1
         self.sessions.announce(session, WINDOW, SessionRules(emergency_ueur_per_mwh=77), "operator")
         if self.sessions.load(session).state is State.ANNOUNCED:
             self.sessions.move(session, State.OPEN, "operator")
-        self.sessions.submit(session, Submission((offer,), (), ()), "A")
-        self.sessions.submit(session, Submission((), (request,), ()), request.buyer)
+        for offer in offers:
+            self.sessions.submit(session, Submission((offer,), (), ()), offer.aggregator)
+        for request in requests:
+            self.sessions.submit(session, Submission((), (request,), ()), request.buyer)
         self.clock.at_ms = GATE
-        requests, offers = self.sessions.close(session, "operator")
-        outcome = clear(session, requests, offers, ())
-        self.sessions.decide(session, State.CLEARED, outcome, "operator")
-        self.sessions.decide(session, State.VALIDATED, outcome, "DSO")
+        decide(session, self.sessions.close(session, "operator"))
         self.sessions.publish(session, "operator")
 
     def both(self) -> "Floor":
@@ -85,7 +101,11 @@ class Floor:
     def order(self, session: str, watts: int, id: str = "1", **more: Any) -> list[tuple[str, str]]:
         buyer, request = ("TSO", "r") if session == "s" else ("DSO", "q")
         row = {"id": id, "buyer": buyer, "offer": "o", "request": request, "frames": {str(F): watts}, **more}
-        return self.orders.order(session, handed(row), buyer)
+        return self.ask(session, buyer, row)
+
+    def ask(self, session: str, buyer: str, *rows: Any) -> list[tuple[str, str]]:
+        """Orders by their rows."""
+        return self.orders.order(session, handed(*rows), buyer)
 
     def judge(self, session: str, cut: dict[str, int] | None = None) -> str:
         """As an operator who lets everything pass, but for W of the offers that are named."""

@@ -18,13 +18,13 @@ def document(of: Any = None) -> Any:
 
 
 def test_rule_1_an_owner_sees_its_own_lines_the_totals_of_a_shared_order_and_no_other_pod() -> None:
-    said = party_statement(document(), "owner:Owner a")
+    said = party_statement(document(), "owner/Owner a")
     assert [(x["id"], x["code"], x["payment_ueur"]) for x in said["lines"]] == [("energy/o1/a", "short", 200_000)]
     assert [(x["code"], x["withheld_ueur"]) for x in said["availability"]] == [("withheld-not-delivered", 10_000)]
     assert [(x["order"], x["members"], x["payment_ueur"]) for x in said["orders"]] == [("o1", 2, 600_000)]
     assert said["gained_ueur"] == 137_500
     assert [(x["payer"], x["what"], x["amount_ueur"]) for x in said["payments"]] == [
-        ("aggregator:A", "energy", 180_000), ("owner:Owner a", "penalty", 42_500),
+        ("aggregator/A", "energy", 180_000), ("owner/Owner a", "penalty", 42_500),
     ]  # fmt: skip
     assert "Owner b" not in json.dumps(said) and "/b" not in json.dumps(said)
 
@@ -32,12 +32,12 @@ def test_rule_1_an_owner_sees_its_own_lines_the_totals_of_a_shared_order_and_no_
 def test_rule_1_a_held_group_does_not_say_which_other_pod_it_waits_for() -> None:
     blind = document(replace(worked(), measured=tuple(x for x in worked().measured if x.pod != "b")))
     for pod in "ab":
-        said = party_statement(blind, f"owner:Owner {pod}")
+        said = party_statement(blind, f"owner/Owner {pod}")
         assert said["lines"][0]["held"] and f"Owner {'ba'['ab'.index(pod)]}" not in json.dumps(said)
 
 
 def test_rule_2_an_aggregator_sees_every_line_of_its_offers_and_emergencies() -> None:
-    said = party_statement(document(), "aggregator:A")
+    said = party_statement(document(), "aggregator/A")
     assert [x["id"] for x in said["lines"]] == ["energy/o1/a", "energy/o1/b", "energy/o2/c", "energy/o9/h"]
     assert said["gained_ueur"] == 90_400 == sum(x["fee_ueur"] for x in (*said["lines"], *said["availability"]))
     assert {x["pod"] for x in said["flags"]} == {"c"}
@@ -58,7 +58,7 @@ def test_rule_3_a_buyer_sees_totals_and_neither_pods_nor_owners_nor_fees() -> No
 
 
 def test_rule_4_a_brp_sees_what_corrects_its_position_and_no_money() -> None:
-    said = party_statement(document(), "BRP:Y")
+    said = party_statement(document(), "BRP/Y")
     assert [(x["volume_ws"], x["held_orders"]) for x in said["adjustments"]] == [(-7_200_000, 1)]
     assert [(x["pod"], x["position_ws"], x["code"]) for x in said["lines"]] == [
         ("c", -7_200_000, "over-delivered"), ("d", 0, "wrong-way"), ("e", 0, "held-no-measurement"),
@@ -81,8 +81,8 @@ def test_rule_5_every_party_s_statement_adds_up_to_what_it_gains(seed: int) -> N
     assert gained == 0
 
 
-@pytest.mark.parametrize("party", ["", "owner:", "owner:Owner z", "BRP", "dso", "x" * 5000])
+@pytest.mark.parametrize("party", ["", "owner/", "owner/Owner z", "BRP", "dso", "x" * 5000])
 def test_a_party_that_has_no_part_in_it_is_told_who_has(party: str) -> None:
-    with pytest.raises(Rejected, match="no part in the settlement of da-27: BRP:X, BRP:Y") as refused:
+    with pytest.raises(Rejected, match="no part in the settlement of da-27: BRP/X, BRP/Y") as refused:
         party_statement(document(), party)
     assert len(refused.value.reason) < 400

@@ -23,7 +23,7 @@ def test_the_late_readings_of_a_held_pod_pay_its_line_and_change_no_other() -> N
     assert line["before"]["code"] == "held-no-measurement" and line["after"]["code"] == "delivered"
     assert (line["before"]["payment_ueur"], line["after"]["payment_ueur"]) == (0, 75_000)
     assert "pod" not in line["after"], "only what differs is said"
-    assert [(x["name"], x["difference"]) for x in found["parties"]] == [("DSO", -75_000), ("owner:Owner e", 75_000)]
+    assert [(x["name"], x["difference"]) for x in found["parties"]] == [("DSO", -75_000), ("owner/Owner e", 75_000)]
     assert [(x["name"], x["difference"]) for x in found["adjustments"]] == [(f"Y/{F}", 5_400_000)]
 
 

@@ -35,6 +35,10 @@ class Desk:
         assert done == code, said
         return json.loads(said.out)
 
+    def recompute(self, bundle: Path, code: int = 0) -> Any:
+        assert main(["market", "recompute", str(bundle), "--json"]) == code
+        return json.loads(self._capsys.readouterr().out)
+
     def now_ms(self) -> int:
         return round(datetime.fromisoformat(self.now).timestamp() * 1000)
 
@@ -167,6 +171,12 @@ def test_orders_from_a_published_outcome_to_lists_for_all(desk: Desk) -> None:
     store = SqliteStore(desk.folder / "market" / "scd.sqlite")
     assert [row.id for row in store.documents("order")] == ["da/T-o-1"]
     assert bool(store.latest("activation", "da").evidence)
+    bundle = desk.folder / "da.json"
+    assert desk.market("bundle", "--out", str(bundle))["events"] > 10
+    made = desk.recompute(bundle)
+    assert made["recomputed"] == {"answers": 6, "outcomes": 2, "versions": 1, "orders": 2, "activation lists": 1}
+    bundle.write_text(bundle.read_text().replace("T-o-1", "T-o-2", 1))
+    assert "something in it was changed" in desk.recompute(bundle, code=1)["reason"]
 
 
 def strip(said: dict[str, Any]) -> dict[str, Any]:
