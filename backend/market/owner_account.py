@@ -107,9 +107,9 @@ def _check(document: Mapping[str, Any], made: Iterable[Account]) -> None:
         for party, sign in ((row.get("payer"), -1), (row.get("payee"), 1)):
             said[str(party)] = said.get(str(party), 0) + sign * row["amount_ueur"]
     every = list(made)
-    wanted = {f"aggregator:{every[0].aggregator}": sum(one.fee_ueur for one in every)}
+    wanted = {f"aggregator/{every[0].aggregator}": sum(one.fee_ueur for one in every)}
     if document["format"] == _READ[1]:
-        wanted |= {f"owner:{one.owner}": one.net_ueur for one in every}
+        wanted |= {f"owner/{one.owner}": one.net_ueur for one in every}
     for party, amount in wanted.items():
         if said.get(party, 0) != amount:
             raise Rejected(

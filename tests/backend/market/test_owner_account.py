@@ -12,7 +12,7 @@ from tests.backend.market.settlement_case import worked
 
 SETTLEMENT = settlement_text(settled(worked()))
 DOCUMENT = json.loads(SETTLEMENT)
-MINE = json.dumps(party_statement(DOCUMENT, "aggregator:A"))
+MINE = json.dumps(party_statement(DOCUMENT, "aggregator/A"))
 
 
 def test_rule_1_settlement_and_statement_give_the_same_accounts():
@@ -25,13 +25,13 @@ def test_rule_1_settlement_and_statement_give_the_same_accounts():
 @pytest.mark.parametrize("aggregator", ["A", "B"])
 def test_rule_2_and_3_what_buyers_pay_is_fee_and_net(aggregator):
     made = accounts(SETTLEMENT, aggregator)
-    party = f"aggregator:{aggregator}"
+    party = f"aggregator/{aggregator}"
     assert DOCUMENT["gained_ueur"].get(party, 0) == sum(one.fee_ueur for one in made)
     from_buyers = sum(
         p["amount_ueur"] * (1 if p["payee"] == party else -1)
         for p in DOCUMENT["payments"]
         if party in (p["payer"], p["payee"])
-        and not {p["payer"], p["payee"]} - {party} <= {f"owner:{o.owner}" for o in made}
+        and not {p["payer"], p["payee"]} - {party} <= {f"owner/{o.owner}" for o in made}
     )
     assert from_buyers == sum(one.fee_ueur + one.net_ueur for one in made)
 
@@ -58,7 +58,7 @@ def paid_line():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"fee_ueur": 1}, "its lines give aggregator:A"),
+        ({"fee_ueur": 1}, "its lines give aggregator/A"),
         ({"payment_ueur": "5"}, "payment_ueur = '5', expected int"),
         ({"held": 0}, "held = 0, expected bool"),
         ({"fee_ueur": 10**15}, "a fee within the payment"),
