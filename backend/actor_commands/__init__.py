@@ -107,6 +107,12 @@ def _add_aggregator(add: _Adder) -> None:
     made.add_argument("--out", type=Path, required=True, help="folder for the files")
     _with_baselines(made)
     _with_settings(made)
+    made = add(
+        "unavailable", "what its owners reported as out in a session, as settlement reads it",
+        "winery-status.json --baselines baselines.json --json",
+    )  # fmt: skip
+    made.add_argument("status", type=Path, nargs="+", help="what owners reported of their PODs")
+    _with_baselines(made)
     _add_statement(add)
 
 

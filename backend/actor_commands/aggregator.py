@@ -9,7 +9,7 @@ from backend.actor_commands.said import Said
 from backend.adapters.bounded import read_text
 from backend.errors import Rejected
 from backend.market import form
-from backend.market.availability import Availability, DerStatus, checked, offerable, resources
+from backend.market.availability import Availability, DerStatus, checked, offerable, resources, unavailable
 from backend.market.availability_form import availability_of, status_of
 from backend.market.exchange import bids_text, outcome_of, resources_text
 from backend.market.offering import Portfolio, offering_of, offers, portfolio
@@ -17,6 +17,7 @@ from backend.market.owner_account import account_text, accounts
 from backend.market.profile import Baselines, baselines_of
 from backend.market.register import Register
 from backend.market.reservation import Reservation, reservation_of, reservation_text, reservations, reserved_w
+from backend.market.settled_making import UNAVAILABLE
 from backend.market.submission import parse_json
 
 PORTFOLIO = "lightnode-portfolio/1"
@@ -96,6 +97,15 @@ def _why_not(pod: str, mine: list[Availability], able: list[Availability], made:
     return "less than a lot, or in no direction that has a price"
 
 
+def not_available(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
+    """What its owners reported as out in a session's quarter-hours, as settlement reads it."""
+    _, frames, _ = _baselines(options)
+    found = unavailable(_statuses(options), frames)
+    rows = [{"pod": pod, "frame": frame, "reason": why} for pod, frame, why in found]
+    lines = [f"{pod} in quarter-hour {frame}: {why}" for pod, frame, why in found]
+    return Said(form.written({"format": UNAVAILABLE, "unavailable": rows}), "\n".join(lines) or "all were there")
+
+
 def reserve(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
     """One file for each owner: what is reserved of its PODs, and their planning."""
     outcome, (made, _, notes) = outcome_of(read_text(options.outcome)), _baselines(options)
@@ -161,4 +171,5 @@ def _at_risk(found: tuple[Reservation, ...], statuses: list[DerStatus]) -> list[
 
 COMMANDS = {
     "resources": list_resources, "baseline": baseline, "offers": make_offers, "reserve": reserve, "statement": statement,
+    "unavailable": not_available,
 }  # fmt: skip

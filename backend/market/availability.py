@@ -157,6 +157,20 @@ def offerable(
     return replace(one, up_w=tables[0], down_w=tables[1])
 
 
+def unavailable(statuses: Iterable[DerStatus], frames: Iterable[int]) -> tuple[tuple[str, int, str], ...]:
+    """(POD, quarter-hour, why) of those in which a POD was out by what had been reported of it until then, by POD."""
+    by_pod: dict[str, list[DerStatus]] = {}
+    for status in sorted(statuses, key=lambda status: status.time_ms):
+        by_pod.setdefault(status.pod, []).append(status)
+    found = []
+    for pod in sorted(by_pod):
+        for frame in sorted(frames):
+            said = [status for status in by_pod[pod] if status.time_ms // FRAME_MS <= frame]
+            if said and said[-1].takes_out(frame):
+                found.append((pod, frame, f"{said[-1].state} {said[-1].reason}".strip()))
+    return tuple(found)
+
+
 def _runs(one: Availability) -> set[int]:
     """The quarter-hours that rule 4 leaves."""
     if not one.longest_frames:

@@ -10,6 +10,7 @@ import pytest
 
 from backend.cli import _parser, main
 from backend.market.settled import settled, settlement_text
+from backend.market.settled_making import unavailable_of
 from tests.backend.market.settlement_case import worked
 
 F = 1_995_326
@@ -67,7 +68,7 @@ def commands(whole: ArgumentParser) -> list[tuple[str, ArgumentParser]]:
 
 def test_every_command_has_an_example_that_is_a_command_and_json() -> None:
     whole = _parser("")
-    assert len(commands(whole)) == 16
+    assert len(commands(whole)) == 17
     for name, parser in commands(whole):
         example = shlex.split(str(parser.epilog).removeprefix("example: lightnode "))
         assert " ".join(example).startswith(name), name
@@ -147,6 +148,14 @@ def test_what_is_reserved_of_a_pod_that_is_out_is_named(desk: Desk) -> None:
     assert f"a quarter-hour {F + 1}: 4300 W if all is ordered, 5000 W if nothing is" in words
     other = desk.json("owner", "plan", str(desk.folder / "out" / "Dairy.json"), "--owner", "Farm", code=1)
     assert "is for Dairy, not for Farm" in other["reason"]
+
+
+def test_what_was_reported_as_out_is_what_settlement_reads(desk: Desk) -> None:
+    off = desk.json(
+        "owner", "status", "a", "--owner", "Dairy", "--state", "off", "--until", str(F + 1), "--reason", "rust"
+    )
+    made = desk.json("aggregator", "unavailable", desk.write("off.json", off), "--baselines", desk.baselines("a"))
+    assert [(one.pod, one.frame, one.reason) for one in unavailable_of(json.dumps(made))] == [("a", F, "off rust")]
 
 
 def test_owners_whose_files_would_be_one_are_refused(desk: Desk) -> None:

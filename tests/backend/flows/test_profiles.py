@@ -7,6 +7,7 @@ import pytest
 
 from backend.adapters.market_store import MarketStore
 from backend.adapters.sqlite import SqliteStore
+from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.flows.profiles import Profiles
 from backend.flows.trade import Sessions
@@ -21,6 +22,8 @@ from backend.market.profile import (
 from backend.market.register import Register, Resource
 from backend.market.schedule import Window
 from backend.market.session import Registered, SessionRules, State
+from backend.market.settled_making import Settings, schedule_of
+from tests.backend.market.settlement_case import TERMS
 
 F, GATE = 1_995_260, 1_000_000
 FRAMES = (F, F + 1, F + 2)
@@ -141,6 +144,20 @@ def test_baselines_are_read_as_they_are_written_and_only_frozen_ones_where_that_
         baselines_of(baselines_text(made), frozen=True)
     desk.clock.time_ms = GATE
     assert baselines_of(baselines_text(desk.baselines()), frozen=True).w == made.w
+
+
+def test_what_stands_when_they_freeze_is_what_settlement_uses(desk):
+    desk = desk()
+    desk.submit("P", flat("a", 5), flat("b", -6))
+    desk.submit("P", flat("a", 7))
+    settings = Settings(TERMS, Calendar(), {})
+    with pytest.raises(Rejected, match="frozen"):
+        schedule_of(baselines_text(desk.baselines()), desk.session, settings)
+    desk.clock.time_ms = GATE
+    desk.submit("P", flat("a", 9))
+    made = desk.baselines()
+    assert schedule_of(baselines_text(made), desk.session, settings) == made.w
+    assert made.w["a", F] == 7 and made.w["b", F] == -6
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from backend.market.availability import (
     conflicts,
     offerable,
     resources,
+    unavailable,
 )
 from backend.market.availability_form import (
     availability_of,
@@ -163,6 +164,15 @@ def test_rule_3_the_latest_status_counts_whatever_the_order():
     )
     for order in ((fault, ready), (ready, fault)):
         assert offerable(able(), order).frames == list(range(F, F + 4))
+
+
+def test_a_pod_was_out_by_what_had_been_reported_until_then():
+    said = [
+        DerStatus("a", "D", DerState.FAULT, F * FRAME_MS + 9, reason="fuse"), DerStatus("b", "D", DerState.READY, F * FRAME_MS),
+        DerStatus("a", "D", DerState.READY, (F + 2) * FRAME_MS), DerStatus("a", "D", DerState.OFF, (F + 4) * FRAME_MS, F + 5),
+    ]  # fmt: skip
+    found = [("a", F, "fault fuse"), ("a", F + 1, "fault fuse"), ("a", F + 4, "off")]
+    assert list(unavailable(said, range(F - 1, F + 8))) == list(unavailable(said[::-1], range(F - 1, F + 8))) == found
 
 
 @pytest.mark.parametrize(
