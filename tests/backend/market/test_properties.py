@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.domain.bids import Buyer, Direction, Offer, Product, Request, Step
+from backend.domain.bids import Buyer, Offer, Product, Request, Step
 from backend.domain.constraint import Constraint
 from backend.domain.quantity import FRAME_S, value_ueur
 from backend.domain.trade import Outcome
@@ -98,16 +98,8 @@ def dearer(one: Offer, by: int) -> Offer:
 
 
 def a_worse_price_never_wins_over_an_equal_better_one(asked, offers, table, reserve, which, by) -> None:
-    """On limits that nothing relieves but those that a request asks to relieve."""
     if not offers:
         return
-    offers = [replace(one, direction=Direction.UP, rebound_ppm={}) for one in offers]
-    asked = [replace(one, direction=Direction.UP) for one in asked]
-    wanted = {one.element for one in asked}
-    table = [
-        replace(one, effect_ppt_per_w={p: abs(e) if one.element in wanted else -abs(e) for p, e in one.effect_ppt_per_w.items()})
-        for one in table
-    ]  # fmt: skip
     one = offers[which % len(offers)]
     worse = dearer(one, by)
     outcome = clear("s", asked, [worse, *offers], table, None, Rules(reserve_ppm=reserve))
