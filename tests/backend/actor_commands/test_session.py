@@ -1,6 +1,7 @@
 """The session of the README, line by line: every actor's commands in turn, files only, each actor in its own folder."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,66 @@ def test_what_is_reserved_is_not_offered_again(shell: Shell) -> None:
         reserved[row["frame"]] = reserved.get(row["frame"], 0) + row["volume_w"]
     assert {f: before[f] - after.get(f, 0) for f in before if before[f] != after.get(f, 0)}.keys() == reserved.keys()
     assert all(after.get(f, 0) + w <= before[f] for f, w in reserved.items())
+
+
+GRID = "dso/network.json dso/states.json --voltage-margin-ppm 500 --loading-margin-ppm 5000 --plan dso/plan.json"
+SETTLED = f"""\
+lightnode market orders da-27 --to-judge --folder market > market/active.json
+lightnode grid validate {GRID} --awards market/active.json --json > market/active-verdicts.json
+lightnode market activation da-27 --verdicts market/active-verdicts.json --folder market > market/activation.json
+lightnode market activation da-27 --party SCD --folder market > market/scd.json"""
+PAID = """\
+# 2026-11-28T08:00+01:00
+lightnode market settlement-input da-27 --settings market/settings.json --baselines market/baselines.json \
+--quarters market/quarters.csv --folder market > market/input.json
+lightnode market settle da-27 --input market/input.json --folder market
+lightnode market settlement da-27 --folder market > market/settlement.json
+lightnode market statement da-27 aggregator/Aggregator-A --folder market > aggregator-a/statement.json"""
+
+
+@pytest.mark.long
+def test_what_was_ordered_and_delivered_is_paid_to_each_owner_less_the_fee(shell: Shell) -> None:
+    """Every POD does exactly what was ordered: each owner's account is what its reservation said it would earn."""
+    for line in SETTLED.splitlines():
+        shell.run(line)
+    baselines = {row["pod"]: row for row in read("market/baselines.json")["baselines"]}
+    owners = {
+        pod["pod"]: (read(str(path))["owner"], pod["brp"])
+        for folder in GROUPS
+        for path in Path(folder, "in").glob("*.json")
+        for pod in read(str(path))["pods"]
+    }
+    Path("market/settings.json").write_text(json.dumps(settlement_settings(owners)))
+    Path("market/quarters.csv").write_text(as_ordered(baselines, read("market/scd.json")["pods"]))
+    for line in PAID.splitlines():
+        shell.run(line)
+    words = "--aggregator Aggregator-A --out aggregator-a/accounts --json"
+    said = json.loads(shell.run(f"lightnode aggregator statement market/settlement.json {words}"))
+    assert said == json.loads(shell.run(f"lightnode aggregator statement aggregator-a/statement.json {words}"))
+    assert {row["owner"] for row in said["accounts"]} == {path.stem for path in Path("aggregator-a/out").glob("*.json")}
+    for row in said["accounts"]:
+        assert row["held"] == 0 and row["net_ueur"] * 15 == pytest.approx(row["fee_ueur"] * 85, abs=2_000)
+
+
+def settlement_settings(owners: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    method = {"kind": "schedule", "keep": 8, "of": 10, "look_back_days": 45, "adjustment": None, "before": 4, "gap": 0}
+    terms = {
+        "tables": [], "fee_ppm": {"Aggregator-A": 150_000, "Aggregator-B": 100_000}, "completeness_ppm": 900_000,
+        "emergency_ueur_per_mwh": {}, "reconcile_ppm": 0, "reconcile_ws": 0,
+    }  # fmt: skip
+    pods = [{"pod": pod, "owner": owner, "brp": brp, "method": method} for pod, (owner, brp) in sorted(owners.items())]
+    return {"format": "lightnode-settlement-settings/1", "zone": "Europe/Rome", "terms": terms, "pods": pods}
+
+
+def as_ordered(baselines: dict[str, Any], orders: list[dict[str, Any]]) -> str:
+    """The quarter-hours of the day (I-01): baselines and what was ordered."""
+    change: dict[tuple[str, int], int] = {}
+    for one in orders:
+        key = one["pod"], one["frame"]
+        change[key] = change.get(key, 0) + (one["volume_w"] if one["direction"] == "down" else -one["volume_w"])
+    lines = [",".join(["time", *sorted(baselines)])]
+    for frame in sorted(map(int, next(iter(baselines.values()))["frames"])):
+        begin = datetime.fromtimestamp(frame * 900, UTC).strftime("%Y-%m-%dT%H:%MZ")
+        watts = [str(baselines[pod]["frames"][str(frame)] + change.get((pod, frame), 0)) for pod in sorted(baselines)]
+        lines.append(",".join([begin, *watts]))
+    return "\n".join(lines) + "\n"
