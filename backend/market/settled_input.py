@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 
 from backend.domain.bids import Buyer, Direction, Product
 from backend.domain.constraint import reactive
@@ -128,9 +129,32 @@ class NotAvailable:
     reason: str
 
 
+class Told(StrEnum):
+    """What became of the set-point by which a POD was told of its orders: as its light node signed it, or nothing came back."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    NOT_SENT = "not sent"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPointRow:
+    """The latest set-point of a POD in a quarter-hour: W at the POD (withdrawal positive), None where none was sent."""
+
+    pod: str
+    frame: int
+    target_w: int | None
+    told: Told
+
+
+_OfPod = BaselineRow | MeasuredRow | NotAvailable | SetPointRow
+
+
 @dataclass(frozen=True, slots=True)
 class SettlementInput:
-    """Of one session; outcome_sha256 and outcome_version: of the published outcome whose awards these are."""
+    """Of one session; outcome_sha256 and outcome_version: of the published outcome whose awards these are; setpoints: of what
+    was ordered, none where nobody keeps them."""
 
     session: str
     outcome_sha256: str
@@ -142,6 +166,7 @@ class SettlementInput:
     baselines: tuple[BaselineRow, ...]
     measured: tuple[MeasuredRow, ...]
     unavailable: tuple[NotAvailable, ...] = field(default=())
+    setpoints: tuple[SetPointRow, ...] = field(default=(), metadata={"written": "if set"})
 
     def __post_init__(self) -> None:
         _each_once("award", (_words(one.key) for one in self.awards))
@@ -150,17 +175,18 @@ class SettlementInput:
         _each_once("baseline", map(_point, self.baselines))
         _each_once("measurement", map(_point, self.measured))
         _each_once("unavailability", map(_point, self.unavailable))
+        _each_once("set-point", map(_point, self.setpoints))
         known = {one.pod for one in self.pods}
         bids: list[Reserved | Called] = [*self.awards, *self.orders]
         for bid in bids:
             _known(f"{bid.offer or 'emergency'}, quarter-hour {bid.frame}", bid.parts_w, known)
-        rows: list[BaselineRow | MeasuredRow | NotAvailable] = [*self.baselines, *self.measured, *self.unavailable]
+        rows: list[_OfPod] = [*self.baselines, *self.measured, *self.unavailable, *self.setpoints]
         for row in rows:
             _known(f"quarter-hour {row.frame}", [row.pod.removesuffix("/var")], known)
         _check_orders(self.awards, self.orders)
 
 
-def _point(row: BaselineRow | MeasuredRow | NotAvailable) -> str:
+def _point(row: _OfPod) -> str:
     return f"{row.pod}, quarter-hour {row.frame}"
 
 

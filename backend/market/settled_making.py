@@ -26,6 +26,7 @@ from backend.market.settled_input import (
     NotAvailable,
     PodRow,
     Reserved,
+    SetPointRow,
     SettlementInput,
 )
 from backend.market.settled_terms import SettlementTerms, terms_of
@@ -58,10 +59,11 @@ class Traded:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """measure: what a POD (or POD/var) measured in a quarter-hour; ordered: POD and quarter-hour of every order of any
-    session; schedule_w: the BRPs' profiles (I-03); unavailable: I-13."""
+    """measure: what a POD (or POD/var) measured in a quarter-hour; told: its set-point, None where nobody keeps them;
+    ordered: POD and quarter-hour of every order of any session; schedule_w: the BRPs' profiles (I-03); unavailable: I-13."""
 
     measure: Callable[[str, int], MeasuredRow]
+    told: Callable[[str, int], SetPointRow] | None = None
     ordered: frozenset[Point] = frozenset()
     schedule_w: Mapping[Point, int] = field(default_factory=dict)
     unavailable: tuple[NotAvailable, ...] = ()
@@ -133,6 +135,7 @@ def made_input(traded: Traded, settings: Settings, known: Knowledge) -> Settleme
         traded.session, traded.outcome_sha256, traded.outcome_version, settings.terms, traded.awards, traded.orders,
         tuple(settings.pods[pod] for pod in pods), tuple(_baselines(ordered, settings, known)),
         tuple(known.measure(*point) for point in sorted(ordered | reserved)), tuple(known_gone),
+        () if known.told is None else tuple(known.told(*point) for point in sorted(ordered)),
     )  # fmt: skip
 
 

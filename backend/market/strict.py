@@ -63,6 +63,10 @@ class Fields:
             raise Rejected(f"{self.where}: {name} is missing")
         return self._row.pop(name)
 
+    def has(self, name: str) -> bool:
+        """Whether a field that may be left out is there."""
+        return name in self._row
+
     def end(self) -> None:
         """Whatever was not taken has no meaning."""
         for name in sorted(self._row):

@@ -36,7 +36,8 @@ def _input(options: argparse.Namespace, desk: Desk) -> Said:
     gone = () if options.unavailable is None else unavailable_of(read_text(options.unavailable))
     quarters = None if options.quarters is None else read_history(options.quarters)
     meter = SettledMeter(desk.store, quarters)
-    known = Knowledge(meter.measured, desk.settlements.ordered(), schedule_w, gone)
+    told = meter.told if desk.store.setpoints() else None
+    known = Knowledge(meter.measured, told, desk.settlements.ordered(), schedule_w, gone)
     made = input_text(made_input(desk.settlements.traded(options.session), settings, known))
     return json.loads(made), made
 

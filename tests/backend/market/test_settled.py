@@ -17,7 +17,15 @@ from backend.market.baseline import Kind, Method
 from backend.market.canonical import digest_of_text
 from backend.market.settled import Settlement, settled, settled_text, settlement_text
 from backend.market.settled_document import input_of, input_text
-from backend.market.settled_input import BaselineRow, MeasuredRow, NotAvailable, PodRow, SettlementInput
+from backend.market.settled_input import (
+    BaselineRow,
+    MeasuredRow,
+    NotAvailable,
+    PodRow,
+    SetPointRow,
+    SettlementInput,
+    Told,
+)
 from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
 from backend.market.settlement import Measured, Source, Terms, lines
 from tests.backend.market.settlement_case import EUR, TERMS, F, award, emergency, measured, order, worked
@@ -206,6 +214,19 @@ def test_an_emergency_the_other_way_holds_both_orders_and_one_the_same_way_gets_
     assert {x.order: x.delivered_ws for x in same.lines} == {"o1": 9_000_000, "e1": 4_500_000}
 
 
+def test_who_was_not_told_by_a_set_point_is_flagged_and_paid_as_it_delivered() -> None:
+    said = (SetPointRow("a", F, 5_000, Told.ACCEPTED), SetPointRow("b", F, 2_000, Told.REFUSED))
+    more = (SetPointRow("c", F, 2_000, Told.UNANSWERED), SetPointRow("d", F, None, Told.NOT_SENT))
+    one = settled(replace(worked(), setpoints=(*more, *said)))
+    flags = {x.pod: x.reason.split(" set-point")[0] for x in one.flags if x.code == "not-told"}
+    assert flags == {
+        "b": "its light node refused the", "c": "its light node did not answer the", "d": "no", "e": "no", "h": "no",
+    }  # fmt: skip
+    assert one.lines == settled(worked()).lines
+    assert input_of(input_text(replace(worked(), setpoints=(*more, *said)))).setpoints == (*said, *more)
+    assert "setpoints" not in input_text(worked()), "what nobody keeps is not written"
+
+
 def test_an_emergency_earns_its_own_price_where_that_is_higher() -> None:
     case = replace(worked(), orders=(emergency("o9", {"h": 2_000}, price_eur=300),))
     assert settled(case).lines[0].payment_ueur == 150_000
@@ -362,6 +383,11 @@ HOSTILE: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d.pop("terms"), "terms is missing"),
     (lambda d: d.update(format="lightnode-settlement-input/2"), "format, expected"),
     (lambda d: d.update(unavailable={}), "expected a list"),
+    (
+        lambda d: d.update(setpoints=[{"pod": "a", "frame": F, "target_w": 1, "told": "maybe"}]),
+        "expected accepted or refused",
+    ),
+    (lambda d: d.update(setpoints=[{"pod": "z", "frame": F, "target_w": 1, "told": "refused"}]), "POD z is not among"),
 ]
 
 

@@ -189,7 +189,9 @@ def test_the_readme_s_settlement_from_the_input_to_the_second_version(desk: Desk
     ]  # fmt: skip
     assert desk.run("settle", "da-27", "--input", "input.json").startswith("version 1")
     desk.run("bundle", "da-27", "--out", "da-27.json")
-    assert main(["market", "recompute", "da-27.json"]) == 0, "both versions and the dispute are done again from the file"
+    assert main(["market", "recompute", "da-27.json"]) == 0, (
+        "both versions and the dispute are done again from the file"
+    )
 
 
 def test_the_dso_s_quarter_hours_and_what_owners_said_are_in_the_input(desk: Desk) -> None:
