@@ -59,10 +59,10 @@ def test_rule_2_registers_need_both_ends_of_one_light_node(pod: Pod) -> None:
 
 
 def test_a_light_node_that_was_exchanged_within_the_quarter_hour_measures_with_its_successor(pod: Pod) -> None:
-    for slot in range(225):
+    for slot in range(0, 225, 5):
         pod.keep(1 if slot < 100 else 2, START + 4_000 * slot, 1_000)
     found = pod.measured()
-    assert (found.readings_ws, found.completeness_ppm, found.registers_ws) == (900_000, 1_000_000, None)
+    assert (found.readings_ws, found.completeness_ppm, found.registers_ws) == (900_000, 200_000, None)
 
 
 def test_rule_3_a_table_of_quarter_hours_takes_the_place_of_the_registers(pod: Pod) -> None:
