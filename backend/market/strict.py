@@ -70,7 +70,7 @@ class Fields:
     def end(self) -> None:
         """Whatever was not taken has no meaning."""
         for name in sorted(self._row):
-            raise Rejected(f"{self.where} {name[:60]}: no such field")
+            raise Rejected(f"{self.where} {name[:60]!r}: no such field")
 
     def name(self, field: str, empty: bool = False) -> str:
         """1 to 64 of letters, digits, . _ : -"""

@@ -235,6 +235,8 @@ def test_rule_4_a_dispute_is_about_a_line_and_answered_once_by_somebody_else(tmp
         desk.settlements.open_dispute("s", line, "not mine", "owner/Owner a")
     with pytest.raises(Rejected, match="somebody else has to answer"):
         desk.settlements.answer_dispute("s", "d1", DisputeState.UPHELD, "yes", "owner/Owner b")
+    with pytest.raises(Rejected, match="party, expected 1 to 2000 printable"):
+        desk.settlements.answer_dispute("s", "d1", DisputeState.UPHELD, "yes", "ann\nbob")
     with pytest.raises(Rejected, match="no dispute 'd2'"):
         desk.settlements.answer_dispute("s", "d2", DisputeState.UPHELD, "yes", "operator")
     desk.clock.at_ms += 5
