@@ -14,6 +14,8 @@ from typing import Any
 from backend import grid_commands, kit_command, market_commands, node_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
+from backend.adapters.workers import MOST, sensible, workers
+from backend.argument import number
 from backend.errors import Rejected, Unavailable
 from backend.evidence.verifier.anchors import Anchors, from_file, from_quorum
 from backend.evidence.verifier.file import Report, verify
@@ -69,6 +71,10 @@ def _add_verify(evidence: Any) -> None:
         "--contract", type=_octets(20), help="the contract you trust (else --rpc asks the one that the file names)"
     )
     check.add_argument("--operator", type=_octets(8), help="the operator you trust: 16 hexadecimal digits of its id")
+    check.add_argument(
+        "--workers", type=number(1, MOST), default=sensible(),
+        help=f"1 to {MOST}: how many processes compute; the answer is the same (default %(default)s here: two, on one core one)",
+    )  # fmt: skip
     check.add_argument("--json", action="store_true", help="print one JSON object")
     check.set_defaults(wrong=check.error)
 
@@ -204,13 +210,15 @@ def _refused(options: argparse.Namespace, where: str, rule: str) -> int:
 def _verify(options: argparse.Namespace) -> Report:
     data = read_bounded(options.bundle)
     anchors: Anchors | None = None
-    if options.anchors is not None:
-        anchors = from_file(options.anchors, options.block_hash)
-    elif options.rpc is not None:
-        consistent = _trusted(options, verify(data, None))
-        contract = options.contract or consistent.contract
-        anchors = from_quorum(options.rpc, options.quorum, contract, consistent.log, consistent.epochs)
-    return _trusted(options, verify(data, anchors, options.block_hash if options.anchors is None else None))
+    with workers(options.workers) as executor:
+        if options.anchors is not None:
+            anchors = from_file(options.anchors, options.block_hash)
+        elif options.rpc is not None:
+            consistent = _trusted(options, verify(data, None, None, executor))
+            contract = options.contract or consistent.contract
+            anchors = from_quorum(options.rpc, options.quorum, contract, consistent.log, consistent.epochs)
+        block_hash = options.block_hash if options.anchors is None else None
+        return _trusted(options, verify(data, anchors, block_hash, executor))
 
 
 def _trusted(options: argparse.Namespace, report: Report) -> Report:

@@ -22,6 +22,7 @@ from backend.evidence.anchoring import Commitment, Fees, Market, gas_limit
 from backend.ports import Block, ChainEvent
 
 _DYNAMIC_FEE = b"\x02"
+_NOBODY = "0x" + "00" * 20
 _T = TypeVar("_T")
 
 
@@ -113,6 +114,12 @@ class ContractLedger:
             return self._interface.answer(function, raw)
 
         return self._asked(asked)
+
+    def admins(self, block: Block) -> tuple[bytes, bytes]:
+        """As of a block the contract's admin and to whom it is offered (20 bytes each; empty for nobody)."""
+        said = [self.read(name, (), block) or _NOBODY for name in ("admin", "pending_admin")]
+        admin, offered = (b"" if one == _NOBODY else octets(one) for one in said)
+        return admin, offered
 
     def _is_deployed(self) -> bool:
         if octets(self._rpc.ask("eth_getCode", _hex(self.contract), "latest")):

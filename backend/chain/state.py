@@ -22,7 +22,7 @@ _POLL_S = 0.5
 
 def add_commands(commands: Any) -> None:
     """Adds them to the group `chain`."""
-    command(commands, "status", _status, "head, lag, balance, role, what is not anchored", "--db scd.sqlite")
+    command(commands, "status", _status, "admin, head, lag, balance, role, what is not anchored", "--db scd.sqlite")
     command(commands, "catch-up", _catch_up, "anchor what the database holds, now", "--db scd.sqlite --wait 600")
 
 
@@ -31,12 +31,18 @@ def _status(options: argparse.Namespace, settings: ChainSettings) -> Answer:
     try:
         ledger = ledger_of(settings)
         found = standing(ledger, kept, terms(settings), int(time.time()))
+        admin, offered = (checksummed(one) if one else None for one in ledger.admins(found.head))
     except Unavailable as away:
         before = {"commitments": dict(Counter(kept.states.values())), "last_step": seen}
         when = "never" if seen is None else f"{seen['at']} at block {seen['block']}"
         text = f"{away}; last looked {when}: {_counted(Counter(kept.states.values()))}"
         return UNAVAILABLE, {"done": None, "reason": str(away), "as_last_seen": before}, text
-    where = {"chain_id": ledger.chain_id, "contract": checksummed(ledger.contract), "operator": ledger.log.hex()}
+    where: dict[str, Any] = {
+        "chain_id": ledger.chain_id,
+        "contract": checksummed(ledger.contract),
+        "operator": ledger.log.hex(),
+    }
+    where |= {"admin": admin, "pending_admin": offered}
     facts = {**where, "account": checksummed(ledger.address), **_facts(found, settings), "last_step": seen}
     return DONE, facts, _told(facts)
 
@@ -55,8 +61,10 @@ def _facts(found: Standing, settings: ChainSettings) -> dict[str, Any]:
 def _told(facts: dict[str, Any]) -> str:
     """The facts for a reader."""
     oldest, since = facts["oldest_unanchored"], facts["oldest_unanchored_since"]
+    offered = f", offered to {facts['pending_admin']}, who has not accepted" if facts["pending_admin"] else ""
     rows = {
         "chain": f"{facts['chain_id']}, AnchorLog {facts['contract']}, log {facts['operator']}",
+        "admin": f"{facts['admin'] or 'nobody'}{offered}",
         "head": f"{facts['head']}, {facts['lag_s']} s old",
         "account": f"{facts['account']}, {facts['balance_wei'] / 10**18:.6f} of the chain's coin",
         "writing": f"the contract refuses: {facts['refusal']}" if facts["refusal"] else "possible",

@@ -1,13 +1,15 @@
 """Files that are no evidence: what refusing each costs a process of its own, from its start to its one line.
 
-1. Computing time of the whole process, the start of the interpreter included; the most memory that it had. A process begins
-   with the memory of the one that starts it, so the files are made elsewhere.
+1. Computing time of the whole process and of its workers, the start of the interpreter included; the time of the clock on the
+   wall; the most memory that one of them had. A process begins with the memory of the one that starts it, so the files are
+   made elsewhere.
 2. Each must be refused with exit code 1 and one line, nothing else.
 """
 
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +21,11 @@ _HUGE = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of computing, MiB at most."""
+    """Seconds of computing, MiB at most, seconds on the wall."""
 
     seconds: float
     mib: float
+    wall_s: float
 
 
 def cases(month: bytes) -> Mapping[str, bytes]:
@@ -54,9 +57,9 @@ def refuse(path: Path) -> Cost:
     return cost
 
 
-def checked(bundle: Path, anchors: Path) -> Cost:
+def checked(bundle: Path, anchors: Path, workers: int) -> Cost:
     """What checking a bundle that holds costs; RigError if it is not found valid."""
-    code, _, diagnosis, cost = _run(str(bundle), "--anchors", str(anchors))
+    code, _, diagnosis, cost = _run(str(bundle), "--anchors", str(anchors), "--workers", str(workers))
     if code:
         raise RigError(f"{bundle.name}: {diagnosis[:300]!r}: it should be valid")
     return cost
@@ -64,6 +67,7 @@ def checked(bundle: Path, anchors: Path) -> Cost:
 
 def _run(*words: str) -> tuple[int, bytes, bytes, Cost]:
     """Exit code, what it printed on both ways, and what it cost."""
+    began_s = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "backend", "evidence", "verify", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -71,5 +75,6 @@ def _run(*words: str) -> tuple[int, bytes, bytes, Cost]:
     with process.stdout, process.stderr:
         said, diagnosis = process.stdout.read(), process.stderr.read()
     _, status, used = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - began_s
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, said, diagnosis, Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return process.returncode, said, diagnosis, Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, wall_s)

@@ -1,6 +1,8 @@
 """Evidence in a customer's hands: what checking it costs.
 
-1. Computing time of one core (not of the clock on the wall), of the verifier as the command runs it, offline.
+1. Computing time of one core (not of the clock on the wall), of the verifier as the command runs it, offline. Of a month also
+   the clock on the wall, of the whole command with two workers and with one, by turns: of each the least of three runs, since
+   whatever else the machine does adds to it.
 2. A day of one light node: 21,600 readings in 96 batches, written by the back end's own flows; a month of thirty days in one
    file, in a process of its own, for its memory (month.py).
 3. The peer of a receipt is the least that it can cost: its signatures checked one by one by the same library.
@@ -12,7 +14,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -40,13 +42,13 @@ from backend.market.canonical import text
 from backend.market.settlement import Terms
 from backend.market.statement import orders_document, outcome_document, statement_document
 from hil.benches import month
-from hil.benches.badinput import cases, checked, refuse
+from hil.benches.badinput import Cost, cases, checked, refuse
 from hil.benches.figure import Figure
 
 WHAT = "evidence: a receipt, a proof of consistency, a customer's day and month through the verifier"
 _POD, _PLACE = "IT001E00000001", (31337, bytes(range(20)))
 _START_MS, _FRAME_MS, _SLOT_MS, _DAYS = 1_996_032 * 900_000, 900_000, 4000, 30
-_MONTH_S, _MOST_MIB = 10, 512
+_MONTH_S, _MOST_MIB, _TIMES = 10, 512, 3
 
 
 class _Silent:
@@ -173,16 +175,30 @@ def _month() -> dict[str, Figure]:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as elsewhere:
             elsewhere.submit(_write, folder).result()
         size = (folder / "month.json").stat().st_size
-        took = checked(folder / "month.json", folder / "anchors.json")
+        took: dict[int, list[Cost]] = {2: [], 1: []}
+        for _ in range(_TIMES):
+            for count, runs in took.items():
+                runs.append(checked(folder / "month.json", folder / "anchors.json", count))
         costs = {path.name: refuse(path) for path in sorted((folder / "bad").iterdir())}
     return {
-        "a_month": Figure(round(took.seconds, 2), "s of computing", target=_MONTH_S),
-        "memory_of_a_month": Figure(round(took.mib), "MiB", target=_MOST_MIB),
+        "a_month": Figure(_wall_s(took[2]), "s", target=_MONTH_S),
+        "a_month_by_one_worker": Figure(_wall_s(took[1]), "s"),
+        "computing_of_a_month": Figure(_computing_s(took[2]), "s of computing"),
+        "computing_of_a_month_by_one_worker": Figure(_computing_s(took[1]), "s of computing"),
+        "memory_of_a_month": Figure(round(max(cost.mib for cost in took[2])), "MiB", target=_MOST_MIB),
         "readings_of_a_month": Figure(21_600 * _DAYS, "readings"),
         "bytes_of_a_month": Figure(size, "bytes", target=MAX_FILE_BYTES),
         **{case: Figure(round(cost.seconds, 2), "s of computing", target=1) for case, cost in costs.items()},
         "memory_of_what_is_refused": Figure(round(max(cost.mib for cost in costs.values())), "MiB", target=_MOST_MIB),
     }
+
+
+def _wall_s(runs: Sequence[Cost]) -> float:
+    return round(min(cost.wall_s for cost in runs), 2)
+
+
+def _computing_s(runs: Sequence[Cost]) -> float:
+    return round(min(cost.seconds for cost in runs), 2)
 
 
 def _write(folder: Path) -> None:

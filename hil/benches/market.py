@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -123,7 +124,10 @@ def _beside_assume() -> dict[str, Figure]:
             "bench market: ASSUME is not installed, skipped; ASSUME_PYTHON names a Python that has it", file=sys.stderr
         )
         return {f"orders.{len(offers)}": Figure(ours, "s")}
-    done = subprocess.run([python, "-c", SCRIPT], input=json.dumps(rows), capture_output=True, text=True, check=True)
+    with tempfile.TemporaryDirectory() as its_log:
+        done = subprocess.run(
+            [python, "-c", SCRIPT], input=json.dumps(rows), capture_output=True, text=True, check=True, cwd=its_log
+        )
     theirs = float(done.stdout.split()[-1])
     return {f"orders.{len(offers)}": Figure(ours, "s", "ASSUME, pay as bid", theirs, _TIMES_ASSUME)}
 

@@ -91,10 +91,13 @@ def test_the_contract_is_handed_over_in_two_steps(say: Say, tmp_path: Path, node
     code, facts = say("accept-admin", "--key", heir)
     assert code == 1 and "admin" in facts["reason"], "nothing was offered"
     assert say("offer-admin", next_admin)[0] == 0
+    assert (facts := say("status")[1])["admin"] == own and facts["pending_admin"] == next_admin
     assert say("offer-admin", "--withdraw")[0] == 0 and say("accept-admin", "--key", heir)[0] == 1
+    assert (facts := say("status")[1])["admin"] == own and facts["pending_admin"] is None
     assert say("offer-admin", next_admin)[0] == 0 and say("grant", own)[0] == 0, "until it is accepted nothing changes"
     code, facts = say("accept-admin", "--key", heir)
     assert (code, facts["admin"]) == (0, next_admin)
+    assert (facts := say("status")[1])["admin"] == next_admin and facts["pending_admin"] is None
     assert say("grant", own)[0] == 1 and say("revoke", own, "--key", heir)[0] == 0
     with pytest.raises(SystemExit) as ended:
         say("offer-admin")
@@ -153,8 +156,14 @@ def test_the_status_can_be_read(say: Say, store: SqliteStore, tmp_path: Path, ca
     store.save_epoch(2_000_000, b"r" * 32, 5, [])
     assert main(["chain", "status", "--settings", str(tmp_path / "backend.toml")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["chain", "head", "account", "writing", "commitments", "unanchored"]
-    assert "oldest is epoch 2000000, due since 2027-01-15T08:15:00Z" in lines[5] and "refuses: role" in lines[3]
+    names = ["chain", "admin", "head", "account", "writing", "commitments", "unanchored"]
+    assert [line.split()[0] for line in lines] == names
+    assert "oldest is epoch 2000000, due since 2027-01-15T08:15:00Z" in lines[6] and "refuses: role" in lines[4]
+    own = lines[3].split()[1].rstrip(",")
+    assert lines[1].split() == ["admin", own]
+    assert say("offer-admin", own)[0] == 0
+    assert main(["chain", "status", "--settings", str(tmp_path / "backend.toml")]) == 0
+    assert f"{own}, offered to {own}, who has not accepted" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("wait", ["nan", "-1", "inf", "x"])

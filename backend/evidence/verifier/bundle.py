@@ -13,10 +13,12 @@
    (settlement.py); the orders stand on the outcomes (outcome.py).
 7. The seal covers every byte: the first line but itself, and in it the digest of each other line.
 8. All receipts name one chain, one contract and the log of this operator; what the anchors say of their epochs is the same.
+9. With an executor signatures are checked beside the reading (signatures.py); the answer is the same.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +26,7 @@ from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.batch import Batches, check_period, read_batches
 from backend.evidence.verifier.document import TREE_MARKET, TREE_SETTLEMENT, Documents
 from backend.evidence.verifier.finding import NotValid
-from backend.evidence.verifier.message import PublicKey
+from backend.evidence.verifier.message import Check, PublicKey
 from backend.evidence.verifier.order import FRAME_MS, Book, read_orders
 from backend.evidence.verifier.outcome import check_orders, read_outcome
 from backend.evidence.verifier.placement import read_placements
@@ -33,6 +35,7 @@ from backend.evidence.verifier.registry import Registry
 from backend.evidence.verifier.setpoint import Answered, read_setpoints
 from backend.evidence.verifier.settlement import Case, check_statement, grouped
 from backend.evidence.verifier.sheet import head, number, octets, parse, record, rest, rows, text_of, word
+from backend.evidence.verifier.signatures import Signatures
 from backend.evidence.verifier.totals import Totals, read_totals
 
 FORMAT = "lightnode-bundle/1"
@@ -110,9 +113,14 @@ def verify(data: bytes, anchors: Anchors | None) -> Report:
     return verify_document(parse(head(data), "file"), data, anchors)
 
 
-def verify_document(parsed: object, data: bytes, anchors: Anchors | None) -> Report:
-    """As `verify`, with the value of the first line; the lines behind it are read one by one."""
-    context = _open(parsed)
+def verify_document(parsed: object, data: bytes, anchors: Anchors | None, executor: Executor | None = None) -> Report:
+    """As `verify`, with the value of the first line; the lines behind it are read one by one. executor: who checks signatures
+    in the meantime (rule 9)."""
+    with Signatures(executor) as signatures:
+        return _verified(_open(parsed, signatures.check), data, anchors)
+
+
+def _verified(context: _Context, data: bytes, anchors: Anchors | None) -> Report:
     _count_lines(context, data)
     document = context.document
     report = Report(context.pod, context.receipts.operator)
@@ -148,7 +156,7 @@ def _batch_rows(context: _Context, data: bytes) -> Iterator[object]:
             raise NotValid(f"batches[{k}]", "is another line than the one that the first line names")
 
 
-def _open(document: object) -> _Context:
+def _open(document: object, check: Check) -> _Context:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise NotValid("file", f"is not a bundle of format {FORMAT}")
     record(document, FIELDS, "file")
@@ -159,7 +167,9 @@ def _open(document: object) -> _Context:
     start_ms, end_ms = number(document["start_ms"], "start_ms"), number(document["end_ms"], "end_ms")
     if start_ms >= end_ms or start_ms % FRAME_MS or end_ms % FRAME_MS:
         raise NotValid("end_ms", "the period is not one or more whole quarter-hours")
-    papers = Documents(octets(document["deployment"], "deployment", 16), Receipts(operator, PublicKey(1, log_key)))
+    papers = Documents(
+        octets(document["deployment"], "deployment", 16), Receipts(operator, PublicKey(1, log_key), check)
+    )
     return _Context(document, word(document["pod"], "pod"), start_ms, end_ms, papers)
 
 

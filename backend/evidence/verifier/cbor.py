@@ -14,6 +14,7 @@ _MOST = 4096
 _NULL = 0xF6
 _COSE_SIGN1 = 18
 _BYTES, _ARRAY, _MAP, _TAG, _SIMPLE = 2, 4, 5, 6, 7
+_PLAIN = (0, 1, _BYTES, _ARRAY, _MAP)
 
 
 def decode_one(data: bytes, where: str) -> object:
@@ -28,27 +29,29 @@ def decode_one(data: bytes, where: str) -> object:
 
 def _look_through(data: bytes, where: str) -> None:
     """NotValid unless data is one item by both rules. Linear time, no memory to speak of."""
-    at, items = 0, 0
-    wanted = [(1, False)]  # of each open container: how many items are still to come, and whether it is a map
-    while wanted:
-        left, is_map = wanted.pop()
+    at, items, size = 0, 0, len(data)
+    left, is_map = 1, False  # of the container that is open: how many items are still to come, and whether it is a map
+    around: list[tuple[int, bool]] = []  # likewise of those around it
+    while True:
+        while not left and around:
+            left, is_map = around.pop()
         if not left:
-            continue
-        wanted.append((left - 1, is_map))
+            break
         major, value, at = _head(data, at, where)
-        items += 1
-        if is_map and left % 2 == 0 and major > 1:
+        items, left = items + 1, left - 1
+        if is_map and left % 2 and major > 1:
             raise NotValid(where, "is not CBOR of this format (a key that is no integer)")
         if major == _BYTES:
             at += value
         elif major in (_ARRAY, _MAP, _TAG):
-            wanted.append((2 * value if major == _MAP else 1 if major == _TAG else value, major == _MAP))
-        if items > _MOST or len(wanted) > _DEEPEST + 1 or (major != _TAG and major > 1 and value > len(data)):
+            around.append((left, is_map))
+            left, is_map = (2 * value if major == _MAP else 1 if major == _TAG else value), major == _MAP
+        if items > _MOST or len(around) > _DEEPEST or (major != _TAG and major > 1 and value > size):
             raise NotValid(where, "is CBOR beyond the limits of size, depth or count")
-        if at > len(data):
+        if at > size:
             raise NotValid(where, "is not CBOR (it ends early)")
-    if at != len(data):
-        raise NotValid(where, f"{len(data) - at} bytes follow the item")
+    if at != size:
+        raise NotValid(where, f"{size - at} bytes follow the item")
 
 
 def _head(data: bytes, at: int, where: str) -> tuple[int, int, int]:
@@ -56,6 +59,8 @@ def _head(data: bytes, at: int, where: str) -> tuple[int, int, int]:
     if at >= len(data):
         raise NotValid(where, "is not CBOR (it ends early)")
     major, info = data[at] >> 5, data[at] & 31
+    if info < 24 and major in _PLAIN:
+        return major, info, at + 1
     if major == _SIMPLE:
         if data[at] != _NULL:
             raise NotValid(where, "is not CBOR of this format (a float or simple value)")

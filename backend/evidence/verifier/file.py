@@ -1,6 +1,7 @@
 """Any file of evidence: which format it is, and what its verifier says."""
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from typing import Protocol
 
 from backend.evidence.verifier import bundle, consistency, single
@@ -30,10 +31,13 @@ class Report(Protocol):
     def is_promise(self) -> bool: ...
 
 
-def verify(data: bytes, anchors: Anchors | None, block_hash: bytes | None = None) -> Report:
+def verify(
+    data: bytes, anchors: Anchors | None, block_hash: bytes | None = None, executor: Executor | None = None
+) -> Report:
     """The report of a file that holds; NotValid with the part and the rule for one that does not.
 
-    block_hash: that of a block known to be final; the state proof in the file must be of it.
+    block_hash: that of a block known to be final; the state proof in the file must be of it. executor: who checks the
+    signatures of a bundle while it is read; the answer is the same with any, and without.
     """
     document = parse(head(data), "file")
     format = document.get("format") if isinstance(document, dict) else None
@@ -46,5 +50,5 @@ def verify(data: bytes, anchors: Anchors | None, block_hash: bytes | None = None
     if format == bundle.FORMAT:
         if block_hash is not None:
             raise NotValid("file", "a bundle has no state proof of its own: give one with --anchors")
-        return bundle.verify_document(document, data, anchors)
+        return bundle.verify_document(document, data, anchors, executor)
     raise NotValid("file", f"is of none of the formats {bundle.FORMAT}, {single.FORMAT}, {consistency.FORMAT}")

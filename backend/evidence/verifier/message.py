@@ -7,7 +7,8 @@
 """
 
 import hashlib
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,6 +69,7 @@ _INTERVALS = {
 _LAYOUT = {k: [(n, f) for n, _, f in (w.partition(":") for w in text.split())] for k, text in _KINDS.items()}
 _WIDTHS = {"B": (0x18, 1), "H": (0x19, 2), "I": (0x1A, 4), "Q": (0x1B, 8)}
 _ALGORITHMS = {1: bytes.fromhex("a101382e"), 2: bytes.fromhex("a10126")}
+_SEALED = {b"\xd2\x84" + bytes([0x40 + len(one)]) + one + b"\xa0\x58": one for one in _ALGORITHMS.values()}
 _CURVES: dict[int, tuple[ec.EllipticCurve, int]] = {
     1: (ec.SECP256K1(), 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141),
     2: (ec.SECP256R1(), 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
@@ -107,8 +109,43 @@ class Message:
         return hashlib.sha256(self.payload).digest()
 
 
+class _Shape:
+    """The bytes of a kind whose fields stand all at fixed places behind fixed marks."""
+
+    def __init__(self, kind: int, layout: Sequence[tuple[str, str]]) -> None:
+        parts, self._marks = [], [bytes([0x80 + 2 + len(layout), 0x18, kind, 0x18, 1])]
+        self._names = [name for name, _ in layout]
+        for _, form in layout:
+            width = int(form) if form.isdigit() else 0
+            mark = bytes([0x40 + width] if width < 24 else [0x58, width]) if width else bytes([_WIDTHS[form][0]])
+            self._marks.append(mark)
+            parts.append(f"{len(mark)}s{f'{width}s' if width else form}")
+        self._form = struct.Struct(">5s" + "".join(parts))
+
+    def read(self, payload: bytes) -> dict[str, Value] | None:
+        """The fields; None if a byte is not as it should be."""
+        if len(payload) != self._form.size:
+            return None
+        head, *found = self._form.unpack(payload)
+        if [head, *found[::2]] != self._marks:
+            return None
+        return dict(zip(self._names, found[1::2], strict=True))
+
+
+_SHAPES = {kind: _Shape(kind, form) for kind, form in _LAYOUT.items() if not {"i", "V"} & {one for _, one in form}}
+
+
 def parse_payload(payload: bytes, where: str) -> tuple[int, dict[str, Value]]:
     """Kind and fields of a payload; NotValid unless it is the one encoding of FORMAT.md."""
+    shape = _SHAPES.get(payload[2]) if len(payload) > 2 else None
+    found = shape.read(payload) if shape is not None else None
+    kind, fields = _looked_through(payload, where) if found is None else (payload[2], found)
+    _check_choices(kind, fields, where)
+    return kind, fields
+
+
+def _looked_through(payload: bytes, where: str) -> tuple[int, dict[str, Value]]:
+    """As `parse_payload`, item by item: any kind, and what is wrong."""
     items = decode_one(payload, where)
     if not isinstance(items, list) or len(items) < 2 or type(items[0]) is not int or items[0] not in _LAYOUT:
         raise NotValid(where, "is no record of a known kind")
@@ -124,7 +161,6 @@ def parse_payload(payload: bytes, where: str) -> tuple[int, dict[str, Value]]:
     if written != payload:
         at = next((i for i, (a, b) in enumerate(zip(written, payload, strict=False)) if a != b), len(written))
         raise NotValid(where, f"byte {at} of the payload is not in its fixed-width form")
-    _check_choices(kind, fields, where)
     return kind, fields
 
 
@@ -165,30 +201,50 @@ def _write(form: str, value: object, where: str) -> bytes:
     return bytes([mark]) + value.to_bytes(width, "big")
 
 
+Check = Callable[[PublicKey, bytes, bytes, str], None]
+"""Checks a signature: key, what it signed, signature, where it stands; NotValid if it does not hold."""
+
+
 def read_message(raw: bytes, key: PublicKey, deployment: bytes, where: str, kind: int) -> Message:
     """The message in raw, of this kind, signed with this key in this deployment; NotValid with the true reason."""
     parts = split(raw, where)
-    return signed(raw, parts, parse_payload(parts[1], where), key, deployment, where, kind)
+    return signed(raw, parts, parse_payload(parts[1], where), (key, check_signature), deployment, where, kind)
 
 
 def signed(
-    raw: bytes, parts: tuple[bytes, bytes, bytes], parsed: tuple[int, dict[str, Value]], key: PublicKey,
+    raw: bytes, parts: tuple[bytes, bytes, bytes], parsed: tuple[int, dict[str, Value]], by: tuple[PublicKey, Check],
     deployment: bytes, where: str, kind: int,
 ) -> Message:  # fmt: skip
-    """As `read_message`, of a message that has been taken apart: parts as of `split`, parsed as of `parse_payload`."""
+    """As `read_message`, of a message that has been taken apart: parts as of `split`, parsed as of `parse_payload`; by: the key
+    and who checks that it signed."""
     protected, payload, signature = parts
+    key, check = by
     if protected != _ALGORITHMS[key.algorithm]:
         raise NotValid(where, "is signed with another algorithm than its key has")
     found, fields = parsed
     if found != kind:
         raise NotValid(where, f"is of kind {found}, kind {kind} belongs here")
     structure = cbor2.dumps(["Signature1", protected, bytes([kind]) + deployment, payload])
-    check_signature(key, structure, signature, where)
+    check(key, structure, signature, where)
     return Message(raw, kind, payload, fields)
 
 
 def split(raw: bytes, where: str) -> tuple[bytes, bytes, bytes]:
     """(protected, payload, signature) of a COSE_Sign1 message; NotValid unless these are its only bytes."""
+    return _split_at_once(raw) or _split_item(raw, where)
+
+
+def _split_at_once(raw: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """The parts of a message that has them where nearly all have them; None if a byte is not as it should be there."""
+    start = raw.find(b"\xa0\x58", 0, 16) + 2
+    protected, length = _SEALED.get(raw[:start]), raw[start] if start < len(raw) else 0
+    payload, behind = raw[start + 1 : start + 1 + length], raw[start + 1 + length :]
+    if protected is None or length < 24 or len(behind) != 66 or behind[:2] != b"\x58\x40":
+        return None
+    return protected, payload, behind[2:]
+
+
+def _split_item(raw: bytes, where: str) -> tuple[bytes, bytes, bytes]:
     tagged = decode_one(raw, where)
     if not isinstance(tagged, cbor2.CBORTag) or not isinstance(tagged.value, list):
         raise NotValid(where, "is not a COSE_Sign1 message")
@@ -215,12 +271,19 @@ def _load(key: PublicKey) -> ec.EllipticCurvePublicKey:
 
 def check_signature(key: PublicKey, signed: bytes, signature: bytes, where: str) -> None:
     """NotValid unless signature (r || s, low s) is key's over SHA-256 of signed."""
+    if fault := fault_of(key, signed, signature):
+        raise NotValid(where, fault)
+
+
+def fault_of(key: PublicKey, signed: bytes, signature: bytes) -> str:
+    """Why a signature does not hold; "" if it does."""
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     if s > _CURVES[key.algorithm][1] // 2:
-        raise NotValid(where, "has a high s: not the one valid signature")
+        return "has a high s: not the one valid signature"
     try:
         _load(key).verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
-        raise NotValid(where, "signature does not hold") from None
+        return "signature does not hold"
     except ValueError as error:
-        raise NotValid(where, f"key is not a point of its curve ({error})") from None
+        return f"key is not a point of its curve ({error})"
+    return ""

@@ -14,7 +14,7 @@ import cbor2
 from backend.evidence.verifier.cbor import decode_one
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.merkle import leaf_hash, root_of_path
-from backend.evidence.verifier.message import PublicKey, check_signature, parse_payload
+from backend.evidence.verifier.message import Check, PublicKey, check_signature, parse_payload
 
 _PROMISE = b"\xd2"
 
@@ -32,16 +32,17 @@ class Anchored:
 
 @dataclass(frozen=True, slots=True)
 class Receipts:
-    """Checks receipts of one operator (8 bytes) and its log key."""
+    """Checks receipts of one operator (8 bytes) and its log key; signature: who checks what was signed."""
 
     operator: bytes
     log_key: PublicKey
+    signature: Check = check_signature
 
     def check_or_promise(self, raw: bytes, leaf: bytes, tree: int, where: str) -> Anchored | None:
         """As `check`; None for a promise that holds (rule 2)."""
         if raw[:1] != _PROMISE:
             return self.check(raw, leaf, tree, where)
-        _check_cose(raw, leaf, None, self.log_key, where)
+        self._check_cose(raw, leaf, None, where)
         return None
 
     def check(self, raw: bytes, leaf: bytes, tree: int, where: str) -> Anchored:
@@ -57,7 +58,7 @@ class Receipts:
             raise NotValid(where, f"has the checkpoint of another operator, or not of tree {tree}")
         size, root, epoch = fields["size"], fields["root"], fields["epoch"]
         assert isinstance(size, int) and isinstance(root, bytes) and isinstance(epoch, int)
-        _check_cose(cose, leaf, (size, root), self.log_key, where)
+        self._check_cose(cose, leaf, (size, root), where)
         if not _number(index) or not _number(count):
             raise NotValid(where, "has a field of another type")
         commitment = root_of_path(leaf_hash(checkpoint), index, count, path)
@@ -65,6 +66,20 @@ class Receipts:
             raise NotValid(where, "the checkpoint's path does not fit the commitment")
         word = hashlib.sha256(b"\x02" + epoch.to_bytes(8, "big") + count.to_bytes(8, "big") + commitment).digest()
         return self._anchored(epoch, word, anchor, where)
+
+    def _check_cose(self, raw: bytes, leaf: bytes, tree: tuple[int, bytes] | None, where: str) -> None:
+        """NotValid unless raw is a COSE Receipt of the leaf in a tree of this size and root, or in any tree."""
+        protected, proof, signature = split_cose(raw, -1, self.log_key, where)
+        if len(proof) != 3:
+            raise NotValid(where, "COSE Receipt: inclusion proof has another form")
+        claimed, index, path = proof
+        if not _number(claimed) or not _number(index) or not _hashes(path) or (tree is not None and claimed != tree[0]):
+            raise NotValid(where, "COSE Receipt: inclusion proof is for another size than the checkpoint")
+        root = root_of_path(leaf_hash(leaf), index, claimed, path)
+        if root is None or (tree is not None and root != tree[1]):
+            raise NotValid(where, "does not lead from this record to the root of the tree")
+        structure = cbor2.dumps(["Signature1", protected, b"", root])
+        self.signature(self.log_key, structure, signature, f"{where}, COSE receipt")
 
     def _anchored(self, epoch: int, word: bytes, anchor: object, where: str) -> Anchored:
         if not isinstance(anchor, list) or len(anchor) != 4:
@@ -87,20 +102,6 @@ def _octets(value: object, length: int) -> bool:
 
 def _hashes(value: object) -> bool:
     return isinstance(value, list) and all(_octets(step, 32) for step in value)
-
-
-def _check_cose(raw: bytes, leaf: bytes, tree: tuple[int, bytes] | None, log_key: PublicKey, where: str) -> None:
-    """NotValid unless raw is a COSE Receipt of the leaf in a tree of this size and root, or in any tree."""
-    protected, proof, signature = split_cose(raw, -1, log_key, where)
-    if len(proof) != 3:
-        raise NotValid(where, "COSE Receipt: inclusion proof has another form")
-    claimed, index, path = proof
-    if not _number(claimed) or not _number(index) or not _hashes(path) or (tree is not None and claimed != tree[0]):
-        raise NotValid(where, "COSE Receipt: inclusion proof is for another size than the checkpoint")
-    root = root_of_path(leaf_hash(leaf), index, claimed, path)
-    if root is None or (tree is not None and root != tree[1]):
-        raise NotValid(where, "does not lead from this record to the root of the tree")
-    check_signature(log_key, cbor2.dumps(["Signature1", protected, b"", root]), signature, f"{where}, COSE receipt")
 
 
 def split_cose(raw: bytes, kind: int, log_key: PublicKey, where: str) -> tuple[bytes, list[Any], bytes]:

@@ -88,7 +88,8 @@ class Registry:
             raise NotValid(where, "its key is not registered in this bundle")
         if key.role != role:
             raise NotValid(where, f"is signed with the key of a {key.role}, that of a {role} belongs here")
-        message = signed(raw, parts, parsed, key.public, self._deployment, where, kind)
+        by = key.public, self._receipts.signature
+        message = signed(raw, parts, parsed, by, self._deployment, where, kind)
         _check_validity(message, key, where)
         return message
 

@@ -9,7 +9,7 @@
 
 import binascii
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
@@ -23,8 +23,14 @@ COLUMNS = (
     "power_w", "reactive_var", "import_wh", "export_wh", "voltage_l1_mv", "voltage_l2_mv", "voltage_l3_mv", "frequency_mhz",
 )  # fmt: skip
 FIELDS = ("boot", "flags", "time_ms", *COLUMNS, "signatures")
-_SIGNED, _HALF = 2, 1 << 31
+_HALF = 1 << 31
 _REST = struct.Struct(">IBQBHBIBIBQBQHIBIBIBHH64s")
+_SIGNED_PLACES = {"power_w": 16, "reactive_var": 21}
+_PLACES = {
+    "import_wh": (27, "Q"), "export_wh": (36, "Q"), "voltage_l1_mv": (46, "I"), "voltage_l2_mv": (51, "I"),
+    "voltage_l3_mv": (56, "I"), "frequency_mhz": (61, "H"),
+}  # fmt: skip
+_SEQ_PLACE, _TIME_PLACE, _SIGNATURE_PLACE = 0, 5, 65
 _HEADS = {1: bytes.fromhex("d28444a101382ea05856"), 2: bytes.fromhex("d28443a10126a05856")}
 _MOST = 65_535
 _UNTRUSTED_CLOCK = 1
@@ -92,24 +98,35 @@ def _column(value: object, count: int, where: str) -> list[int]:
 def _leaves(
     head: bytes, seqs: range, time_ms: int, flags: int, columns: Mapping[str, Sequence[int]], signatures: bytes
 ) -> list[bytes]:
-    """The leaf hash of each reading (rule 3); struct.error for a number out of range."""
-    numbers = [columns[name] for name in COLUMNS]
-    if max(map(max, numbers[:_SIGNED])) >= _HALF or min(map(min, numbers[:_SIGNED])) < -_HALF:
-        raise struct.error
-    forms = [form for column in numbers[:_SIGNED] for form in _signed(column)]
+    """The leaf hash of each reading (rule 3); struct.error for a number out of range.
+
+    The messages are written one behind the other, first what is the same in all of them, then column by column: a fraction of
+    the time that message by message takes.
+    """
+    same = head + _REST.pack(
+        0, 27, 0, 25, flags, 26, 0, 26, 0, 27, 0, 27, 0, 0x831A, 0, 26, 0, 26, 0, 25, 0, 0x5840, b""
+    )
+    size, messages = len(same), bytearray(same * len(seqs))
     times = range(time_ms, time_ms + SLOT_MS * len(seqs), SLOT_MS)
-    pack, each = _REST.pack, struct.iter_unpack("64s", signatures)
-    return [
-        sha256(
-            head
-            + pack(seq, 27, at, 25, flags, ph, p, qh, q, 27, i, 27, e, 0x831A, a, 26, b, 26, c, 25, f, 0x5840, signed)
-        ).digest()
-        for seq, at, ph, p, qh, q, i, e, a, b, c, f, (signed,) in zip(
-            seqs, times, *forms, *numbers[_SIGNED:], each, strict=True
-        )
-    ]
+    written = [(_SEQ_PLACE, _packed("I", seqs)), (_TIME_PLACE, _packed("Q", times)), (_SIGNATURE_PLACE, signatures)]
+    for place, octets in (*written, *_columns(columns)):
+        width = len(octets) // len(seqs)
+        for k in range(width):
+            messages[len(head) + place + k :: size] = octets[k::width]
+    return [sha256(message).digest() for (message,) in struct.iter_unpack(f"{size}s", messages)]
 
 
-def _signed(column: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Initial bytes and arguments of integers in CBOR, of the form with four bytes."""
-    return [26 if value >= 0 else 58 for value in column], [value if value >= 0 else -1 - value for value in column]
+def _columns(columns: Mapping[str, Sequence[int]]) -> Iterator[tuple[int, bytes]]:
+    """(place behind the head, bytes of all its numbers) of each column."""
+    for name, place in _SIGNED_PLACES.items():
+        column = columns[name]
+        if max(column) >= _HALF or min(column) < -_HALF:
+            raise struct.error
+        yield place, bytes([26 if value >= 0 else 58 for value in column])
+        yield place + 1, _packed("I", [value if value >= 0 else -1 - value for value in column])
+    for name, (place, form) in _PLACES.items():
+        yield place, _packed(form, columns[name])
+
+
+def _packed(form: str, numbers: Sequence[int]) -> bytes:
+    return struct.pack(f">{len(numbers)}{form}", *numbers)

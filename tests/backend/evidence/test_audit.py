@@ -13,15 +13,19 @@ from lightwire import envelope, records, topics
 
 from backend.adapters.chain_store import ChainStore
 from backend.adapters.copied import copied
+from backend.adapters.field_store import FieldSensor, FieldStore
 from backend.adapters.keys import verifier
 from backend.adapters.kits import KitRow, KitStore, NonceRow
+from backend.adapters.market_store import MarketStore
 from backend.adapters.mqtt import Incoming
+from backend.adapters.rotations import WAITING, Rotation, RotationStore
 from backend.cli import main
 from backend.evidence.anchoring import Fees, Flight
 from backend.evidence.audit.alarm import Alarm
 from backend.evidence.audit.commitment import Chain
 from backend.evidence.audit.whole import Audit, Outside
-from backend.ports import Block, ChainEvent
+from backend.grid.field import FieldReading
+from backend.ports import Block, ChainEvent, MarketEvent
 from tests.backend.evidence.edits import KEYS, Editor
 from tests.backend.evidence.made import CHAIN, CONTRACT, DEPLOYMENT, FRAME_MS, OTHER, PERIOD, POD, Made
 from tests.backend.test_cli import anchors_document
@@ -70,6 +74,17 @@ class Lived(Made):
         kit = KitRow(b"kit id 1", b"authority", 1, 2, False)
         kits.add(kit, [NonceRow(bytes([k]) * 16, kit.id, POD, b"") for k in range(3)])
         kits.answered(bytes(16), self.devices[POD].id)
+        for id in (kit.id, b"kit id 2"):
+            self.store.change("insert into kit_revoked values (?,?)", id, 9)
+        self._take_later_notes()
+
+    def _take_later_notes(self) -> None:
+        rotations, fields, market = RotationStore(self.store), FieldStore(self.store), MarketStore(self.store)
+        for k in range(3):
+            rotations.save(Rotation(bytes([k]) * 16, self.devices[POD].id, 5 + k, bytes([k]) * 40, WAITING))
+            fields.register(FieldSensor(f"sensor {k}", f"busbar {k}", bytes([k]) * 32))
+            fields.keep(FieldReading(f"sensor {k}", 1 + k, 7, 230_000 + k, None, 100, 10, "closed"))
+            market.add_event(MarketEvent("session 1", 8 + k, "DSO", "request", f'{{"watts":{k}}}'))
 
     def add_tail(self) -> None:
         """Records of a quarter-hour that has not ended: no statement names them, nothing acknowledges them."""
@@ -136,8 +151,11 @@ def test_every_edit_of_a_copy_is_named(lived: Lived, path: Path, request: pytest
     seed, outside = 1, lived.outside()
     editor = Editor(str(path), random.Random(seed))
     tables = {row[0] for row in editor.execute("select name from sqlite_master where type = 'table'")}
-    assert tables == set(KEYS), "every table is edited"
     before = editor.everything()
+    assert tables == set(KEYS), "every table is known"
+    assert {table for table, rows in before.items() if not rows} == {"conflict"}, (
+        "every table is edited; that one is an alarm"
+    )
     for k in range(WHOLE if request.config.getoption("--long") else SAMPLE):
         edit = editor.make()
         found = {(one.table, one.key) for one in audited(path, outside)}
@@ -147,7 +165,10 @@ def test_every_edit_of_a_copy_is_named(lived: Lived, path: Path, request: pytest
         editor.restore(before)
 
 
-@pytest.mark.parametrize("table", ["finding", "flight", "chain_event", "kept", "nonce", "noted", "seal"])
+@pytest.mark.parametrize("table", [
+    "finding", "flight", "chain_event", "kept", "nonce", "noted", "seal", "kit_revoked", "rotation", "field_sensor",
+    "field_reading", "market_event",
+])  # fmt: skip
 def test_a_note_is_named_whatever_was_done_to_it(table: str, lived: Lived, path: Path) -> None:
     editor, outside = Editor(str(path), random.Random(7)), lived.outside()
     before = editor.everything()

@@ -51,3 +51,8 @@ def test_rule_2_of_two_sessions_sums_add_and_pods_count_once() -> None:
 
 def test_rule_4_an_error_greater_than_the_order_is_below_zero() -> None:
     assert indicators([replace(ONE, lines=(line("a", 1_000, -1_500),))]).accuracy_ppm == -1_500_000
+
+
+def test_a_need_made_worse_than_it_was_counts_as_not_served_at_all() -> None:
+    worse = replace(OUTCOME, unserved={("r", F + 1): 90})
+    assert indicators([replace(ONE, outcome=worse)]).served_ppm == 500_000, "whole and nothing"
