@@ -42,7 +42,7 @@ def input_of(text: str) -> SettlementInput:
         pods=_all(fields, "pods", "POD", pod_of),
         baselines=_all(fields, "baselines", "baseline", _baseline),
         measured=_all(fields, "measured", "measurement", _measured),
-        unavailable=_all(fields, "unavailable", "unavailability", not_available_of),
+        unavailable=_all(fields, "unavailable", "unavailability", _not_available),
         setpoints=_all(fields, "setpoints", "set-point", _setpoint) if fields.has("setpoints") else (),
     )
     fields.end()
@@ -145,8 +145,7 @@ def _measured(row: Fields) -> MeasuredRow:
     )  # fmt: skip
 
 
-def not_available_of(row: Fields) -> NotAvailable:
-    """A POD that its owner said cannot deliver."""
+def _not_available(row: Fields) -> NotAvailable:
     return NotAvailable(row.name("pod"), row.whole("frame", 1, MOST_FRAME), row.words("reason"))
 
 

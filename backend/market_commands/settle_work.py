@@ -14,7 +14,8 @@ from backend.flows.settle import Settlements, Version
 from backend.market.canonical import document, text
 from backend.market.dispute import Dispute, DisputeState
 from backend.market.settled_document import input_text
-from backend.market.settled_making import Knowledge, made_input, schedule_of, settings_of, unavailable_of
+from backend.market.settled_making import Knowledge, made_input, schedule_of, settings_of
+from backend.market.settled_status import status_of
 
 OPERATOR = "market operator"
 Said = tuple[dict[str, Any], str]
@@ -33,11 +34,11 @@ def _input(options: argparse.Namespace, desk: Desk) -> Said:
     schedule_w = {}
     if options.baselines is not None:
         schedule_w = schedule_of(read_text(options.baselines), options.session, settings)
-    gone = () if options.unavailable is None else unavailable_of(read_text(options.unavailable))
+    statuses = tuple(status_of(read_text(path)) for path in options.status)
     quarters = None if options.quarters is None else read_history(options.quarters)
     meter = SettledMeter(desk.store, quarters)
     told = meter.told if desk.store.setpoints() else None
-    known = Knowledge(meter.measured, told, desk.settlements.ordered(), schedule_w, gone)
+    known = Knowledge(meter.measured, told, desk.settlements.ordered(), schedule_w, statuses)
     made = input_text(made_input(desk.settlements.traded(options.session), settings, known))
     return json.loads(made), made
 
