@@ -15,6 +15,7 @@ from backend.market.settled_input import (
     Called,
     MeasuredRow,
     NotAvailable,
+    OtherOrder,
     PodRow,
     Reserved,
     SetPointRow,
@@ -44,6 +45,7 @@ def input_of(text: str) -> SettlementInput:
         measured=_all(fields, "measured", "measurement", _measured),
         unavailable=_all(fields, "unavailable", "unavailability", _not_available),
         setpoints=_all(fields, "setpoints", "set-point", _setpoint) if fields.has("setpoints") else (),
+        others=_all(fields, "others", "other order", _other) if fields.has("others") else (),
     )
     fields.end()
     return in_order(made)
@@ -67,6 +69,7 @@ def in_order(made: SettlementInput) -> SettlementInput:
         measured=tuple(sorted(made.measured, key=lambda one: (one.pod, one.frame))),
         unavailable=tuple(sorted(made.unavailable, key=lambda one: (one.pod, one.frame))),
         setpoints=tuple(sorted(made.setpoints, key=lambda one: (one.pod, one.frame))),
+        others=tuple(sorted(made.others, key=lambda one: one.id)),
     )
 
 
@@ -153,4 +156,11 @@ def _setpoint(row: Fields) -> SetPointRow:
     return SetPointRow(
         row.point("pod"), row.whole("frame", 1, MOST_FRAME), row.whole_or_none("target_w", -MOST_W, MOST_W),
         row.choice("told", Told),
+    )  # fmt: skip
+
+
+def _other(row: Fields) -> OtherOrder:
+    return OtherOrder(
+        row.name("session"), row.name("id"), row.choice("kind", OrderKind), row.whole("frame", 1, MOST_FRAME),
+        row.choice("direction", Direction), row.numbers("parts_w", 1, MOST_W, MOST_PODS),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from backend.market.settled_input import (
     BaselineRow,
     Called,
     MeasuredRow,
+    OtherOrder,
     PodRow,
     Reserved,
     SetPointRow,
@@ -47,13 +48,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """What the market published of a session (settled_awards.py)."""
+    """What the market published of a session (settled_awards.py); others: of other sessions on the same PODs."""
 
     session: str
     outcome_sha256: str
     outcome_version: int
     awards: tuple[Reserved, ...]
     orders: tuple[Called, ...]
+    others: tuple[OtherOrder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def made_input(traded: Traded, settings: Settings, known: Knowledge) -> Settleme
         traded.session, traded.outcome_sha256, traded.outcome_version, settings.terms, traded.awards, traded.orders,
         tuple(settings.pods[pod] for pod in pods), tuple(_baselines(ordered, settings, known)),
         tuple(known.measure(*point) for point in sorted(ordered | reserved)), not_available(known.statuses, held_ready),
-        () if known.told is None else tuple(known.told(*point) for point in sorted(ordered)),
+        () if known.told is None else tuple(known.told(*point) for point in sorted(ordered)), traded.others,
     )  # fmt: skip
 
 

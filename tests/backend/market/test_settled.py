@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.domain.bids import Direction, Product
-from backend.domain.trade import Order
+from backend.domain.trade import Order, OrderKind
 from backend.errors import Rejected
 from backend.market.baseline import Kind, Method
 from backend.market.canonical import digest_of_text
@@ -21,6 +21,7 @@ from backend.market.settled_input import (
     BaselineRow,
     MeasuredRow,
     NotAvailable,
+    OtherOrder,
     PodRow,
     SetPointRow,
     SettlementInput,
@@ -212,6 +213,31 @@ def test_an_emergency_the_other_way_holds_both_orders_and_one_the_same_way_gets_
     assert "both-ways" in [x.code.value for x in other.flags]
     same = settled(replace(case, orders=(*case.orders, emergency("e1", {"a": 9_000}))))
     assert {x.order: x.delivered_ws for x in same.lines} == {"o1": 9_000_000, "e1": 4_500_000}
+
+
+def test_what_a_pod_delivered_is_paid_once_over_all_sessions_that_ordered_it() -> None:
+    """a delivers 10 kW to two sessions that ordered 8 each: the order whose id is first has 8, the other 2, wherever it is
+    settled; over both sessions it is what a delivered."""
+    one = award("A-1", "DSO", {"a": 8_000}, 120)
+    case = alone(one, {"a": (15_000, 5_000)})
+
+    def delivered_w(mine: str, other: str, **more: Any) -> int:
+        row = OtherOrder("t", other, OrderKind.MARKET, F, Direction.UP, {"a": 8_000})
+        made = replace(case, orders=(replace(case.orders[0], id=mine),), others=(replace(row, **more),))
+        assert input_of(input_text(made)) == made
+        return settled(made).lines[0].delivered_ws // 900
+
+    assert (delivered_w("o1", "o2"), delivered_w("o2", "o1")) == (8_000, 2_000)
+    assert delivered_w("o2", "o1", kind=OrderKind.EMERGENCY) == 8_000, "those of the market come first"
+    assert delivered_w("o2", "o1", frame=F + 1) == 10_000
+    other_way = OtherOrder("t", "o9", OrderKind.MARKET, F, Direction.DOWN, {"a": 1})
+    assert settled(replace(case, others=(other_way,))).lines[0].code == "held-both-ways"
+    for wrong, reason in (
+        (replace(other_way, id="o1"), "order o1 stands 2 times"),
+        (replace(other_way, session="s"), "is of s too"),
+    ):
+        with pytest.raises(Rejected, match=reason):
+            replace(case, others=(wrong,))
 
 
 def test_who_was_not_told_by_a_set_point_is_flagged_and_paid_as_it_delivered() -> None:
