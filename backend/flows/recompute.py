@@ -10,13 +10,14 @@
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from backend.domain.bids import Direction, Offer
 from backend.errors import Rejected
 from backend.flows.orders import ACTIVATED, EMERGENCY, JUDGED, ORDER, REFUSED, WITHDRAWAL, Desk, Outcomes, follow
+from backend.flows.settle import ANSWERED, DISPUTED, SETTLED
 from backend.flows.trade import BY, VERDICTS, WITHIN, announcement_text, digest_of, window_of
 from backend.market import exchange
 from backend.market.canonical import text
@@ -26,12 +27,14 @@ from backend.market.ordered import STANDS, EmergencyTerms
 from backend.market.orders import OrderBook
 from backend.market.session import Answer, MarketSession, State
 from backend.market.session_bundle import Event, SessionBundle, difference
-from backend.market.settled import settled_text
+from backend.market.settled import settled, settlement_text
+from backend.market.settled_awards import called_of, check_against, reserved_of
 from backend.market.settled_difference import difference as difference_of
+from backend.market.settled_document import input_of, input_text
+from backend.market.settled_input import SettlementInput
 from backend.market.submission_field import offer_of, request_of
 from backend.ports import MarketEvent
 
-SETTLED = "settled"
 _MOST_FRAMES = 400
 
 
@@ -237,18 +240,25 @@ class _Again:
     def _settled(self, event: Event) -> None:
         """Rule 4."""
         body = _object(event.body)
-        made_of, made = _part(body, "input", str), settled_text(_part(body, "input", str))
+        made_of = input_of(_part(body, "input", str))
+        made = settlement_text(settled(made_of))
         self._compare("settlements", _part(body, "settlement", str), made)
-        said, before = _object(made_of), self._settlements[-1:]
-        if said["session"] != self.id or [said["outcome_sha256"]] != self._published[-1:]:
-            raise Different(", input, outcome_sha256: is not the session's latest published outcome")
-        if self.desk.lists:
-            rows = {row["id"]: row["parts_w"] for row in _object(self.desk.lists[-1])["orders"] if row["volume_w"]}
-            _same(", input, order", {row["id"]: row["parts_w"] for row in said["orders"]}, rows)
-        changed = difference_of(_object(before[0]), _object(made)) if before else {}
-        expected = {"version": len(self._settlements) + 1, "difference": changed}
+        book, lists = self.desk.book, self.desk.lists
+        if made_of.session != self.id or not _stands_on(made_of, self._published) or book.published is None:
+            raise Different(", input: does not stand on the session's latest published outcome")
+        awards = reserved_of(book.published, book.offers.values(), book.requests.values())
+        check_against(made_of, awards, called_of(lists[-1]) if lists else None)
+        changed = difference_of(_object(self._settlements[-1]), _object(made)) if self._settlements else {}
+        expected = {"version": len(self._settlements) + 1, "difference": changed, "input": input_text(made_of)}
         _same("", {name: body.get(name) for name in expected}, expected)
+        if self._settlements and not _part(body, "reason", str).strip():
+            raise Different(", reason: a re-settlement needs one")
         self._settlements.append(made)
+
+
+def _stands_on(made_of: SettlementInput, published: Sequence[str]) -> bool:
+    """Whether a settlement stands on the latest of these digests."""
+    return (made_of.outcome_version, [made_of.outcome_sha256]) == (len(published), list(published[-1:]))
 
 
 def _same(where: str, kept: object, made: object) -> None:
@@ -264,7 +274,7 @@ _STEPS: dict[str, Callable[[_Again, Event], None]] = {
     VERDICTS: _Again._given, "cleared": _Again._cleared, "validated": _Again._validated, "proposed": _Again._proposes,
     "published": _Again._publishes, ORDER: _Again._orders, EMERGENCY: _Again._orders, WITHDRAWAL: _Again._takes_back,
     REFUSED: _Again._given, JUDGED: _Again._judged, ACTIVATED: _Again._activated, SETTLED: _Again._settled,
-    "disputed": _Again._given, "dispute-answered": _Again._given,
+    DISPUTED: _Again._given, ANSWERED: _Again._given,
 }  # fmt: skip
 
 

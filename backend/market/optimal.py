@@ -79,7 +79,7 @@ def clear_optimally(
 ) -> tuple[Outcome, Report]:
     """The outcome of one session before technical validation; arguments as of market.clearing.clear. solve: None is HiGHS."""
     book = book_of(offers, caps)
-    limits = limits_of(constraints, book)
+    limits = limits_of(sorted(constraints, key=lambda one: (one.frame, one.element)), book)
     return optimise_book(session, list(requests), book, limits, moves or {}, rules, node_of or {}, solve)
 
 

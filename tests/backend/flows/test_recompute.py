@@ -1,7 +1,7 @@
 """A session done again from its bundle: the same to the byte, every changed byte found, every changed document named.
 
 By hand: three offers and two requests on one line; the TSO's award is cut by the operator, corrected by two persons, ordered
-in part beside an emergency, cut once more when it is activated.
+in part beside an emergency, cut once more when it is activated; settled, and settled again when late data come in.
 """
 
 import json
@@ -18,17 +18,24 @@ import pytest
 from backend.adapters.market_store import MarketStore
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.constraint import Constraint
+from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.flows.recompute import bundled, recomputed
+from backend.flows.settle import Settlements
 from backend.flows.trade import BY, VERDICTS, WITHIN
 from backend.market import exchange
+from backend.market.baseline import Kind, Method
 from backend.market.canonical import digest_of_text, text
 from backend.market.decided import Basis, basis_row, cleared, validated
 from backend.market.judged import to_judge
 from backend.market.rules import Engine, Rules
 from backend.market.session import State
 from backend.market.session_bundle import bundle_of, bundle_text
+from backend.market.settled_document import input_text
+from backend.market.settled_input import MeasuredRow, PodRow
+from backend.market.settled_making import Knowledge, Settings, made_input
 from tests.backend.flows.test_orders import GATE, F, Floor, emergency
+from tests.backend.market.settlement_case import TERMS
 
 ROOT = Path(__file__).parents[3]
 OFFERS = (
@@ -55,9 +62,27 @@ def written_session(path: Path, engine: Engine) -> str:
     floor.orders.activate("s", floor.judge("s", {f"s/{won['offer']}": won["volume_w"] // 2}))
     floor.orders.withdraw("s", "1", "TSO")
     floor.orders.activate("s", floor.judge("s"))
+    settled_twice(floor)
     events = MarketStore(floor.store).events("s")
     floor.store.close()
     return bundle_text(bundled(events, "s", {"numpy": "0"}))
+
+
+def settled_twice(floor: Floor) -> None:
+    """What the emergency took of a becomes known later."""
+    desk = Settlements(MarketStore(floor.store), floor.clock, floor.sessions, floor.publish)
+    settings = Settings(TERMS, Calendar(), {p: PodRow(p, f"Owner {p}", "X", Method(Kind.SCHEDULE)) for p in "ax"})
+    schedule = {(pod, frame): 100 for pod in "ax" for frame in (F, F + 1)}
+    for known in ({}, {"a": 98}):
+
+        def measure(pod: str, frame: int, known: dict[str, int] = known) -> MeasuredRow:
+            return MeasuredRow(pod, frame, known[pod] * 900 if pod in known else None, 1_000_000, None)
+
+        made = input_text(made_input(desk.traded("s"), settings, Knowledge(measure, desk.ordered(), schedule)))
+        if not known:
+            desk.settle("s", made, "operator")
+        else:
+            desk.resettle("s", made, "late data", "operator")
 
 
 def decided(floor: Floor, session: str, book: Any, engine: Engine) -> None:
@@ -86,7 +111,7 @@ def test_rule_1_whatever_engine_it_was_the_session_is_the_same_to_the_byte(
     bundles: dict[Engine, str], engine: Engine
 ) -> None:
     made = recomputed(bundle_of(bundles[engine]))
-    assert made == {"answers": 9, "outcomes": 2, "versions": 2, "orders": 2, "activation lists": 2}
+    assert made == {"answers": 9, "outcomes": 2, "versions": 2, "orders": 2, "activation lists": 2, "settlements": 2}
 
 
 def test_the_optimal_engine_needs_no_solver_to_be_done_again(bundles: dict[Engine, str], tmp_path: Path) -> None:
@@ -206,6 +231,20 @@ def judged(events: list[Any]) -> None:
         row["delta_w"] = {pod: [0 for _ in of] for pod, of in row["delta_w"].items()}
 
 
+def underpaid(events: list[Any]) -> None:
+    said = body(events, "settled", 1)
+    said["settlement"] = said["settlement"].replace('"payment_ueur":', '"payment_ueur":9', 1)
+
+
+def measured(events: list[Any]) -> None:
+    said = body(events, "settled", 1)
+    said["input"] = said["input"].replace('"readings_ws":88200', '"readings_ws":88300')
+
+
+def hidden(events: list[Any]) -> None:
+    body(events, "settled", 1)["difference"]["lines"] = []
+
+
 def unlisted(events: list[Any]) -> None:
     events.remove(next(e for e in events if e["what"] == "activated"))
 
@@ -233,7 +272,10 @@ def twice(events: list[Any]) -> None:
         (answered, r"\(order\), answer: the bundle has 'TAKEN', recomputed is 'TOO_MUCH'"),
         (too_late, r"\(order\), answer: .*'OVER'"), (dearer, r"\(emergency\), orders \[.*\], price_ueur_per_mwh: "),
         (active, r"\(activated\), orders \[.*\], volume_w: "), (judged, r"\(activated\), orders \["),
-        (unlisted, "followed by no activation list"), (unruled, r"\(cleared\): the clearing that it was decided by is missing"),
+        (underpaid, r"\(settled\), .*payment_ueur: the bundle has"),
+        (measured, r"\(settled\), "), (hidden, r"\(settled\), difference, lines "),
+        (unlisted, "followed by no activation list"),
+        (unruled, r"\(cleared\): the clearing that it was decided by is missing"),
         (strange, r"event 4 \(wished\): is no event of a session"), (twice, r"event 2 \(announced\): a session is announced once"),
     ],
     ids=lambda v: v.__name__ if callable(v) else "",
