@@ -66,10 +66,10 @@ def check_against(
     made: SettlementInput,
     awards: Iterable[Reserved],
     orders: Iterable[Called] | None,
-    elsewhere: Mapping[str, Iterable[Called]],
+    elsewhere: Mapping[str, Iterable[Called]] | None = None,
 ) -> None:
-    """Rejected unless an input has exactly these awards, exactly these orders where they are known, and those of elsewhere
-    that rule 3 asks for."""
+    """Rejected unless an input has exactly these awards, exactly these orders, and those of elsewhere that rule 3 asks for;
+    None is not known, and not compared."""
     _same({_named(one): one for one in made.awards}, {_named(one): one for one in awards}, "the published outcome")
     if orders is not None:
         _same(
@@ -77,8 +77,11 @@ def check_against(
             {f"order {one.id}": one for one in orders},
             "the activation list",
         )
-    others = {f"order {one.id} of session {one.session}": one for one in others_of(made.orders, elsewhere)}
-    _same({f"order {one.id} of session {one.session}": one for one in made.others}, others, "another activation list")
+    if elsewhere is not None:
+        others = {f"order {one.id} of session {one.session}": one for one in others_of(made.orders, elsewhere)}
+        _same(
+            {f"order {one.id} of session {one.session}": one for one in made.others}, others, "another activation list"
+        )
 
 
 def _named(one: Reserved) -> str:

@@ -65,10 +65,10 @@ class Knowledge:
     said of their PODs (I-13)."""
 
     measure: Callable[[str, int], MeasuredRow]
-    told: Callable[[str, int], SetPointRow] | None = None
     ordered: frozenset[Point] = frozenset()
     schedule_w: Mapping[Point, int] = field(default_factory=dict)
     statuses: tuple[Status, ...] = ()
+    told: Callable[[str, int], SetPointRow] | None = None
 
 
 def settings_of(text: str) -> Settings:

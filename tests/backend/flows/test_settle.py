@@ -105,7 +105,7 @@ class Desk:
             given: int | None = {"a": 5_000, "b": 2_000, **watts}[pod]
             return MeasuredRow(pod, frame, None if given is None else given * 900, 1_000_000, None)
 
-        known = Knowledge(measure, None, self.settlements.ordered(), SCHEDULE_W)
+        known = Knowledge(measure, self.settlements.ordered(), SCHEDULE_W)
         return input_text(made_input(self.settlements.traded(session), SETTINGS, known))
 
     def published_settlements(self) -> list[tuple[int, str]]:

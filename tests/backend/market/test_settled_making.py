@@ -76,7 +76,7 @@ def test_rule_2_a_day_that_is_not_whole_or_had_an_order_is_replaced_and_too_few_
     called = frozenset({("a", yesterday)})
     assert (
         date(2026, 11, 25)
-        not in made_input(traded(F), settings(MID), Knowledge(Meter().measured, None, called)).baselines[0].days
+        not in made_input(traded(F), settings(MID), Knowledge(Meter().measured, called)).baselines[0].days
     )
     blind = Meter({F - 96 * k: None for k in range(1, 21)})
     held = made_input(traded(F), settings(MID), Knowledge(blind.measured))
@@ -119,7 +119,7 @@ def test_of_what_is_ordered_the_set_points_are_asked_for_where_somebody_keeps_th
         return SetPointRow(pod, frame, 1_000, Told.ACCEPTED)
 
     ready = replace(traded(F, F + 1, held_eur=4), orders=traded(F).orders)
-    made = made_input(ready, settings(Method(Kind.SCHEDULE)), Knowledge(Meter().measured, told))
+    made = made_input(ready, settings(Method(Kind.SCHEDULE)), Knowledge(Meter().measured, told=told))
     assert made.setpoints == (SetPointRow("a", F, 1_000, Told.ACCEPTED),)
     assert made_input(ready, settings(Method(Kind.SCHEDULE)), Knowledge(Meter().measured)).setpoints == ()
 
