@@ -25,7 +25,7 @@ from backend.market.submission_field import offer_of, offer_row, request_of, req
 from backend.ports import Clock, MarketEvent, SessionStore
 
 OUTCOME, WITHIN, BY, VERDICTS = "outcome", "constraints", "clearing", "verdicts"
-_LATER = ("emergency_ueur_per_mwh", "emergency_ppm")
+_LATER = ("emergency_ueur_per_mwh", "emergency_ppm", "baseline_lead_ms")
 
 
 Publish = Callable[[str, str, int, str, int], None]  # kind, id, version, body, time_ms: kept with anchored evidence
@@ -178,7 +178,7 @@ class Sessions:
         window, rules = window_of(events[0].body)
         one = MarketSession(
             session, window.frames, window.gate_ms, self._registered.aggregator_of, rules=rules,
-            capacity_w=self._registered.capacity_w, sold_w=self._sold(session),
+            capacity_w=self._registered.capacity_w, sold_w=self._sold(session), register=self._registered.periods,
         )  # fmt: skip
         for event in events[1:]:
             _replay(one, event)

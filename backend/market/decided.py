@@ -14,7 +14,7 @@ from backend.domain.bids import Direction, Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.trade import Outcome
 from backend.errors import Rejected
-from backend.market import exchange
+from backend.market import exchange, form
 from backend.market.awarded import unserved, with_allowed
 from backend.market.clearing import clear
 from backend.market.judged import to_judge
@@ -111,10 +111,10 @@ def basis_row(basis: Basis) -> dict[str, Any]:
 
 def basis_of(text: str) -> Basis:
     """The same read; Rejected in one line for what is none."""
-    row = exchange.document_of(text, CLEARING, "clearing")
-    taken = exchange.fields_of(row, "clearing", {"format": str, "rules": dict, "moves": list, "solutions": list})
+    row = form.read(text, CLEARING, "clearing")
+    taken = form.fields(row, "clearing", {"format": str, "rules": dict, "moves": list, "solutions": list})
     kinds = {"engine": str, "pricing": str, "reserve_ppm": int, "rounds": int, "time_limit_s": int}
-    rules = exchange.fields_of(taken["rules"], "clearing rules", kinds)
+    rules = form.fields(taken["rules"], "clearing rules", kinds)
     try:
         made = Rules(**{**rules, "engine": Engine(rules["engine"]), "pricing": Pricing(rules["pricing"])})
         moves = {(str(pod), _whole(frame)): Direction(way) for pod, frame, way in taken["moves"]}
@@ -127,7 +127,7 @@ def _solution(row: object, number: int) -> Solution | None:
     if row is None:
         return None
     where = f"clearing solution {number}"
-    taken = exchange.fields_of(row, where, {"values": list, "bound_ueur": int, "proven": bool})
+    taken = form.fields(row, where, {"values": list, "bound_ueur": int, "proven": bool})
     if any(type(v) is not int or not -_MOST < v < _MOST for v in taken["values"]):
         raise Rejected(f"{where} values, expected whole numbers")
     return Solution(tuple(taken["values"]), taken["bound_ueur"], taken["proven"])

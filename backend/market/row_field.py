@@ -80,10 +80,15 @@ def frame_of(field: str, key: str) -> int:
     return frame
 
 
+def is_identity(text: str) -> bool:
+    """Whether a text may be the id of a bid, a party or a POD."""
+    return _ID.fullmatch(text) is not None
+
+
 def name_of(field: str, value: Any) -> str:
     if not isinstance(value, str):
         raise FieldRefused(field, Code.WRONG_KIND, f"{shown(value)}, expected text")
-    if not _ID.fullmatch(value):
+    if not is_identity(value):
         raise FieldRefused(field, Code.OUT_OF_RANGE, f"{shown(value)}, expected 1 to 64 of letters, digits, . _ : -")
     return value
 

@@ -50,7 +50,9 @@ def add_commands(groups: Any) -> None:
     add("cancel", "ends a session that is not published")
     submit = add("submit", "hands in offers or requests; every row is answered")
     submit.add_argument("file", type=Path, help="a book of bids, JSON or CSV (backend/market/README.md)")
-    submit.add_argument("--resources", type=Path, required=True, help="whose each POD is, and what it can give (I-02)")
+    submit.add_argument(
+        "--resources", type=Path, required=True, action="append", help="whose each POD is (I-02); again for more lists"
+    )
     withdraw = add("withdraw", "takes a bid out of the book")
     withdraw.add_argument("bid", help="its id")
     add("close", "freezes the book once the gate has closed, and prints it")
@@ -95,7 +97,7 @@ def _add_orders(add: "_Adder") -> list[argparse.ArgumentParser]:
     for parser in (order, emergency):
         parser.add_argument("file", type=Path, help="orders, JSON (backend/market/README.md)")
     emergency.add_argument(
-        "--resources", type=Path, required=True, help="whose each POD is, and what it can give (I-02)"
+        "--resources", type=Path, required=True, action="append", help="whose each POD is (I-02); again for more lists"
     )
     withdraw = add("withdraw-order", "takes an order back, until its offer's lead time")
     withdraw.add_argument("order", help="the id that its buyer gave it")
@@ -155,6 +157,12 @@ def _add_announce(made: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     made.add_argument(
         "--emergency-ppm", type=int, default=1_000_000, help="with an award: part of its price, 1e-6 (1000000)"
+    )
+    made.add_argument(
+        "--baselines-min",
+        type=number(0, 1440),
+        default=0,
+        help="the BRPs' baselines freeze so long before the gate (0)",
     )
     made.add_argument("--deployment", type=hexadecimal(16), help="32 hexadecimal digits, for a folder that is new")
 

@@ -118,8 +118,8 @@ def _market(options: argparse.Namespace, store: SqliteStore, now_ms: Callable[[]
         tree = records.TREE_SETTLEMENT if kind == SETTLEMENT else records.TREE_MARKET
         trees.add_document(tree, kind, id, version, body, time_ms)
 
-    path: Path | None = getattr(options, "resources", None)
-    registered = Registered({}, {}) if path is None else Registered(*exchange.resources_of(read_text(path)))
+    paths: list[Path] = getattr(options, "resources", [])
+    registered = Registered({}, {}, exchange.resources_of(*(read_text(path) for path in paths)))
     kept, clock = MarketStore(store), _Clock(now_ms)
     sessions = Sessions(kept, clock, registered, publish)
     settlements = settle_work.Desk(Settlements(kept, clock, sessions, publish), store)
@@ -135,6 +135,7 @@ def _announce(options: argparse.Namespace, market: _Market) -> Said:
         options.lot_w, options.most_w or MOST_W, options.most_price or MOST_UEUR_PER_MWH,
         frozenset(Product(word) for word in options.product or ["active"]),
         emergency_ueur_per_mwh=options.emergency_price, emergency_ppm=options.emergency_ppm,
+        baseline_lead_ms=options.baselines_min * 60_000,
     )  # fmt: skip
     market.sessions.announce(options.session, window, rules, OPERATOR)
     return _stands(options.session, window, State.ANNOUNCED)
