@@ -43,7 +43,7 @@ def input_of(text: str) -> SettlementInput:
         pods=_all(fields, "pods", "POD", pod_of),
         baselines=_all(fields, "baselines", "baseline", _baseline),
         measured=_all(fields, "measured", "measurement", _measured),
-        unavailable=_all(fields, "unavailable", "unavailability", _not_available),
+        unavailable=_all(fields, "unavailable", "unavailability", not_available_of),
         setpoints=_all(fields, "setpoints", "set-point", _setpoint) if fields.has("setpoints") else (),
         others=_all(fields, "others", "other order", _other) if fields.has("others") else (),
     )
@@ -148,7 +148,8 @@ def _measured(row: Fields) -> MeasuredRow:
     )  # fmt: skip
 
 
-def _not_available(row: Fields) -> NotAvailable:
+def not_available_of(row: Fields) -> NotAvailable:
+    """A POD that its owner said cannot deliver."""
     return NotAvailable(row.name("pod"), row.whole("frame", 1, MOST_FRAME), row.words("reason"))
 
 

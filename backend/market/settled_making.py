@@ -17,24 +17,25 @@ from backend.domain.local_day import Calendar
 from backend.domain.quantity import FRAME_S, half_even
 from backend.errors import Rejected
 from backend.market.baseline import Known, baseline, looks_at
-from backend.market.settled_document import MOST_PODS, pod_of
+from backend.market.settled_document import MOST_PODS, MOST_ROWS, not_available_of, pod_of
 from backend.market.settled_evidence import Point, chosen
 from backend.market.settled_input import (
     BaselineRow,
     Called,
     MeasuredRow,
+    NotAvailable,
     OtherOrder,
     PodRow,
     Reserved,
     SetPointRow,
     SettlementInput,
 )
-from backend.market.settled_status import Status, not_available
 from backend.market.settled_terms import SettlementTerms, terms_of
 from backend.market.settlement import Source
 from backend.market.strict import parse
 
 SETTINGS, BASELINES = "lightnode-settlement-settings/1", "lightnode-baselines/1"
+UNAVAILABLE = "lightnode-unavailable/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,12 @@ class Traded:
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """measure: what a POD (or POD/var) measured in a quarter-hour; told: its set-point, None where nobody keeps them;
-    ordered: POD and quarter-hour of every order of any session; schedule_w: the BRPs' profiles (I-03); statuses: what owners
-    said of their PODs (I-13)."""
+    ordered: POD and quarter-hour of every order of any session; schedule_w: the BRPs' profiles (I-03); unavailable: I-13."""
 
     measure: Callable[[str, int], MeasuredRow]
     ordered: frozenset[Point] = frozenset()
     schedule_w: Mapping[Point, int] = field(default_factory=dict)
-    statuses: tuple[Status, ...] = ()
+    unavailable: tuple[NotAvailable, ...] = ()
     told: Callable[[str, int], SetPointRow] | None = None
 
 
@@ -111,6 +111,17 @@ def schedule_of(text: str, session: str, settings: Settings) -> dict[Point, int]
     return found
 
 
+def unavailable_of(text: str) -> tuple[NotAvailable, ...]:
+    """What owners said cannot deliver (I-13): ``lightnode-unavailable/1``."""
+    fields = parse(text, "unavailable", UNAVAILABLE)
+    found = []
+    for row in fields.objects("unavailable", "unavailability", MOST_ROWS):
+        found.append(not_available_of(row))
+        row.end()
+    fields.end()
+    return tuple(found)
+
+
 def made_input(traded: Traded, settings: Settings, known: Knowledge) -> SettlementInput:
     """The input (rules 1 and 2); Rejected for a POD that is not among the settings."""
     ordered = {(pod, one.frame) for one in traded.orders for pod in one.points}
@@ -121,16 +132,11 @@ def made_input(traded: Traded, settings: Settings, known: Knowledge) -> Settleme
     for pod in pods:
         if pod not in settings.pods:
             raise Rejected(f"settlement settings: POD {pod} is traded in {traded.session} and not among them")
-    held_ready = [(pod, one.frame) for one in traded.awards for pod in one.parts_w]
-    for said in known.statuses:
-        if said.pod in settings.pods and settings.pods[said.pod].owner != said.owner:
-            raise Rejected(
-                f"status of {said.pod}: {said.owner} is not its owner, the settings say {settings.pods[said.pod].owner}"
-            )
+    known_gone = [one for one in known.unavailable if one.pod in set(pods)]
     return SettlementInput(
         traded.session, traded.outcome_sha256, traded.outcome_version, settings.terms, traded.awards, traded.orders,
         tuple(settings.pods[pod] for pod in pods), tuple(_baselines(ordered, settings, known)),
-        tuple(known.measure(*point) for point in sorted(ordered | reserved)), not_available(known.statuses, held_ready),
+        tuple(known.measure(*point) for point in sorted(ordered | reserved)), tuple(known_gone),
         () if known.told is None else tuple(known.told(*point) for point in sorted(ordered)), traded.others,
     )  # fmt: skip
 

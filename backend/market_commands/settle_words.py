@@ -31,11 +31,7 @@ def add_settlement(
         "--quarters", type=Path, help="CSV of quarter-hours (I-01), a column of W per POD, for the registers"
     )
     made.add_argument(
-        "--status",
-        type=Path,
-        nargs="*",
-        default=[],
-        help="what owners said of their PODs (I-13), lightnode-status/1 each",
+        "--unavailable", type=Path, help="what owners said cannot deliver (I-13), lightnode-unavailable/1"
     )
     for name, help in (
         ("settle", "settles a session; the same input again gives the same settlement"),

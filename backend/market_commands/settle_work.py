@@ -15,8 +15,7 @@ from backend.flows.trade import digest_of
 from backend.market.canonical import document, text
 from backend.market.dispute import Dispute, DisputeState
 from backend.market.settled_document import input_text
-from backend.market.settled_making import Knowledge, made_input, schedule_of, settings_of
-from backend.market.settled_status import status_of
+from backend.market.settled_making import Knowledge, made_input, schedule_of, settings_of, unavailable_of
 
 OPERATOR = "market operator"
 Said = tuple[dict[str, Any], str]
@@ -43,11 +42,11 @@ def _input(options: argparse.Namespace, desk: Desk) -> Said:
     schedule_w = {}
     if options.baselines is not None:
         schedule_w = schedule_of(read_text(options.baselines), options.session, settings)
-    statuses = tuple(status_of(read_text(path)) for path in options.status)
+    gone = () if options.unavailable is None else unavailable_of(read_text(options.unavailable))
     quarters = None if options.quarters is None else read_history(options.quarters)
     meter = SettledMeter(desk.store, quarters)
     told = meter.told if desk.store.setpoints() else None
-    known = Knowledge(meter.measured, desk.settlements.ordered(), schedule_w, statuses, told)
+    known = Knowledge(meter.measured, desk.settlements.ordered(), schedule_w, gone, told)
     made = input_text(made_input(desk.settlements.traded(options.session), settings, known))
     return json.loads(made), made
 

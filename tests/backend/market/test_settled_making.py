@@ -13,7 +13,7 @@ from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.market.baseline import Adjustment, Kind, Known, Method, baseline, looks_at
 from backend.market.settled import settled
-from backend.market.settled_input import MeasuredRow, PodRow, SetPointRow, Told
+from backend.market.settled_input import MeasuredRow, NotAvailable, PodRow, SetPointRow, Told
 from backend.market.settled_making import (
     Knowledge,
     Settings,
@@ -21,8 +21,8 @@ from backend.market.settled_making import (
     made_input,
     schedule_of,
     settings_of,
+    unavailable_of,
 )
-from backend.market.settled_status import Status, status_of
 from tests.backend.market.settlement_case import TERMS, award, order
 
 ROME = Calendar()
@@ -141,48 +141,11 @@ def test_reactive_energy_is_not_taken_from_a_meter_of_active_energy() -> None:
 
 
 def test_a_pod_without_settings_is_refused_and_what_concerns_no_traded_pod_left_out() -> None:
-    known = Knowledge(Meter().measured, statuses=(said("z", "zoe", "off", F),))
-    assert made_input(traded(F), settings(Method(Kind.SCHEDULE)), known).unavailable == ()
+    gone = (NotAvailable("z", F, ""), NotAvailable("a", F, "away"))
+    known = Knowledge(Meter().measured, unavailable=gone)
+    assert made_input(traded(F), settings(Method(Kind.SCHEDULE)), known).unavailable == gone[1:]
     with pytest.raises(Rejected, match="POD a is traded in s and not among them"):
         made_input(traded(F), Settings(TERMS, ROME, {}), known)
-
-
-def said(pod: str, owner: str, state: str, frame: int, **more: Any) -> Status:
-    """A status that was reported 4 s before the end of a quarter-hour."""
-    row = {"pod": pod, "owner": owner, "state": state, "time_ms": (frame + 1) * 900_000 - 4_000, **more}
-    return status_of(json.dumps({"format": "lightnode-status/1", **row}))
-
-
-def test_a_pod_is_unavailable_from_the_quarter_hour_of_the_report_until_the_next_or_its_end() -> None:
-    statuses = (
-        said("a", "ann", "fault", F + 1, reason="fuse"), said("a", "ann", "ready", F + 3),
-        said("a", "ann", "off", F + 4, until_frame=F + 6),
-    )  # fmt: skip
-    known = Knowledge(Meter().measured, statuses=statuses[::-1])
-    made = made_input(traded(*range(F, F + 8), held_eur=4), settings(Method(Kind.SCHEDULE)), known)
-    assert [(one.frame - F, one.reason) for one in made.unavailable] == [
-        (1, "fuse"),
-        (2, "fuse"),
-        (4, "off"),
-        (5, "off"),
-    ]
-
-
-def test_only_a_pod_s_owner_says_how_it_is() -> None:
-    known = Knowledge(Meter().measured, statuses=(said("a", "eve", "off", F),))
-    with pytest.raises(Rejected, match="eve is not its owner, the settings say ann"):
-        made_input(traded(F), settings(Method(Kind.SCHEDULE)), known)
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [({"state": "tired"}, "expected ready or"), ({"time_ms": 1.5}, "time_ms = 1.5"), ({"until_frame": 0}, "until_frame = 0"),
-     ({"pod": ""}, "pod = ''"), ({"more": 1}, "no such field"), ({"format": "x"}, "format, expected")],
-)  # fmt: skip
-def test_what_is_no_status_is_refused_in_one_line(change: dict[str, Any], reason: str) -> None:
-    row = {"format": "lightnode-status/1", "pod": "a", "owner": "ann", "state": "off", "time_ms": 0}
-    with pytest.raises(Rejected, match=reason):
-        status_of(json.dumps({**row, **change}))
 
 
 METHOD = {"kind": "schedule", "keep": 8, "of": 10, "look_back_days": 45, "adjustment": None, "before": 4, "gap": 0}
@@ -225,3 +188,8 @@ def test_profiles_of_pods_that_the_settings_do_not_name_are_no_harm() -> None:
     row = {"pod": "z", "brp": "Q", "version": 1, "received_ms": 0, "frames": {str(F): -5}}
     body = {"format": "lightnode-baselines/1", "session": "s", "frozen": True, "frozen_ms": 0, "baselines": [row]}
     assert schedule_of(json.dumps(body), "s", settings_of(json.dumps(SETTINGS))) == {("z", F): -5}
+
+
+def test_what_is_no_list_of_the_unavailable_is_refused() -> None:
+    with pytest.raises(Rejected, match="unavailability 1 frame = 0"):
+        unavailable_of('{"format":"lightnode-unavailable/1","unavailable":[{"pod":"a","frame":0,"reason":""}]}')

@@ -201,11 +201,9 @@ def test_the_dso_s_quarter_hours_and_what_owners_said_are_in_the_input(desk: Des
     desk.files(frame)
     at = datetime.fromtimestamp(frame * 900).astimezone().isoformat()
     (desk.folder / "quarters.csv").write_text(f"time,a\n{at},5100\n")
-    files = []
-    for pod, owner, state in (("a", "ann", "ready"), ("b", "bea", "off")):
-        row = {"pod": pod, "owner": owner, "state": state, "time_ms": frame * 900_000 - 1, "reason": "at the seaside"}
-        files.append(desk.write(f"{pod}-status.json", {"format": "lightnode-status/1", **row}))
-    words = ("--settings", "settings.json", "--quarters", "quarters.csv", "--status", *files)
+    gone = [{"pod": "b", "frame": frame, "reason": "at the seaside"}, {"pod": "z", "frame": frame, "reason": ""}]
+    desk.write("gone.json", {"format": "lightnode-unavailable/1", "unavailable": gone})
+    words = ("--settings", "settings.json", "--quarters", "quarters.csv", "--unavailable", "gone.json")
     made = json.loads(desk.run("settlement-input", "da-27", *words))
     assert made["measured"] == [
         {"pod": "a", "frame": frame, "readings_ws": None, "completeness_ppm": 0, "registers_ws": 5_100 * 900},
