@@ -5,14 +5,20 @@
 2. By registers: import less export at its end less the same at its begin, of one light node; none unless both were read.
 3. A table of quarter-hours (I-01), where one is given, takes the place of the registers: one column of W per POD.
 4. Of reactive energy it knows nothing.
+5. By set-points: the last that holds for the whole quarter-hour at the POD, by the number of its command, and what the light
+   node decided on it.
 """
 
 from collections import defaultdict
+from typing import Any
 
+from lightwire import envelope, records
+
+from backend.adapters.rows import SetPointRow as Kept
 from backend.adapters.sqlite import SqliteStore
 from backend.domain.quantity import FRAME_MS, FRAME_S, PPM, half_even
 from backend.grid.candidate import History
-from backend.market.settled_input import MeasuredRow
+from backend.market.settled_input import MeasuredRow, SetPointRow, Told
 
 SLOTS = 225
 _WS_PER_WH = 3_600
@@ -28,6 +34,9 @@ class SettledMeter:
         for party in store.parties():
             if party.role == "node" and party.id not in self._devices[party.pod]:
                 self._devices[party.pod].append(party.id)
+        self._points: dict[str, list[tuple[Kept, Any]]] = defaultdict(list)
+        for row in store.setpoints():
+            self._points[row.pod].append((row, envelope.peek(row.sealed)))
 
     def measured(self, pod: str, frame: int) -> MeasuredRow:
         """The energies of a POD (or POD/var) in a quarter-hour, as far as they are known."""
@@ -45,6 +54,23 @@ class SettledMeter:
         return MeasuredRow(
             pod, frame, mean_ws, min(PPM, len(slots) * PPM // SLOTS), registers_ws if stated_ws is None else stated_ws
         )
+
+    def told(self, pod: str, frame: int) -> SetPointRow:
+        """Rule 5."""
+        start, end = frame * FRAME_MS, (frame + 1) * FRAME_MS
+        mine = [
+            (point.command, point, row.decision)
+            for row, point in self._points.get(pod, ())
+            if point.not_before_ms <= start and point.not_after_ms >= end
+        ]
+        if not mine:
+            return SetPointRow(pod, frame, None, Told.NOT_SENT)
+        _, point, decision = max(mine, key=lambda one: int(one[0]))
+        target_w = int(point.value) if point.control == records.TARGET and point.resource == records.POD_NET else None
+        if not decision:
+            return SetPointRow(pod, frame, target_w, Told.UNANSWERED)
+        accepted = envelope.peek(decision).outcome == records.ACCEPTED
+        return SetPointRow(pod, frame, target_w, Told.ACCEPTED if accepted else Told.REFUSED)
 
     def _stated_ws(self, pod: str, frame: int) -> int | None:
         """Rule 3."""

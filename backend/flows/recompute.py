@@ -17,6 +17,7 @@ from typing import Any
 from backend.domain.bids import Direction, Offer
 from backend.errors import Rejected
 from backend.flows.orders import ACTIVATED, EMERGENCY, JUDGED, ORDER, REFUSED, WITHDRAWAL, Desk, Outcomes, follow
+from backend.flows.profiles import PROFILE
 from backend.flows.settle import ANSWERED, DISPUTED, SETTLED
 from backend.flows.trade import BY, VERDICTS, WITHIN, announcement_text, digest_of, window_of
 from backend.market import exchange
@@ -274,7 +275,7 @@ _STEPS: dict[str, Callable[[_Again, Event], None]] = {
     VERDICTS: _Again._given, "cleared": _Again._cleared, "validated": _Again._validated, "proposed": _Again._proposes,
     "published": _Again._publishes, ORDER: _Again._orders, EMERGENCY: _Again._orders, WITHDRAWAL: _Again._takes_back,
     REFUSED: _Again._given, JUDGED: _Again._judged, ACTIVATED: _Again._activated, SETTLED: _Again._settled,
-    DISPUTED: _Again._given, ANSWERED: _Again._given,
+    DISPUTED: _Again._given, ANSWERED: _Again._given, PROFILE: _Again._given,
 }  # fmt: skip
 
 

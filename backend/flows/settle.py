@@ -1,7 +1,8 @@
 """Settles market sessions: version 1, later versions when late data come in, disputes. Every step is an event first.
 
 1. A settlement is made of an input that stands on the session's latest published outcome: its digest, its version, exactly its
-   awards, and exactly the orders of its activation list where there is one. Whatever crashes, there is none or one.
+   awards, exactly the orders of its activation list where there is one, and the orders of other sessions on the same PODs.
+   Whatever crashes, there is none or one.
 2. The same input again gives the settlement that is kept; another one needs a re-settlement, which needs a reason and is the
    next version, with the difference by line and party. What was settled before stays.
 3. Each version is published as evidence in the tree of settlements, before anybody is told.
@@ -21,12 +22,12 @@ from backend.market.canonical import document, text
 from backend.market.dispute import Dispute, DisputeState, answered, opened
 from backend.market.party_statement import party_statement
 from backend.market.settled import settled, settlement_text
-from backend.market.settled_awards import called_of, check_against, reserved_of
+from backend.market.settled_awards import called_of, check_against, others_of, reserved_of
 from backend.market.settled_difference import difference
 from backend.market.settled_document import input_of, input_text
 from backend.market.settled_energy import points_of
 from backend.market.settled_evidence import Point
-from backend.market.settled_input import SettlementInput
+from backend.market.settled_input import Called, SettlementInput
 from backend.market.settled_making import Traded
 from backend.ports import Clock, MarketEvent, SessionStore
 
@@ -114,17 +115,23 @@ class Settlements:
         requests, offers = self._sessions.load(session).book()
         awards = reserved_of(exchange.outcome_of(ground.outcome), offers, requests)
         orders = () if ground.activation is None else called_of(ground.activation)
-        return Traded(session, digest_of(ground.outcome), ground.version, awards, orders)
+        others = others_of(orders, self._elsewhere(session))
+        return Traded(session, digest_of(ground.outcome), ground.version, awards, orders, others)
 
     def ordered(self) -> frozenset[Point]:
         """POD and quarter-hour of every order that was active, of every session."""
+        return frozenset(point for orders in self._elsewhere("").values() for point in points_of(orders))
+
+    def _elsewhere(self, session: str) -> dict[str, tuple[Called, ...]]:
+        """What is active of every other session that has an activation list."""
         lists = {
-            session: event.body
-            for session in self._store.sessions()
-            for event in self._store.events(session)
+            other: event.body
+            for other in self._store.sessions()
+            if other != session
+            for event in self._store.events(other)
             if event.what == ACTIVATED
         }
-        return frozenset(point for body in lists.values() for point in points_of(called_of(body)))
+        return {other: called_of(body) for other, body in lists.items()}
 
     def _ground(self, session: str) -> _Ground:
         said, version, outcome, activation = Outcomes(), 0, "", None
@@ -190,7 +197,8 @@ class Settlements:
                 f"settlement input: outcome {made.outcome_version}, {made.outcome_sha256[:16]}, the published one is"
                 f" {published[0]}, {published[1][:16]}"
             )
-        check_against(made, traded.awards, None if self._ground(session).activation is None else traded.orders)
+        known = None if self._ground(session).activation is None else traded.orders
+        check_against(made, traded.awards, known, self._elsewhere(session))
 
     def _add(self, session: str, party: str, what: str, body: str) -> None:
         self._store.add_event(MarketEvent(session, self._clock.now_ms(), party, what, body))

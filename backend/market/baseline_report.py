@@ -55,25 +55,23 @@ def report(
     first, last = window
     if not 0 <= first < last <= QUARTERS:
         raise Rejected(f"window: wall quarters {first} to {last}, expected 0 <= from < to <= {QUARTERS}")
-    periods = []
+    periods, windows = [], _windows(profiles, first, last, calendar)
     for pod, measured_w in sorted(profiles.items()):
         known = Known(measured_w, frozenset(), schedules.get(pod, {}))
-        for frames in _windows(measured_w, first, last, calendar):
-            periods.append(Period({frame: measured_w[frame] for frame in frames}, known))
+        for frames in windows:
+            if all(frame in measured_w for frame in frames):
+                periods.append(Period({frame: measured_w[frame] for frame in frames}, known))
     tried = [Method(Kind.SCHEDULE), *compared] if schedules else list(compared)
     return len(periods), tuple(Judged(words_of(one), accuracy(one, periods, calendar)) for one in tried)
 
 
-def _windows(measured_w: Mapping[int, int], first: int, last: int, calendar: Calendar) -> list[list[int]]:
-    """The window of each market day on which every quarter-hour of it is known (rule 1)."""
-    found = []
-    for day in sorted({calendar.day(frame) for frame in _every_day(measured_w)}):
-        frames = [frame for frame in calendar.frames(day) if first <= calendar.place(frame)[1] < last]
-        if frames and all(frame in measured_w for frame in frames):
-            found.append(frames)
-    return found
-
-
-def _every_day(measured_w: Mapping[int, int]) -> list[int]:
-    """One quarter-hour of each day at least: every eightieth, and the last."""
-    return [*range(min(measured_w), max(measured_w) + 1, 80), max(measured_w)] if measured_w else []
+def _windows(profiles: Profiles, first: int, last: int, calendar: Calendar) -> list[list[int]]:
+    """The quarter-hours of the window on each market day of the profiles (rule 1)."""
+    ends = [end for known in profiles.values() if known for end in (min(known), max(known))]
+    if not ends:
+        return []
+    days = {calendar.day(frame) for frame in (*range(min(ends), max(ends), 80), max(ends))}
+    found = [
+        [frame for frame in calendar.frames(day) if first <= calendar.place(frame)[1] < last] for day in sorted(days)
+    ]
+    return [frames for frames in found if frames]

@@ -73,6 +73,7 @@ def opened(before: list[Dispute], wanted: Dispute, statement: Mapping[str, Any])
 def answered(one: Dispute, state: DisputeState, answer: str, party: str, now_ms: int) -> Dispute:
     """The dispute with its answer (rule 2); the same answer again gives it as it is."""
     _check_words("answer", answer)
+    _check_words("party", party)
     if (one.state, one.answer, one.answered_by) == (state, answer, party):
         return one
     if one.state is not DisputeState.OPEN:

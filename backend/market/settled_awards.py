@@ -2,6 +2,7 @@
 
 1. Every W per POD that was awarded is reserved, at its award's price, else its offer's; what validation cut to nothing is not.
 2. Every order of which something is active is called with what is active of it: what the grid operator stopped nobody owes.
+3. The orders of other sessions count as far as they are on a POD and quarter-hour that is ordered here.
 """
 
 import json
@@ -10,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request
 from backend.domain.trade import OrderKind, Outcome
 from backend.errors import Rejected
-from backend.market.settled_input import Called, Reserved, SettlementInput
+from backend.market.settled_energy import points_of
+from backend.market.settled_input import Called, OtherOrder, Reserved, SettlementInput
 
 
 def reserved_of(outcome: Outcome, offers: Iterable[Offer], requests: Iterable[Request]) -> tuple[Reserved, ...]:
@@ -48,14 +50,37 @@ def called_of(activation: str) -> tuple[Called, ...]:
     )  # fmt: skip
 
 
-def check_against(made: SettlementInput, awards: Iterable[Reserved], orders: Iterable[Called] | None) -> None:
-    """Rejected unless an input has exactly these awards, and exactly these orders where they are known."""
+def others_of(orders: Iterable[Called], elsewhere: Mapping[str, Iterable[Called]]) -> tuple[OtherOrder, ...]:
+    """Rule 3; elsewhere: the orders of the other sessions, by session."""
+    points = set(points_of(orders))
+    found = []
+    for session, called in elsewhere.items():
+        for one in called:
+            parts = {pod: w for pod, w in one.points.items() if (pod, one.frame) in points}
+            if parts:
+                found.append(OtherOrder(session, one.id, one.kind, one.frame, one.direction, parts))
+    return tuple(sorted(found, key=lambda one: one.id))
+
+
+def check_against(
+    made: SettlementInput,
+    awards: Iterable[Reserved],
+    orders: Iterable[Called] | None,
+    elsewhere: Mapping[str, Iterable[Called]] | None = None,
+) -> None:
+    """Rejected unless an input has exactly these awards, exactly these orders, and those of elsewhere that rule 3 asks for;
+    None is not known, and not compared."""
     _same({_named(one): one for one in made.awards}, {_named(one): one for one in awards}, "the published outcome")
     if orders is not None:
         _same(
             {f"order {one.id}": one for one in made.orders},
             {f"order {one.id}": one for one in orders},
             "the activation list",
+        )
+    if elsewhere is not None:
+        others = {f"order {one.id} of session {one.session}": one for one in others_of(made.orders, elsewhere)}
+        _same(
+            {f"order {one.id} of session {one.session}": one for one in made.others}, others, "another activation list"
         )
 
 

@@ -15,9 +15,12 @@ from backend.market.settled_input import (
     Called,
     MeasuredRow,
     NotAvailable,
+    OtherOrder,
     PodRow,
     Reserved,
+    SetPointRow,
     SettlementInput,
+    Told,
 )
 from backend.market.settled_terms import terms_of
 from backend.market.strict import Fields, parse
@@ -41,6 +44,8 @@ def input_of(text: str) -> SettlementInput:
         baselines=_all(fields, "baselines", "baseline", _baseline),
         measured=_all(fields, "measured", "measurement", _measured),
         unavailable=_all(fields, "unavailable", "unavailability", not_available_of),
+        setpoints=_all(fields, "setpoints", "set-point", _setpoint) if fields.has("setpoints") else (),
+        others=_all(fields, "others", "other order", _other) if fields.has("others") else (),
     )
     fields.end()
     return in_order(made)
@@ -63,6 +68,8 @@ def in_order(made: SettlementInput) -> SettlementInput:
         baselines=tuple(sorted(made.baselines, key=lambda one: (one.pod, one.frame))),
         measured=tuple(sorted(made.measured, key=lambda one: (one.pod, one.frame))),
         unavailable=tuple(sorted(made.unavailable, key=lambda one: (one.pod, one.frame))),
+        setpoints=tuple(sorted(made.setpoints, key=lambda one: (one.pod, one.frame))),
+        others=tuple(sorted(made.others, key=lambda one: one.id)),
     )
 
 
@@ -144,3 +151,17 @@ def _measured(row: Fields) -> MeasuredRow:
 def not_available_of(row: Fields) -> NotAvailable:
     """A POD that its owner said cannot deliver."""
     return NotAvailable(row.name("pod"), row.whole("frame", 1, MOST_FRAME), row.words("reason"))
+
+
+def _setpoint(row: Fields) -> SetPointRow:
+    return SetPointRow(
+        row.point("pod"), row.whole("frame", 1, MOST_FRAME), row.whole_or_none("target_w", -MOST_W, MOST_W),
+        row.choice("told", Told),
+    )  # fmt: skip
+
+
+def _other(row: Fields) -> OtherOrder:
+    return OtherOrder(
+        row.name("session"), row.name("id"), row.choice("kind", OrderKind), row.whole("frame", 1, MOST_FRAME),
+        row.choice("direction", Direction), row.numbers("parts_w", 1, MOST_W, MOST_PODS),
+    )  # fmt: skip

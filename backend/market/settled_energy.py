@@ -1,7 +1,8 @@
 """What each order delivered and is worth, with the reason in words and code.
 
 1. Delivered energy, paid energy, group and split are those of settlement.py, whose rules 1 to 3, 6 and 7 hold here; of the
-   orders on one POD and quarter-hour those of the market come first, in order of id, then those of an emergency.
+   orders on one POD and quarter-hour those of the market come first, in order of id, then those of an emergency, whatever
+   session they are of: what went to an order of another session is paid there, and not here.
 2. What is missing pays by the table of the terms, the wrong way included (settled_terms.py).
 3. An order is held as a whole where one of its PODs has no measurement or no baseline, or is ordered up and down at once:
    nothing is paid, fined or guessed until a later version.
@@ -18,7 +19,7 @@ from backend.domain.bids import Buyer, Direction, Product
 from backend.domain.quantity import FRAME_S, part_of
 from backend.domain.trade import Order, OrderKind
 from backend.market.settled_evidence import Evidence, Flag, FlagCode, Point
-from backend.market.settled_input import Called, PodRow, SettlementInput
+from backend.market.settled_input import Called, OtherOrder, PodRow, SettlementInput
 from backend.market.settled_terms import ProductTerms, SettlementTerms
 from backend.market.settlement import Measured, Source, Totals, delivered, parts_of, total_of
 
@@ -114,7 +115,8 @@ def energy(made: SettlementInput, evidence: Evidence) -> Energy:
     """Settles the orders of an input whose rows are in order."""
     orders = {one.id: _order(one, made.terms) for one in made.orders}
     by_point: dict[Point, list[Order]] = {}
-    for one in sorted(orders.values(), key=lambda one: (one.kind is OrderKind.EMERGENCY, one.id)):
+    every = [*orders.values(), *(_other(one) for one in made.others)]
+    for one in sorted(every, key=lambda one: (one.kind is OrderKind.EMERGENCY, one.id)):
         for pod in one.parts_w:
             by_point.setdefault((pod, one.frame), []).append(one)
     both = {point for point, here in by_point.items() if len({one.direction for one in here}) > 1}
@@ -143,6 +145,11 @@ def _order(one: Called, terms: SettlementTerms) -> Order:
     )  # fmt: skip
     price = terms.price_ueur_per_mwh(asked)
     return Order(one.id, one.offer, one.request, asked.buyer, one.frame, one.points, asked.direction, price, one.kind)
+
+
+def _other(one: OtherOrder) -> Order:
+    """As far as it has a part in what was delivered."""
+    return Order(one.id, "", "", "", one.frame, one.parts_w, one.direction.value, 0, one.kind)
 
 
 def _held(one: Order, evidence: Evidence, both: set[Point]) -> tuple[LineCode, str] | None:

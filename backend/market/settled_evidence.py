@@ -6,6 +6,8 @@
    left out of a baseline that there is.
 3. Where 4 s energy and registers are both known their difference is reported; it is flagged where it is more than the terms
    allow. It changes no payment: two meters that differ are a matter for their owners.
+4. An ordered POD that was told by no set-point, or whose light node refused it or did not answer, is flagged, where set-points
+   are known at all. It changes no payment either: who is to blame is for a dispute to say.
 """
 
 from collections.abc import Iterable
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backend.domain.quantity import PPM
-from backend.market.settled_input import BaselineRow, MeasuredRow, SettlementInput
+from backend.market.settled_input import BaselineRow, MeasuredRow, SettlementInput, Told
 from backend.market.settled_terms import SettlementTerms
 from backend.market.settlement import Measured, Source
 
@@ -29,6 +31,7 @@ class FlagCode(StrEnum):
     BASELINE_NOTE = "baseline-note"
     BOTH_WAYS = "both-ways"
     REGISTERS_DIFFER = "registers-differ"
+    NOT_TOLD = "not-told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Evidence:
         self._terms = made.terms
         self._measured = {(one.pod, one.frame): one for one in made.measured}
         self._baseline = {(one.pod, one.frame): one for one in made.baselines}
+        self._told = {(one.pod, one.frame): one.told for one in made.setpoints}
 
     def measured(self, point: Point) -> Measured:
         """Rule 1."""
@@ -73,14 +77,20 @@ class Evidence:
         return None if row is None else row.power_w
 
     def flags(self, ordered: Iterable[Point], reserved: Iterable[Point]) -> list[Flag]:
-        """Of the points that are ordered, and of those that are only paid for being there (rules 1 and 2)."""
+        """Of the points that are ordered, and of those that are only paid for being there (rules 1, 2 and 4)."""
         asked = set(ordered)
         found = []
         for point in sorted(asked | set(reserved)):
             found += [Flag(*point, code, reason) for code, reason in self._of_measured(point)]
             if point in asked:
                 found += [Flag(*point, code, reason) for code, reason in _of_baseline(self._baseline.get(point))]
+                found += [Flag(*point, FlagCode.NOT_TOLD, _WORDS[told]) for told in self._untold(point)]
         return found
+
+    def _untold(self, point: Point) -> list[Told]:
+        """Rule 4."""
+        told = self._told.get(point, Told.NOT_SENT)
+        return [told] if self._told and told is not Told.ACCEPTED else []
 
     def _of_measured(self, point: Point) -> list[tuple[FlagCode, str]]:
         seen = self.measured(point)
@@ -114,6 +124,13 @@ class Evidence:
                 )
             )
         return found
+
+
+_WORDS = {
+    Told.REFUSED: "its light node refused the set-point of its orders",
+    Told.UNANSWERED: "its light node did not answer the set-point of its orders",
+    Told.NOT_SENT: "no set-point of its orders was sent to its light node",
+}
 
 
 def differing(rows: Iterable[Reconciled]) -> list[Flag]:

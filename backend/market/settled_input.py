@@ -4,7 +4,8 @@
    and reserve, or is an emergency order and names none.
 2. A market order has its award's buyer, aggregator, direction, product and price; the orders on an award take of each POD at
    most what was awarded of it.
-3. Each POD has an owner, a BRP and the method of its baseline; nothing is said of a POD that is not among them.
+3. Each POD has an owner, a BRP and the method of its baseline; nothing is said of a POD that is not among them. No id of an
+   order is of two sessions.
 4. A baseline without a power, and a measurement without energies, are knowledge too: somebody looked, and there is none.
    Of the reactive product the energies are var·s, under the name POD/var.
 5. The text of an input is canonical: the same input in another order of rows has the same text.
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 
 from backend.domain.bids import Buyer, Direction, Product
 from backend.domain.constraint import reactive
@@ -128,9 +130,45 @@ class NotAvailable:
     reason: str
 
 
+class Told(StrEnum):
+    """What became of the set-point by which a POD was told of its orders: as its light node signed it, or nothing came back."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    NOT_SENT = "not sent"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPointRow:
+    """The latest set-point of a POD in a quarter-hour: W at the POD (withdrawal positive), None where none was sent."""
+
+    pod: str
+    frame: int
+    target_w: int | None
+    told: Told
+
+
+@dataclass(frozen=True, slots=True)
+class OtherOrder:
+    """An order of another session on a POD that is ordered here too, W by POD (or POD/var): it has a part in what the POD
+    delivered, and is settled there."""
+
+    session: str
+    id: str
+    kind: OrderKind
+    frame: int
+    direction: Direction
+    parts_w: Mapping[str, int]
+
+
+_OfPod = BaselineRow | MeasuredRow | NotAvailable | SetPointRow
+
+
 @dataclass(frozen=True, slots=True)
 class SettlementInput:
-    """Of one session; outcome_sha256 and outcome_version: of the published outcome whose awards these are."""
+    """Of one session; outcome_sha256 and outcome_version: of the published outcome whose awards these are; setpoints: of what
+    was ordered, none where nobody keeps them."""
 
     session: str
     outcome_sha256: str
@@ -142,25 +180,32 @@ class SettlementInput:
     baselines: tuple[BaselineRow, ...]
     measured: tuple[MeasuredRow, ...]
     unavailable: tuple[NotAvailable, ...] = field(default=())
+    setpoints: tuple[SetPointRow, ...] = field(default=(), metadata={"written": "if set"})
+    others: tuple[OtherOrder, ...] = field(default=(), metadata={"written": "if set"})
 
     def __post_init__(self) -> None:
         _each_once("award", (_words(one.key) for one in self.awards))
-        _each_once("order", (one.id for one in self.orders))
+        _each_once("order", (one.id for of in (self.orders, self.others) for one in of))
         _each_once("POD", (one.pod for one in self.pods))
         _each_once("baseline", map(_point, self.baselines))
         _each_once("measurement", map(_point, self.measured))
         _each_once("unavailability", map(_point, self.unavailable))
+        _each_once("set-point", map(_point, self.setpoints))
         known = {one.pod for one in self.pods}
         bids: list[Reserved | Called] = [*self.awards, *self.orders]
         for bid in bids:
             _known(f"{bid.offer or 'emergency'}, quarter-hour {bid.frame}", bid.parts_w, known)
-        rows: list[BaselineRow | MeasuredRow | NotAvailable] = [*self.baselines, *self.measured, *self.unavailable]
+        for one in self.others:
+            if one.session == self.session:
+                raise Rejected(f"settlement input: order {one.id} of another session is of {one.session} too")
+            _known(f"order {one.id}", [pod.removesuffix("/var") for pod in one.parts_w], known)
+        rows: list[_OfPod] = [*self.baselines, *self.measured, *self.unavailable, *self.setpoints]
         for row in rows:
             _known(f"quarter-hour {row.frame}", [row.pod.removesuffix("/var")], known)
         _check_orders(self.awards, self.orders)
 
 
-def _point(row: BaselineRow | MeasuredRow | NotAvailable) -> str:
+def _point(row: _OfPod) -> str:
     return f"{row.pod}, quarter-hour {row.frame}"
 
 

@@ -24,8 +24,10 @@ from backend.market.settled_input import (
     Called,
     MeasuredRow,
     NotAvailable,
+    OtherOrder,
     PodRow,
     Reserved,
+    SetPointRow,
     SettlementInput,
 )
 from backend.market.settled_terms import SettlementTerms, terms_of
@@ -47,24 +49,26 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """What the market published of a session (settled_awards.py)."""
+    """What the market published of a session (settled_awards.py); others: of other sessions on the same PODs."""
 
     session: str
     outcome_sha256: str
     outcome_version: int
     awards: tuple[Reserved, ...]
     orders: tuple[Called, ...]
+    others: tuple[OtherOrder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """measure: what a POD (or POD/var) measured in a quarter-hour; ordered: POD and quarter-hour of every order of any
-    session; schedule_w: the BRPs' profiles (I-03); unavailable: I-13."""
+    """measure: what a POD (or POD/var) measured in a quarter-hour; told: its set-point, None where nobody keeps them;
+    ordered: POD and quarter-hour of every order of any session; schedule_w: the BRPs' profiles (I-03); unavailable: I-13."""
 
     measure: Callable[[str, int], MeasuredRow]
     ordered: frozenset[Point] = frozenset()
     schedule_w: Mapping[Point, int] = field(default_factory=dict)
     unavailable: tuple[NotAvailable, ...] = ()
+    told: Callable[[str, int], SetPointRow] | None = None
 
 
 def settings_of(text: str) -> Settings:
@@ -133,6 +137,7 @@ def made_input(traded: Traded, settings: Settings, known: Knowledge) -> Settleme
         traded.session, traded.outcome_sha256, traded.outcome_version, settings.terms, traded.awards, traded.orders,
         tuple(settings.pods[pod] for pod in pods), tuple(_baselines(ordered, settings, known)),
         tuple(known.measure(*point) for point in sorted(ordered | reserved)), tuple(known_gone),
+        () if known.told is None else tuple(known.told(*point) for point in sorted(ordered)), traded.others,
     )  # fmt: skip
 
 

@@ -63,10 +63,14 @@ class Fields:
             raise Rejected(f"{self.where}: {name} is missing")
         return self._row.pop(name)
 
+    def has(self, name: str) -> bool:
+        """Whether a field that may be left out is there."""
+        return name in self._row
+
     def end(self) -> None:
         """Whatever was not taken has no meaning."""
         for name in sorted(self._row):
-            raise Rejected(f"{self.where} {name[:60]}: no such field")
+            raise Rejected(f"{self.where} {name[:60]!r}: no such field")
 
     def name(self, field: str, empty: bool = False) -> str:
         """1 to 64 of letters, digits, . _ : -"""

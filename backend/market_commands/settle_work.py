@@ -11,6 +11,7 @@ from backend.adapters.history import read_history
 from backend.adapters.settled_meter import SettledMeter
 from backend.adapters.sqlite import SqliteStore
 from backend.flows.settle import Settlements, Version
+from backend.flows.trade import digest_of
 from backend.market.canonical import document, text
 from backend.market.dispute import Dispute, DisputeState
 from backend.market.settled_document import input_text
@@ -28,6 +29,14 @@ class Desk:
     store: SqliteStore
 
 
+def stands(session: str, desk: Desk) -> tuple[dict[str, Any], list[str]]:
+    """Where a session's settlement stands: its versions, and how many disputes are open."""
+    versions = [[one.version, digest_of(one.settlement)] for one in desk.settlements.versions(session)]
+    still = sum(one.state is DisputeState.OPEN for one in desk.settlements.disputes(session))
+    lines = [f"settlement {version}: {digest}" for version, digest in versions]
+    return {"settled": versions, "open_disputes": still}, [*lines, *([f"{still} disputes are open"] if still else [])]
+
+
 def _input(options: argparse.Namespace, desk: Desk) -> Said:
     settings = settings_of(read_text(options.settings))
     schedule_w = {}
@@ -36,7 +45,8 @@ def _input(options: argparse.Namespace, desk: Desk) -> Said:
     gone = () if options.unavailable is None else unavailable_of(read_text(options.unavailable))
     quarters = None if options.quarters is None else read_history(options.quarters)
     meter = SettledMeter(desk.store, quarters)
-    known = Knowledge(meter.measured, desk.settlements.ordered(), schedule_w, gone)
+    told = meter.told if desk.store.setpoints() else None
+    known = Knowledge(meter.measured, desk.settlements.ordered(), schedule_w, gone, told)
     made = input_text(made_input(desk.settlements.traded(options.session), settings, known))
     return json.loads(made), made
 

@@ -166,7 +166,9 @@ def _status(options: argparse.Namespace, market: _Market) -> Said:
     published = market.sessions.published(options.session)
     facts |= {"offers": len(offers), "requests": len(requests), "published": [list(row) for row in published]}
     lines = [f"{words}, {len(offers)} offers, {len(requests)} requests"]
-    return facts, "\n".join([*lines, *(f"version {version}: {digest}" for version, digest in published)])
+    lines += [f"version {version}: {digest}" for version, digest in published]
+    said, told = settle_work.stands(options.session, market.settlements)
+    return facts | said, "\n".join([*lines, *told])
 
 
 def _submit(options: argparse.Namespace, market: _Market) -> Said:

@@ -72,6 +72,7 @@ class Desk:
         self.store.add_document(DocumentRow(kind, id, version, body, b"", 4, 0))
 
     def published(self, session: str = "s") -> "Desk":
+        self.clock.at_ms = 0
         self.sessions.announce(session, Window((F, F + 1), GATE), SessionRules(), "operator")
         self.sessions.move(session, State.OPEN, "operator")
         self.sessions.submit(session, Submission((OFFER,), (), ()), "A")
@@ -135,6 +136,20 @@ def test_what_the_grid_operator_stopped_nobody_owes(tmp_path: Path) -> None:
     assert [(x["pod"], x["ordered_ws"], x["penalty_ueur"], x["code"]) for x in one["lines"]] == [
         ("a", 6_666 * 900, 0, "delivered"), ("b", 13_333 * 900, 0, "delivered"),
     ]  # fmt: skip
+
+
+def test_what_two_sessions_ordered_of_a_pod_is_paid_once_and_neither_input_may_hide_it(tmp_path: Path) -> None:
+    """Both ordered 10 kW of a and 20 kW of b; each delivered what one of them ordered, 7.5 kWh for 0.90 EUR."""
+    desk = Desk(tmp_path / "a").published("s").published("t").activated("s").activated("t")
+    paid = []
+    for session in ("s", "t"):
+        whole = input_of(desk.input(session))
+        assert {one.session for one in whole.others} == {"st".replace(session, "")}
+        with pytest.raises(Rejected, match="is missing, another activation list has it"):
+            desk.settlements.settle(session, input_text(replace(whole, others=())), "operator")
+        said = json.loads(desk.settlements.settle(session, input_text(whole), "operator").settlement)
+        paid.append(sum(line["payment_ueur"] for line in said["lines"]))
+    assert sorted(paid) == [0, 900_000]
 
 
 def test_rule_2_the_same_input_again_is_the_same_settlement_and_another_needs_a_resettlement(desk: Desk) -> None:
@@ -235,6 +250,8 @@ def test_rule_4_a_dispute_is_about_a_line_and_answered_once_by_somebody_else(tmp
         desk.settlements.open_dispute("s", line, "not mine", "owner/Owner a")
     with pytest.raises(Rejected, match="somebody else has to answer"):
         desk.settlements.answer_dispute("s", "d1", DisputeState.UPHELD, "yes", "owner/Owner b")
+    with pytest.raises(Rejected, match="party, expected 1 to 2000 printable"):
+        desk.settlements.answer_dispute("s", "d1", DisputeState.UPHELD, "yes", "ann\nbob")
     with pytest.raises(Rejected, match="no dispute 'd2'"):
         desk.settlements.answer_dispute("s", "d2", DisputeState.UPHELD, "yes", "operator")
     desk.clock.at_ms += 5

@@ -72,14 +72,15 @@ def test_methods_are_named_as_they_are() -> None:
 
 
 def written(path: Path) -> str:
-    """The 8 days of the example grid's loads as a file of profiles."""
+    """The 8 days of every fourth load of the example grid as a file of profiles."""
     series = load_day().series
+    columns = range(0, series.load_w.shape[1], 4)
     with path.open("w", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["time", *(f"load-{k}" for k in range(series.load_w.shape[1]))])
+        rows.writerow(["time", *(f"load-{k}" for k in columns)])
         for k, row in enumerate(series.load_w):
             at = datetime.fromtimestamp((series.first_frame + k) * 900, UTC)
-            rows.writerow([at.isoformat(), *(int(w) for w in row)])
+            rows.writerow([at.isoformat(), *(int(row[k]) for k in columns)])
     return str(path)
 
 
@@ -95,8 +96,17 @@ def test_the_readme_s_report_on_published_profiles(tmp_path: Path, capsys: pytes
         for row in said["methods"]
     ]
     assert f"{said['windows']:,} windows" in section
-    assert main(words) == 0
-    assert capsys.readouterr().out.startswith(f"{said['windows']} windows")
+
+
+def test_the_report_in_words_has_a_line_for_each_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{datetime.fromtimestamp(f * 900, UTC).isoformat()},{w}" for f, w in profile(2).items()]
+    (tmp_path / "p.csv").write_text("\n".join(["time,a", *rows, ""]))
+    assert main(["market", "baselines", str(tmp_path / "p.csv"), "--from", "17:00", "--to", "18:00"]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("2 windows") and [line.split("  ")[0] for line in lines] == [
+        words_of(one) for one in methods(8, 5, 10, 45)
+    ]
+    assert lines[-1].split()[-6:] == ["2", "made", "0", "not", "4.8", "-4.8"]
 
 
 def test_what_is_no_file_of_profiles_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

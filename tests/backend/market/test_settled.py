@@ -11,13 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.domain.bids import Direction, Product
-from backend.domain.trade import Order
+from backend.domain.trade import Order, OrderKind
 from backend.errors import Rejected
 from backend.market.baseline import Kind, Method
 from backend.market.canonical import digest_of_text
 from backend.market.settled import Settlement, settled, settled_text, settlement_text
 from backend.market.settled_document import input_of, input_text
-from backend.market.settled_input import BaselineRow, MeasuredRow, NotAvailable, PodRow, SettlementInput
+from backend.market.settled_input import (
+    BaselineRow,
+    MeasuredRow,
+    NotAvailable,
+    OtherOrder,
+    PodRow,
+    SetPointRow,
+    SettlementInput,
+    Told,
+)
 from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
 from backend.market.settlement import Measured, Source, Terms, lines
 from tests.backend.market.settlement_case import EUR, TERMS, F, award, emergency, measured, order, worked
@@ -206,6 +215,44 @@ def test_an_emergency_the_other_way_holds_both_orders_and_one_the_same_way_gets_
     assert {x.order: x.delivered_ws for x in same.lines} == {"o1": 9_000_000, "e1": 4_500_000}
 
 
+def test_what_a_pod_delivered_is_paid_once_over_all_sessions_that_ordered_it() -> None:
+    """a delivers 10 kW to two sessions that ordered 8 each: the order whose id is first has 8, the other 2, wherever it is
+    settled; over both sessions it is what a delivered."""
+    one = award("A-1", "DSO", {"a": 8_000}, 120)
+    case = alone(one, {"a": (15_000, 5_000)})
+
+    def delivered_w(mine: str, other: str, **more: Any) -> int:
+        row = OtherOrder("t", other, OrderKind.MARKET, F, Direction.UP, {"a": 8_000})
+        made = replace(case, orders=(replace(case.orders[0], id=mine),), others=(replace(row, **more),))
+        assert input_of(input_text(made)) == made
+        return settled(made).lines[0].delivered_ws // 900
+
+    assert (delivered_w("o1", "o2"), delivered_w("o2", "o1")) == (8_000, 2_000)
+    assert delivered_w("o2", "o1", kind=OrderKind.EMERGENCY) == 8_000, "those of the market come first"
+    assert delivered_w("o2", "o1", frame=F + 1) == 10_000
+    other_way = OtherOrder("t", "o9", OrderKind.MARKET, F, Direction.DOWN, {"a": 1})
+    assert settled(replace(case, others=(other_way,))).lines[0].code == "held-both-ways"
+    for wrong, reason in (
+        (replace(other_way, id="o1"), "order o1 stands 2 times"),
+        (replace(other_way, session="s"), "is of s too"),
+    ):
+        with pytest.raises(Rejected, match=reason):
+            replace(case, others=(wrong,))
+
+
+def test_who_was_not_told_by_a_set_point_is_flagged_and_paid_as_it_delivered() -> None:
+    said = (SetPointRow("a", F, 5_000, Told.ACCEPTED), SetPointRow("b", F, 2_000, Told.REFUSED))
+    more = (SetPointRow("c", F, 2_000, Told.UNANSWERED), SetPointRow("d", F, None, Told.NOT_SENT))
+    one = settled(replace(worked(), setpoints=(*more, *said)))
+    flags = {x.pod: x.reason.split(" set-point")[0] for x in one.flags if x.code == "not-told"}
+    assert flags == {
+        "b": "its light node refused the", "c": "its light node did not answer the", "d": "no", "e": "no", "h": "no",
+    }  # fmt: skip
+    assert one.lines == settled(worked()).lines
+    assert input_of(input_text(replace(worked(), setpoints=(*more, *said)))).setpoints == (*said, *more)
+    assert "setpoints" not in input_text(worked()), "what nobody keeps is not written"
+
+
 def test_an_emergency_earns_its_own_price_where_that_is_higher() -> None:
     case = replace(worked(), orders=(emergency("o9", {"h": 2_000}, price_eur=300),))
     assert settled(case).lines[0].payment_ueur == 150_000
@@ -358,10 +405,17 @@ HOSTILE: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d.update(outcome_sha256="AB" * 32), "64 hexadecimal digits"),
     (lambda d: d.update(outcome_version=0), "expected a whole number from 1"),
     (lambda d: d.update(session="../x"), "session = '../x'"),
-    (lambda d: d.update(more=1), "more: no such field"),
+    (lambda d: d.update({"more\nlines": 1}), "'more\\nlines': no such field"),
+    (lambda d: d["orders"][0]["parts_w"].update({"a\n": 1}), "parts_w = 'a\\n'"),
+    (lambda d: d["pods"][0].update(owner="\ud800"), "printable text"),
     (lambda d: d.pop("terms"), "terms is missing"),
     (lambda d: d.update(format="lightnode-settlement-input/2"), "format, expected"),
     (lambda d: d.update(unavailable={}), "expected a list"),
+    (
+        lambda d: d.update(setpoints=[{"pod": "a", "frame": F, "target_w": 1, "told": "maybe"}]),
+        "expected accepted or refused",
+    ),
+    (lambda d: d.update(setpoints=[{"pod": "z", "frame": F, "target_w": 1, "told": "refused"}]), "POD z is not among"),
 ]
 
 
@@ -385,3 +439,62 @@ def test_what_is_no_input_is_refused_in_one_line_that_names_it(change: Callable[
 def test_what_is_no_document_at_all_is_refused_in_one_line(text: str, reason: str) -> None:
     with pytest.raises(Rejected, match=reason):
         input_of(text)
+
+
+WRONG = (
+    None,
+    0,
+    -1,
+    1e30,
+    10**30,
+    True,
+    "",
+    "a",
+    "z",
+    "A-1",
+    "x" * 300,
+    [],
+    {},
+    [[]],
+    {"a": -1},
+    "emergency",
+    "TSO",
+    "a/var",
+)
+
+
+def places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to everything in a document."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [*([way] if way else []), *(found for key, one in inner for found in places(one, (*way, key)))]
+
+
+def test_whatever_is_wrong_in_an_input_it_is_settled_to_zero_or_refused_in_one_line() -> None:
+    """One or two things of the worked input are left out, doubled or exchanged; seeds 0 to 149."""
+    text = input_text(worked())
+    every, settled_ones = places(json.loads(text)), 0
+    for seed in range(150):
+        chance, document = random.Random(seed), json.loads(text)
+        for *way, last in chance.sample(every, chance.randint(1, 2)):
+            inner = document
+            for key in way:
+                inner = inner[key] if isinstance(inner, dict | list) and key in _keys(inner) else None
+            if inner is None or last not in _keys(inner):
+                continue
+            if chance.random() < 0.3:
+                del inner[last]
+            elif isinstance(inner, list) and chance.random() < 0.4:
+                inner.append(inner[last])
+            else:
+                inner[last] = chance.choice(WRONG)
+        try:
+            made = json.loads(settled_text(json.dumps(document)))
+            assert sum(made["gained_ueur"].values()) == 0, seed
+            settled_ones += 1
+        except Rejected as refused:
+            assert refused.reason.isprintable() and len(refused.reason) < 400, seed
+    assert 0 < settled_ones < 75
+
+
+def _keys(inner: Any) -> Any:
+    return inner if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ()

@@ -13,7 +13,7 @@ from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.market.baseline import Adjustment, Kind, Known, Method, baseline, looks_at
 from backend.market.settled import settled
-from backend.market.settled_input import MeasuredRow, NotAvailable, PodRow
+from backend.market.settled_input import MeasuredRow, NotAvailable, PodRow, SetPointRow, Told
 from backend.market.settled_making import (
     Knowledge,
     Settings,
@@ -112,6 +112,16 @@ def test_only_what_a_method_needs_is_asked_of_the_meter() -> None:
     meter = Meter()
     made_input(traded(F), settings(Method(Kind.SCHEDULE)), Knowledge(meter.measured, schedule_w={("a", F): 1}))
     assert meter.asked == {F}
+
+
+def test_of_what_is_ordered_the_set_points_are_asked_for_where_somebody_keeps_them() -> None:
+    def told(pod: str, frame: int) -> SetPointRow:
+        return SetPointRow(pod, frame, 1_000, Told.ACCEPTED)
+
+    ready = replace(traded(F, F + 1, held_eur=4), orders=traded(F).orders)
+    made = made_input(ready, settings(Method(Kind.SCHEDULE)), Knowledge(Meter().measured, told=told))
+    assert made.setpoints == (SetPointRow("a", F, 1_000, Told.ACCEPTED),)
+    assert made_input(ready, settings(Method(Kind.SCHEDULE)), Knowledge(Meter().measured)).setpoints == ()
 
 
 def test_rule_1_what_is_only_held_ready_is_measured_too_and_needs_no_baseline() -> None:

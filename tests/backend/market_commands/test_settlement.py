@@ -188,6 +188,8 @@ def test_the_readme_s_settlement_from_the_input_to_the_second_version(desk: Desk
         (1, records.TREE_SETTLEMENT, True), (2, records.TREE_SETTLEMENT, True),
     ]  # fmt: skip
     assert desk.run("settle", "da-27", "--input", "input.json").startswith("version 1")
+    status = desk.json("status", "da-27")
+    assert [version for version, _ in status["settled"]] == [1, 2] and status["open_disputes"] == 0
     desk.run("bundle", "da-27", "--out", "da-27.json")
     assert main(["market", "recompute", "da-27.json"]) == 0, (
         "both versions and the dispute are done again from the file"
