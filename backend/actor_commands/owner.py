@@ -18,6 +18,8 @@ from backend.market.availability_form import (
 from backend.market.register import END_FRAME
 from backend.market.reservation import Reservation, beyond, reservation_of, reservation_text
 
+CHECKED = "lightnode-owner-plan/1"
+
 
 def availability(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
     """The document of a table, or of a document that is checked."""
@@ -66,7 +68,7 @@ def plan(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
     declared = [one for path in options.availability for one in availability_of(read_text(path))]
     wrong = beyond(made, declared) if options.availability else []
     words = [f"{made.session}: {made.aggregator} for {made.owner}, fee {made.fee_ppm} ppm", *_rows(made)]
-    document = json.loads(reservation_text(made)) | {"beyond": wrong}
+    document = json.loads(reservation_text(made)) | {"format": CHECKED, "beyond": wrong}
     return Said(form.written(document), "\n".join([*words, *wrong]), REFUSED if wrong else 0, tuple(wrong))
 
 

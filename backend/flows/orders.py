@@ -14,7 +14,7 @@ from typing import Any
 
 from backend.domain.bids import Direction, Product
 from backend.errors import Rejected
-from backend.flows.trade import Publish, Sessions, digest_of
+from backend.flows.trade import Publish, Sessions, digest_of, window_of
 from backend.market import exchange
 from backend.market.active import (
     SessionOrders,
@@ -77,7 +77,8 @@ class Orders:
         """Answers each order of a file and each row that was none, as (id, answer), in one commit (rule 1)."""
         answers = []
         with self._store.writing():
-            desk, ways = self.desk(session), self._ways(session)
+            desk = self.desk(session)
+            ways = self._ways(desk)
             for order in handed.orders:
                 answer = self._take(session, desk.book, order, party, ways)
                 answers.append((order.id, answer.value))
@@ -101,14 +102,14 @@ class Orders:
         desk = self.desk(session)
         if not open_frames(desk.frames, self._clock.now_ms()):
             raise Rejected(f"session {session}: all its quarter-hours are over")
-        called = [other.orders() for other in self._desks()]
+        called = [other.orders() for other in self._desks(desk.frames)]
         return exchange.awards_text(judged_of(desk.frames, self._clock.now_ms(), called))
 
     def activate(self, session: str, verdicts: str) -> str:
         """Takes over the operator's verdicts; the session's activation list. Rejected if they are not on what stands."""
         with self._store.writing():
             now_ms, frames = self._clock.now_ms(), self.desk(session).frames
-            desks = self._desks()
+            desks = self._desks(frames)
             exchange.verdicts_of(verdicts, frames, judged_of(frames, now_ms, [d.orders() for d in desks]))
             for desk in desks:
                 rows = _rows_of(verdicts, desk.orders())
@@ -134,8 +135,11 @@ class Orders:
             follow(desk, said, event)
         return desk
 
-    def _desks(self) -> list[Desk]:
-        return [self.desk(session) for session in self._store.sessions()]
+    def _desks(self, frames: Sequence[int]) -> list[Desk]:
+        """Of every session that has some of these quarter-hours."""
+        wanted = set(frames)
+        windows = {session: window_of(self._store.events(session)[0].body)[0] for session in self._store.sessions()}
+        return [self.desk(session) for session, window in windows.items() if not wanted.isdisjoint(window.frames)]
 
     def _take(
         self, session: str, book: OrderBook, order: BuyerOrder | EmergencyOrder, party: str, ways: Ways
@@ -190,11 +194,11 @@ class Orders:
         for party in dict.fromkeys((*parties_of(made), *(p for old in before for p in parties_of(old)))):
             self._publish(PARTY_LIST, f"{session}/{party}", len(desk.lists) + 1, list_for(made, party), now_ms)
 
-    def _ways(self, session: str) -> Ways:
+    def _ways(self, mine: Desk) -> Ways:
         """Which way PODs are ordered in other sessions."""
         found: dict[tuple[str, int], Direction] = {}
-        for desk in self._desks():
-            if desk.book.session != session:
+        for desk in self._desks(mine.frames):
+            if desk.book.session != mine.book.session:
                 for one in desk.book.standing():
                     if one.product is Product.ACTIVE:
                         found |= {(pod, one.frame): one.direction for pod in one.parts_w}

@@ -25,6 +25,7 @@ from backend.nesting import too_deep
 HV_FORMAT = "lightnode-transmission/1"
 STEP_W = 1_000_000
 ROUNDS = 6
+_MOST = 10**12
 _LEAST_EFFECT = 20
 
 
@@ -60,18 +61,25 @@ def parse_transmission(text: str) -> TransmissionModel:
     try:
         document = json.loads(text)
         hourly = {int(load): tuple(watts) for load, watts in document["hourly_w"].items()}
+        substation, offset = document["substation_load"], document["offset_quarters"]
+        outages = tuple(document["outages"])
         network = parse_network(json.dumps(document["network"]))
-        model = TransmissionModel(
-            network, document["substation_load"], hourly, tuple(document["outages"]), document["offset_quarters"]
-        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Rejected(f"transmission model: {error!r}") from error
+        raise Rejected(f"transmission model: {error!r:.200}") from error
     if document.get("format") != HV_FORMAT:
-        raise Rejected(f"transmission model: format {document.get('format')!r}, expected {HV_FORMAT!r}")
+        raise Rejected(f"transmission model: format {document.get('format')!r:.60}, expected {HV_FORMAT!r}")
+    for name, value in (
+        ("substation_load", substation),
+        ("offset_quarters", offset),
+        *(("outages", k) for k in outages),
+    ):
+        if type(value) is not int or abs(value) > _MOST:
+            raise Rejected(f"transmission model: {name} {value!r:.60}, expected a whole number within {_MOST}")
+    model = TransmissionModel(network, substation, hourly, outages, offset)
     loads = {load.id for load in network.loads}
     if model.substation_load not in loads or set(hourly) != loads - {model.substation_load}:
         raise Rejected("transmission model: hourly_w, expected every load but the substation")
-    if any(len(watts) != 24 or any(type(w) is not int for w in watts) for watts in hourly.values()):
+    if any(len(watts) != 24 or any(type(w) is not int or abs(w) > _MOST for w in watts) for watts in hourly.values()):
         raise Rejected("transmission model: hourly_w, expected 24 whole numbers (W) for each load")
     if not set(model.outages) <= {line.id for line in network.lines}:
         raise Rejected("transmission model: outages, expected ids of lines")

@@ -156,12 +156,10 @@ def baselines_text(made: Baselines) -> str:
     )  # fmt: skip
 
 
-def baselines_of(text: str, frozen: bool = False) -> Baselines:
-    """The same read. frozen: what is not frozen is refused."""
+def baselines_of(text: str) -> Baselines:
+    """The same read; Rejected in one line."""
     kinds = {"format": str, "session": str, "frozen": bool, "frozen_ms": int, "baselines": list}
     document = fields(read(text, BASELINES, "baselines"), "baselines", kinds)
-    if frozen and not document["frozen"]:
-        raise Rejected(f"baselines of {document['session']}: not frozen yet, they are at {document['frozen_ms']} ms")
     of_row = {"pod": str, "brp": str, "version": int, "received_ms": int, "frames": dict}
     found: dict[str, Standing] = {}
     for number, row in enumerate(rows(document, "baselines"), 1):

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from backend.actor_commands import _STATES
 from backend.cli import _parser, main
+from backend.market.availability import DerState
 from backend.market.settled import settled, settlement_text
 from backend.market.settled_making import unavailable_of
 from tests.backend.market.settlement_case import worked
@@ -73,6 +75,10 @@ def test_every_command_has_an_example_that_is_a_command_and_json() -> None:
         example = shlex.split(str(parser.epilog).removeprefix("example: lightnode "))
         assert " ".join(example).startswith(name), name
         assert "--json" in parser.format_help() and whole.parse_args(example)
+
+
+def test_the_words_of_a_status_are_the_states_of_a_der() -> None:
+    assert set(_STATES) == set(DerState)
 
 
 def test_two_aggregators_for_one_pod_are_named(desk: Desk) -> None:

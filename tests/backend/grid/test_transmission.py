@@ -113,6 +113,9 @@ def test_a_line_the_substation_cannot_help_is_unserved_not_requested():
         ("hourly_w", {"2": [1]}, "every load but the substation"),
         ("hourly_w", {"2": [1] * 24, "3": [1.5] * 24}, "24 whole numbers"),
         ("outages", [7], "ids of lines"),
+        ("outages", [{}], "outages {}, expected a whole number"),
+        ("substation_load", [1], "expected a whole number"),
+        ("offset_quarters", 1.5, "expected a whole number"),
         ("network", {}, "lightnode-network/2"),
     ],
 )

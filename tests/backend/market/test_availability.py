@@ -45,6 +45,15 @@ def test_rule_1_a_table_declares_half_open_periods_and_nothing_else():
     assert availability_of(availability_text([one])) == (one,)
 
 
+@pytest.mark.parametrize(
+    ("begin", "end", "count"),
+    [("2026-10-25T02:00+02:00", "2026-10-25T03:00+01:00", 8), ("2026-03-29T01:30+01:00", "2026-03-29T03:30+02:00", 4)],
+)
+def test_the_hour_that_is_there_twice_is_eight_quarter_hours_and_the_one_that_is_not_none(begin, end, count):
+    (one,) = availability_of_csv(f"{HEAD}\na,{begin},{end},1,0\n", "Dairy", "A")
+    assert len(one.frames) == count
+
+
 def test_the_terms_of_a_pod_are_kept():
     text = f"{HEAD},brp,longest_frames,rest_frames,asked_ueur_per_mwh\na,{F},{F + 1},1,1,BRP-1,4,2,60000000\n"
     (one,) = availability_of_csv(text, "Dairy", "A")

@@ -9,7 +9,7 @@ from backend.domain.bids import Direction, Offer
 from backend.errors import Rejected
 from backend.market.exchange import resources_of, resources_text
 from backend.market.register import END_FRAME, Register, Resource
-from backend.market.session import Answer, MarketSession, State
+from backend.market.session import Answer, MarketSession, Registered, State
 
 F = 1_973_000
 
@@ -88,3 +88,19 @@ def test_rule_6_of_the_session_a_pod_is_sold_by_the_aggregator_of_the_quarter_ho
     assert one.submit(offer("B-1", "B", [F + 2]), 1) is Answer.SOLD
     assert one.submit(offer("B-2", "B", [F + 2], 5), 1) is Answer.TAKEN
     assert one.submit(offer("B-3", "B", [F + 2], 1), 1) is Answer.SOLD
+
+
+def test_rule_5_of_the_session_no_watt_is_sold_twice_over_several_sessions():
+    one = MarketSession(
+        "s",
+        (F, F + 1),
+        100,
+        {},
+        State.OPEN,
+        sold_w={("a", F, Direction.UP): 8},
+        register=Register([row(first=F, end=F + 2)]),
+    )
+    assert one.submit(offer("A-1", "A", [F], 3), 1) is Answer.SOLD
+    assert one.submit(offer("A-2", "A", [F], 2), 1) is Answer.TAKEN
+    assert one.submit(offer("A-3", "A", [F + 1], 10), 1) is Answer.TAKEN
+    assert Registered({}, {}, one.register).has_w("a", F, Direction.DOWN) == 0

@@ -35,6 +35,10 @@ class Desk:
         assert done == code, said
         return json.loads(said.out)
 
+    def dispatch(self, orders: Any) -> dict[str, int]:
+        assert main(["grid", "dispatch", self.write("dispatch.json", orders), "--json"]) == 0
+        return {row["pod"]: row["target_w"] for row in json.loads(self._capsys.readouterr().out)["targets"]}
+
     def recompute(self, bundle: Path, code: int = 0) -> Any:
         assert main(["market", "recompute", str(bundle), "--json"]) == code
         return json.loads(self._capsys.readouterr().out)
@@ -165,6 +169,13 @@ def test_orders_from_a_published_outcome_to_lists_for_all(desk: Desk) -> None:
     assert made["orders"][1]["price_ueur_per_mwh"] == 77_000_000
     assert desk.market("activation", "--party", "SCD")["pods"][1]["volume_w"] == 40_000
     assert "expected one of" in desk.market("activation", "--party", "X", code=1)["reason"]
+    (platform,) = desk.market("activation", "--party", "DSO TP")["frames"]
+    able = {"baseline_w": 0, "lowest_w": -300_000, "highest_w": 300_000, "up_w": 300_000, "down_w": 0}
+    split = {"format": "lightnode-dispatch/1", "frame": platform["frame"], "orders": platform["orders"]}
+    assert desk.dispatch({**split, "abilities": [{"pod": "a", **able}, {"pod": "b", **able}]}) == {
+        "a": -100_000,
+        "b": -40_000,
+    }
     desk.now = "2026-11-27T17:50:01+01:00"
     late = desk.market("withdraw-order", "T-o-1", "--party", "TSO")
     assert late["answers"] == [["T-o-1", "later than the offer's lead time allows"]]
