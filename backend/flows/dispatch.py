@@ -7,11 +7,14 @@
 3. PODs that are out are replaced within their groups; only PODs whose plan changed get a new set-point, which supersedes.
    One that was silent is sent back to its baseline, so that it does not deliver late what another has taken over.
 4. Reviewed until the quarter-hour ends; after that the report stands.
-5. Reported: every POD that is out and why, every order with what it got, every watt that nobody could give.
+5. Orders that are withdrawn or superseded are sent again as what stands now: only PODs whose plan changes, in W or in the
+   orders it is for, get a new set-point, with a higher command number; who is asked for nothing any more goes back to its
+   baseline, who is out stays out.
+6. Reported: every POD that is out and why, every order with what it got, every watt that nobody could give.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lightwire import decision, envelope, records
@@ -98,7 +101,9 @@ class Dispatching:
         self._running: dict[int, _Running] = {}
 
     def send(self, calls: Iterable[Call], abilities: Mapping[str, Ability], frame: int, now_ms: int) -> Report:
-        """Rule 1. Raises Rejected for an unknown POD or an order given twice."""
+        """Rule 1, or 5 if the quarter-hour is under way. Raises Rejected for an unknown POD or an order given twice."""
+        if (before := self._running.get(frame)) is not None:
+            return self._send_again(before, calls, abilities, now_ms)
         run = self._running[frame] = _Running(abilities, dispatch(calls, abilities, frame))
         without = {plan.pod: (Why.NO_NODE, "") for plan in run.now.plans if self._device_of(plan.pod) is None}
         first = run.now
@@ -108,6 +113,21 @@ class Dispatching:
         later = [plan for plan in run.now.plans if plan.orders or plan.pod not in asked]
         self._send(run, later, now_ms)
         return self.report(frame)
+
+    def _send_again(
+        self, run: _Running, calls: Iterable[Call], abilities: Mapping[str, Ability], now_ms: int
+    ) -> Report:
+        was, able = run.now, {**run.abilities, **abilities}
+        made = dispatch(calls, able, was.frame)
+        made = replaced(made, able, was.out) if was.out else made
+        idle = sorted({plan.pod for plan in was.plans} - {plan.pod for plan in made.plans})
+        plans = (*made.plans, *(Plan(pod, was.frame, able[pod].baseline_w, ()) for pod in idle))
+        run.abilities, run.now = able, replace(made, plans=tuple(sorted(plans, key=lambda plan: plan.pod)))
+        without = {plan.pod for plan in made.plans if self._device_of(plan.pod) is None} - set(was.out)
+        if without:
+            self._note(run, dict.fromkeys(without, (Why.NO_NODE, "")), now_ms)
+        self._send(run, [plan for plan in run.now.plans if plan != was.plan(plan.pod)], now_ms)
+        return self.report(was.frame)
 
     def review(self, now_ms: int) -> list[Report]:
         """Rules 2 to 4; a report for each quarter-hour in which something changed."""
@@ -124,7 +144,7 @@ class Dispatching:
         return reports
 
     def report(self, frame: int) -> Report:
-        """How a quarter-hour stands (rule 5)."""
+        """How a quarter-hour stands (rule 6)."""
         run = self._running[frame]
         return Report(run.now, tuple(run.outages))
 

@@ -25,7 +25,7 @@ try:
 
         asyncio.wait_for makes two tasks where one does, that of the time.
         """
-        task = core.cur_task
+        task = core.cur_task  # pyright: ignore[reportOptionalMemberAccess]
         over: list[bool] = []
 
         async def end() -> None:

@@ -140,7 +140,7 @@ def sum_of_multiples(curve: Curve, k: int, table: bytearray, u: int):  # type: i
     p = curve.p
     span = columns(curve)
     shape, bits, teeth = _base(curve)
-    combs = [(span, table, TEETH, _terms(curve, k, TEETH * BLOCKS * span, span, TEETH))]
+    combs: list[tuple] = [(span, table, TEETH, _terms(curve, k, TEETH * BLOCKS * span, span, TEETH))]  # type: ignore[type-arg]
     yield _PAIR_KIB
     if u:
         base = yield from base_table(curve)

@@ -35,9 +35,11 @@ class Scene:
         self.sent.append(envelope.open_sealed(payload, DEPLOYMENT, verifier(ISSUER.public)))
 
     def order(self, volume_w: int = 4_000) -> None:
+        self.send(Call("o", "DSO", FRAME, "up", volume_w, dict.fromkeys(DEVICES, 1_000)))
+
+    def send(self, *calls: Call) -> None:
         able = {pod: Ability(pod, 20_000, -50_000, 50_000, 10_000, 0) for pod in DEVICES}
-        shares = dict.fromkeys(DEVICES, 1_000)
-        self.flow.send([Call("o", "DSO", FRAME, "up", volume_w, shares)], able, FRAME, SENT_MS)
+        self.flow.send(calls, able, FRAME, SENT_MS)
 
     def point(self, pod: str) -> records.SetPoint:
         return [point for point in self.sent if point.device == DEVICES[pod]][-1]
@@ -143,9 +145,45 @@ def test_rule_4_after_the_quarter_hour_nothing_is_sent(scene: Scene) -> None:
     assert scene.flow.review((FRAME + 1) * 900_000) == [] and len(scene.sent) == 4
 
 
-def test_rule_5_the_operator_sees_it_among_the_findings(scene: Scene) -> None:
+def test_rule_6_the_operator_sees_it_among_the_findings(scene: Scene) -> None:
     scene.order()
     scene.flow.review(SENT_MS + ANSWER_MS)
     assert any("P1: no answer in time; 1000 W" in what for _, what in scene.store.findings())
     document = scene.flow.report(FRAME).as_json()
     assert document["orders"][0]["short_w"] == 4_000  # type: ignore[index]
+
+
+def test_rule_5_a_superseded_order_changes_only_the_plans_that_differ_with_higher_commands(scene: Scene) -> None:
+    scene.order()
+    new = Call("n", "DSO", FRAME, "up", 3_000, {"P1": 1_000, "P2": 2_000})
+    scene.send(new)
+    values = {pod: (scene.point(pod).value, scene.point(pod).command) for pod in DEVICES}
+    assert values == {"P1": (19_000, 2), "P2": (18_000, 2), "P3": (20_000, 2), "P4": (20_000, 2)}
+    assert len({point.id for point in scene.sent}) == len(scene.sent) == 8
+    scene.send(new)
+    assert len(scene.sent) == 8, "nothing is sent that says the same"
+    scene.send()
+    assert [(scene.point(pod).value, scene.point(pod).command) for pod in ("P1", "P2")] == [(20_000, 3), (20_000, 3)]
+    assert len(scene.sent) == 10
+
+
+def test_rule_5_the_same_order_with_another_volume_goes_out_again_and_back(scene: Scene) -> None:
+    for volume_w in (4_000, 2_000, 4_000):
+        scene.order(volume_w)
+    assert [(p.value, p.command) for p in scene.sent if p.device == DEVICES["P1"]] == [
+        (19_000, 1), (19_500, 2), (19_000, 3),
+    ]  # fmt: skip
+    assert len({point.id for point in scene.sent}) == 12
+
+
+def test_rule_5_who_is_out_stays_out(scene: Scene) -> None:
+    scene.order()
+    for pod in ("P1", "P3", "P4"):
+        scene.answer(pod)
+    scene.answer("P2", records.REFUSED, decision.LOCAL_SWITCH)
+    scene.flow.review(SENT_MS + 1)
+    scene.order(3_000)
+    report = scene.flow.report(FRAME)
+    assert report.dispatched.parts[0].parts_w == {"P1": 1_000, "P3": 1_000, "P4": 1_000}
+    assert [o.pod for o in report.outages] == ["P2"] and scene.point("P2").command == 2
+    assert scene.point("P2").value == 20_000
