@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend import grid_commands, kit_command, market_commands, node_command, proof
+from backend import actor_commands, grid_commands, kit_command, market_commands, node_command, proof
 from backend.adapters.bounded import read_bounded
 from backend.adapters.readings import Selection, exported
 from backend.adapters.workers import MOST, sensible, workers
@@ -25,32 +25,42 @@ DONE, REFUSED, USAGE, UNAVAILABLE, PENDING = range(5)
 _LISTS = {"kit": (kit_command.run, "kits"), "nodes": (node_command.run, "nodes")}
 
 
-def _parser(with_chain: bool = True) -> argparse.ArgumentParser:
-    """with_chain: with the commands that change a contract; what they need takes a second to load, and a verifier has no use
-    for it."""
+def _parser(only: str | None = None) -> argparse.ArgumentParser:
+    """only: the group that is asked for, the others are left out; where it is none, all, of `chain` its name alone: what it
+    needs takes a second to load, and a verifier has no use for it."""
     parser = argparse.ArgumentParser(
         prog="lightnode",
-        description="The back end: evidence, readings, chain, grid, light nodes, kits for technicians.",
+        description="The back end: evidence, readings, chain, grid, market and its actors, light nodes, kits for technicians.",
         epilog="example: lightnode evidence verify demo-output/bundles/IT001E00000001.json --anchors demo-output/anchors.json",
     )
     groups = parser.add_subparsers(dest="group", required=True)
+    adders: dict[str, Callable[[Any], None]] = {
+        "evidence": _add_evidence, "readings": _add_export, "kit": kit_command.add_arguments,
+        "nodes": node_command.add_arguments, "chain": _add_chain if only in (None, "chain") else _name_chain,
+        "grid": grid_commands.add_commands, "market": market_commands.add_commands,
+        **dict.fromkeys(actor_commands.GROUPS, actor_commands.add_commands),
+    }  # fmt: skip
+    for add in [adders[only]] if only and only in adders else dict.fromkeys(adders.values()):
+        add(groups)
+    return parser
+
+
+def _add_evidence(groups: Any) -> None:
     evidence = groups.add_parser("evidence", help="check what can be proven").add_subparsers(
         dest="command", required=True
     )
     _add_verify(evidence)
     proof.add_commands(evidence, _octets)
-    _add_export(groups)
-    kit_command.add_arguments(groups)
-    node_command.add_arguments(groups)
-    if with_chain:
-        from backend import chain
 
-        chain.add_commands(groups)
-    else:
-        groups.add_parser("chain", help="the contract that holds the commitments")
-    grid_commands.add_commands(groups)
-    market_commands.add_commands(groups)
-    return parser
+
+def _add_chain(groups: Any) -> None:
+    from backend import chain
+
+    chain.add_commands(groups)
+
+
+def _name_chain(groups: Any) -> None:
+    groups.add_parser("chain", help="the contract that holds the commitments")
 
 
 def _add_verify(evidence: Any) -> None:
@@ -117,7 +127,7 @@ def _device(text: str) -> bytes:
 def main(arguments: list[str] | None = None, now_ms: Callable[[], int] | None = None) -> int:
     """Parses, calls, prints. now_ms: UTC ms, for what has gates; None for the machine's clock."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parser("chain" in words[:1]).parse_args(words)
+    options = _parser(words[0] if words else "").parse_args(words)
     if "run" in options:
         return proof.run(options)
     if options.group in _LISTS:
@@ -126,6 +136,8 @@ def main(arguments: list[str] | None = None, now_ms: Callable[[], int] | None = 
         return grid_commands.run(options)
     if options.group == "market":
         return market_commands.run(options, now_ms)
+    if options.group in actor_commands.GROUPS:
+        return actor_commands.run(options, now_ms)
     if options.group == "chain":
         from backend import chain
 

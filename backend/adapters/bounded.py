@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from backend.errors import Rejected
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.sheet import MAX_FILE_BYTES
 
@@ -16,3 +17,13 @@ def read_bounded(path: Path) -> bytes:
     if size > MAX_FILE_BYTES:
         raise NotValid("file", f"has {size} bytes or more, a bundle has at most {MAX_FILE_BYTES}")
     return data
+
+
+def read_text(path: Path) -> str:
+    """The same as text; Rejected if it is none, or too large."""
+    try:
+        return read_bounded(path).decode()
+    except NotValid as error:
+        raise Rejected(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise Rejected(f"{path}: not text: {error.reason}") from error

@@ -95,14 +95,14 @@ def load_day(path: Path = HERE / "day.json", seed: int = 1) -> ExampleDay:
 def _day(plan: Mapping[str, Any], published: Network, profiles: Profiles, hv_text: str, seed: int) -> ExampleDay:
     node_of_load = {load.name: load.node for load in published.loads}
     customers = customers_of(plan["customers"], node_of_load, seed)
-    network = _operated(_with_customers(published, customers), plan).connected({c.pod: c.node for c in customers})
+    network = operated(published, plan, customers)
     local, zone = date.fromisoformat(plan["date"]), ZoneInfo(plan["time_zone"])
     midnight = datetime.combine(local, time(), zone)
     first = round(midnight.timestamp() * 1000) // QUARTER_MS
     offset = round((midnight.utcoffset() or midnight - midnight).total_seconds()) // 900
     place = {load.name: k for k, load in enumerate(network.loads)}
     pod_column = {c.pod: place[c.pod] for c in customers}
-    series = _series(network, profiles, first, plan)
+    series = series_of(network, Profiles(first + profiles.first_quarter, profiles.values), plan)
     series = _as_it_happens(series, plan, first, offset, tuple(pod_column.values()))
     return ExampleDay(
         day=local,
@@ -123,6 +123,11 @@ def _day(plan: Mapping[str, Any], published: Network, profiles: Profiles, hv_tex
         prices=plan["prices"],
         hv_text=hv_text,
     )
+
+
+def operated(published: Network, plan: Mapping[str, Any], customers: tuple[Customer, ...]) -> Network:
+    """The published grid as the day's plan has it, with the customers as PODs. Raises Rejected for an unknown line."""
+    return _operated(_with_customers(published, customers), plan).connected({c.pod: c.node for c in customers})
 
 
 def _with_customers(network: Network, customers: tuple[Customer, ...]) -> Network:
@@ -156,7 +161,8 @@ def _operated(network: Network, plan: Mapping[str, Any]) -> Network:
     return replace(network, lines=tuple(lines), sources=sources)
 
 
-def _series(network: Network, profiles: Profiles, first: int, plan: Mapping[str, Any]) -> Series:
+def series_of(network: Network, profiles: Profiles, plan: Mapping[str, Any]) -> Series:
+    """What profiles make of a grid's loads and generators, scaled as planned; quarters of the profiles are frames."""
     scale = plan["scale"]
     grown = {node: group["ppm"] for group in scale["groups"] for node in group["nodes"]}
 
@@ -165,7 +171,7 @@ def _series(network: Network, profiles: Profiles, first: int, plan: Mapping[str,
 
     factor = {load.id: grown.get(load.node, scale["load_ppm"]) for load in network.loads}
     return Series(
-        first + profiles.first_quarter,
+        profiles.first_quarter,
         np.stack([column(e.p_nominal_w, f"load/{e.profile}/p", factor[e.id]) for e in network.loads], axis=1),
         np.stack([column(e.q_nominal_var, f"load/{e.profile}/q", factor[e.id]) for e in network.loads], axis=1),
         np.stack(

@@ -73,9 +73,19 @@ class Outcome:
     unserved: Mapping[tuple[str, int], int]
 
 
+class OrderKind(StrEnum):
+    """market: a call on an award. emergency: outside the market, paid by rule (market.settled), never penalised."""
+
+    MARKET = "market"
+    EMERGENCY = "emergency"
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """I-09. A buyer's call on awarded volume: W per POD in one quarter-hour (positive, in the offer's direction)."""
+    """I-09. A buyer's call on awarded volume: W per POD in one quarter-hour (positive, in the offer's direction).
+
+    An emergency order stands on no award: its offer and request are empty. kind is written only where it is not "market".
+    """
 
     id: str
     offer: str
@@ -85,6 +95,7 @@ class Order:
     parts_w: Mapping[str, int]
     direction: str
     price_ueur_per_mwh: int
+    kind: OrderKind = field(default=OrderKind.MARKET, metadata={"written": "if set"})
 
 
 @dataclass(frozen=True, slots=True)

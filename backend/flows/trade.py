@@ -13,30 +13,22 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from backend.domain.bids import Direction, Offer, Product, Request
 from backend.errors import Rejected
 from backend.market.canonical import text
 from backend.market.schedule import Window
-from backend.market.session import KEPT, Answer, MarketSession, Point, SessionRules, State
+from backend.market.session import KEPT, Answer, MarketSession, Point, Registered, SessionRules, State
 from backend.market.submission import Submission
 from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.ports import Clock, MarketEvent, SessionStore
 
-OUTCOME, WITHIN = "outcome", "constraints"
+OUTCOME, WITHIN, BY, VERDICTS = "outcome", "constraints", "clearing", "verdicts"
+_LATER = ("emergency_ueur_per_mwh", "emergency_ppm", "baseline_lead_ms")
 
 
 Publish = Callable[[str, str, int, str, int], None]  # kind, id, version, body, time_ms: kept with anchored evidence
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """What the register says when a session is run: whose each POD is, and what it has (W) in each direction."""
-
-    aggregator_of: Mapping[str, str]
-    capacity_w: Mapping[tuple[str, Direction], int]
 
 
 class Sessions:
@@ -50,7 +42,9 @@ class Sessions:
 
     def announce(self, session: str, window: Window, rules: SessionRules, party: str) -> None:
         """Makes a session; Rejected if there is one of this id that is not the same."""
-        body = _window_text(window, rules)
+        if "/" in session:
+            raise Rejected(f"session {session[:64]}: its id has a /, which parts the names of what is ordered")
+        body = announcement_text(window, rules)
         with self._store.writing():
             before = self._store.events(session)
             if not before:
@@ -100,10 +94,12 @@ class Sessions:
                 self._add(session, party, "moved", State.CLOSED.value)
             return one.book()
 
-    def decide(self, session: str, state: State, outcome: Any, party: str, within: str = "") -> str:
+    def decide(
+        self, session: str, state: State, outcome: Any, party: str, basis: Mapping[str, str] | None = None
+    ) -> str:
         """Keeps the outcome as cleared, then as validated; asking again gives what was kept, whatever is handed in.
 
-        within: the document of the limits it was decided within, kept with it."""
+        basis: the documents that it was decided by, kept with it: limits (WITHIN), rules (BY), verdicts (VERDICTS)."""
         if state not in (State.CLEARED, State.VALIDATED):
             raise Rejected(f"session {session}: an outcome is cleared or validated")
         with self._store.writing():
@@ -112,13 +108,13 @@ class Sessions:
                 return kept.body
             one, body = self.load(session), text(outcome)
             one.move(state)
-            if within:
-                self._add(session, party, WITHIN, within)
+            for what, document in sorted((basis or {}).items()):
+                self._add(session, party, what, document)
             self._add(session, party, state.value, body)
         return body
 
     def within(self, session: str) -> str:
-        """The document of the limits that the session was decided within, "" if there was none."""
+        """The document of the limits that the session was cleared within, "" if there was none."""
         event = self._kept(session, WITHIN)
         return "" if event is None else event.body
 
@@ -131,7 +127,7 @@ class Sessions:
                 one.move(State.PUBLISHED)
                 assert validated is not None, "a session becomes published from validated only"
                 self._publish(OUTCOME, session, 1, validated.body, self._clock.now_ms())
-                self._add(session, party, "published", _json({"version": 1, "sha256": _digest(validated.body)}))
+                self._add(session, party, "published", _json({"version": 1, "sha256": digest_of(validated.body)}))
         assert validated is not None
         return validated.body
 
@@ -144,7 +140,7 @@ class Sessions:
                 raise Rejected(f"session {session}: a correction needs a reason")
             body = text(outcome)
             self._add(session, party, "proposed", _json({"outcome": body, "reason": reason}))
-        return _digest(body)
+        return digest_of(body)
 
     def approve(self, session: str, digest: str, party: str) -> int:
         """Publishes the latest proposed correction if its digest is this one and the party another; the version."""
@@ -152,7 +148,7 @@ class Sessions:
             events = self._store.events(session)
             proposed = [event for event in events if event.what == "proposed"]
             published = [event for event in events if event.what == "published"]
-            if not proposed or _digest(json.loads(proposed[-1].body)["outcome"]) != digest:
+            if not proposed or digest_of(json.loads(proposed[-1].body)["outcome"]) != digest:
                 raise Rejected(f"session {session}: no correction with the digest {digest[:64]} is proposed")
             body, version = json.loads(proposed[-1].body)["outcome"], len(published) + 1
             if digest in [json.loads(event.body)["sha256"] for event in published]:
@@ -179,10 +175,10 @@ class Sessions:
         events = self._store.events(session)
         if not events:
             raise Rejected(f"session {session}: was never announced")
-        window, rules = _window_of(events[0].body)
+        window, rules = window_of(events[0].body)
         one = MarketSession(
             session, window.frames, window.gate_ms, self._registered.aggregator_of, rules=rules,
-            capacity_w=self._registered.capacity_w, sold_w=self._sold(session),
+            capacity_w=self._registered.capacity_w, sold_w=self._sold(session), register=self._registered.periods,
         )  # fmt: skip
         for event in events[1:]:
             _replay(one, event)
@@ -245,25 +241,30 @@ def _replay(one: MarketSession, event: MarketEvent) -> None:
             one.restore(request, event.time_ms)
 
 
-def _window_text(window: Window, rules: SessionRules) -> str:
-    return _json(
-        {
-            "first_frame": window.frames[0], "frames": len(window.frames), "gate_ms": window.gate_ms, "lot_w": rules.lot_w,
-            "most_w": rules.most_w, "most_ueur_per_mwh": rules.most_ueur_per_mwh, "products": sorted(rules.products),
-        }
-    )  # fmt: skip
+def announcement_text(window: Window, rules: SessionRules) -> str:
+    """The one text of an announcement; settings that came later are written only where they are not as they always were."""
+    row = {
+        "first_frame": window.frames[0], "frames": len(window.frames), "gate_ms": window.gate_ms, "lot_w": rules.lot_w,
+        "most_w": rules.most_w, "most_ueur_per_mwh": rules.most_ueur_per_mwh, "products": sorted(rules.products),
+    }  # fmt: skip
+    plain = SessionRules()
+    return _json(row | {n: getattr(rules, n) for n in _LATER if getattr(rules, n) != getattr(plain, n)})
 
 
-def _window_of(body: str) -> tuple[Window, SessionRules]:
+def window_of(body: str) -> tuple[Window, SessionRules]:
+    """What an announcement says."""
     row = json.loads(body)
     frames = tuple(range(row["first_frame"], row["first_frame"] + row["frames"]))
     products = frozenset(Product(word) for word in row["products"])
-    return Window(frames, row["gate_ms"]), SessionRules(row["lot_w"], row["most_w"], row["most_ueur_per_mwh"], products)
+    later = {name: row[name] for name in _LATER if name in row}
+    rules = SessionRules(row["lot_w"], row["most_w"], row["most_ueur_per_mwh"], products, **later)
+    return Window(frames, row["gate_ms"]), rules
 
 
 def _json(value: Mapping[str, Any] | Sequence[Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _digest(body: str) -> str:
+def digest_of(body: str) -> str:
+    """SHA-256 of a document's text, hex: by what its versions are named."""
     return hashlib.sha256(body.encode()).hexdigest()

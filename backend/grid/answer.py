@@ -19,12 +19,12 @@ from backend.grid.network import Network
 from backend.grid.plan import DayPlan
 from backend.grid.radial import branches_of
 from backend.grid.remedy import Device
-from backend.grid.substation import SubstationProfile
+from backend.grid.substation import SUBSTATION, SubstationProfile
 from backend.grid.validation import LINKED, Verdict
 from backend.nesting import too_deep
 
 LOCALISATION, PLAN, REQUESTS = "lightnode-localisation/1", "lightnode-plan/1", "lightnode-requests/1"
-CONSTRAINTS, VERDICTS, SUBSTATION = "lightnode-constraints/1", "lightnode-verdicts/1", "lightnode-substation/1"
+CONSTRAINTS, VERDICTS = "lightnode-constraints/1", "lightnode-verdicts/1"
 _W_OF_MW = 1_000_000
 
 

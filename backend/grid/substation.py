@@ -5,6 +5,7 @@
 3. A quarter-hour without a solution is named and left out; it stops no other.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,10 @@ import numpy as np
 from backend.errors import Rejected
 from backend.grid.flow import States
 from backend.grid.network import Network
+from backend.nesting import too_deep
+
+SUBSTATION = "lightnode-substation/1"
+_MOST = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,26 @@ def substation_profile(network: Network, states: States, frames: Sequence[int]) 
         {node: tuple(int(v) for v in states.voltage_ppt[good, place[node]]) for node in busbars},
         tuple(frame for frame, solved in zip(frames, states.solved.tolist(), strict=True) if not solved),
     )
+
+
+def parse_substation(text: str, part: str = "after") -> SubstationProfile:
+    """The profile in a document of `lightnode grid substation`, "before" or "after" plan and awards. Raises Rejected."""
+    try:
+        document = {} if too_deep(text) else json.loads(text)
+        if document.get("format") != SUBSTATION:
+            raise Rejected(f"substation: format, expected {SUBSTATION!r}")
+        row = document[part]
+        voltages = {int(node): tuple(values) for node, values in row["voltage_ppt"].items()}
+        made = SubstationProfile(
+            tuple(row["frames"]), tuple(row["power_w"]), tuple(row["power_var"]), voltages, tuple(row["unsolved"])
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Rejected(f"substation {part}: {error!r:.120}") from error
+    for name in ("frames", "power_w", "power_var", "unsolved"):
+        if any(type(value) is not int or abs(value) > _MOST for value in getattr(made, name)):
+            raise Rejected(f"substation {part} {name}: expected whole numbers within {_MOST}")
+    if not len(made.frames) == len(made.power_w) == len(made.power_var) or not made.frames:
+        raise Rejected(f"substation {part}: expected one power_w and power_var for each of one or more frames")
+    if list(made.frames) != sorted(set(made.frames)):
+        raise Rejected(f"substation {part} frames: expected ascending quarter-hours, each once")
+    return made

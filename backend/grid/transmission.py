@@ -5,6 +5,7 @@
 3. The request (I-06) is the change of the substation's withdrawal that brings the worst line back to its rating:
    loading solved with a step gives the effect, and the result is solved again until nothing is left.
 4. A line on which the substation has no effect is reported as unserved, never requested.
+5. What a quarter-hour needs has one direction, a day may need both: each is a request of its own.
 """
 
 import json
@@ -24,6 +25,7 @@ from backend.nesting import too_deep
 HV_FORMAT = "lightnode-transmission/1"
 STEP_W = 1_000_000
 ROUNDS = 6
+_MOST = 10**12
 _LEAST_EFFECT = 20
 
 
@@ -59,34 +61,91 @@ def parse_transmission(text: str) -> TransmissionModel:
     try:
         document = json.loads(text)
         hourly = {int(load): tuple(watts) for load, watts in document["hourly_w"].items()}
+        substation, offset = document["substation_load"], document["offset_quarters"]
+        outages = tuple(document["outages"])
         network = parse_network(json.dumps(document["network"]))
-        model = TransmissionModel(
-            network, document["substation_load"], hourly, tuple(document["outages"]), document["offset_quarters"]
-        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Rejected(f"transmission model: {error!r}") from error
+        raise Rejected(f"transmission model: {error!r:.200}") from error
     if document.get("format") != HV_FORMAT:
-        raise Rejected(f"transmission model: format {document.get('format')!r}, expected {HV_FORMAT!r}")
+        raise Rejected(f"transmission model: format {document.get('format')!r:.60}, expected {HV_FORMAT!r}")
+    for name, value in (
+        ("substation_load", substation),
+        ("offset_quarters", offset),
+        *(("outages", k) for k in outages),
+    ):
+        if type(value) is not int or abs(value) > _MOST:
+            raise Rejected(f"transmission model: {name} {value!r:.60}, expected a whole number within {_MOST}")
+    model = TransmissionModel(network, substation, hourly, outages, offset)
     loads = {load.id for load in network.loads}
     if model.substation_load not in loads or set(hourly) != loads - {model.substation_load}:
         raise Rejected("transmission model: hourly_w, expected every load but the substation")
-    if any(len(watts) != 24 or any(type(w) is not int for w in watts) for watts in hourly.values()):
+    if any(len(watts) != 24 or any(type(w) is not int or abs(w) > _MOST for w in watts) for watts in hourly.values()):
         raise Rejected("transmission model: hourly_w, expected 24 whole numbers (W) for each load")
     if not set(model.outages) <= {line.id for line in network.lines}:
         raise Rejected("transmission model: outages, expected ids of lines")
     return model
 
 
-def transmission_request(
-    model: TransmissionModel, profile: SubstationProfile, engine: Callable[[Network], PowerFlow]
-) -> TransmissionRequest:
-    """The TSO's request for the frames of ``profile``, from a power flow of every outage.
+@dataclass(frozen=True, slots=True)
+class TransmissionProblem:
+    """A line above its rating: when, without which line (0: none is out), its loading in 1e-12 of the rating."""
+
+    frame: int
+    line: int
+    name: str
+    outage: int
+    without: str
+    loading_ppt: int
+
+
+Engine = Callable[[Network], PowerFlow]
+
+
+def transmission_problems(
+    model: TransmissionModel, profile: SubstationProfile, engine: Engine
+) -> tuple[TransmissionProblem, ...]:
+    """Every line above its rating in a quarter-hour and outage, the normal state first (rules 1 and 2).
+
+    Raises Rejected if a state has no solution. Cost: outages x frames power flows.
+    """
+    place, base = _base(model, profile)
+    nothing = np.zeros(len(profile.frames), dtype=np.int64)
+    found = []
+    for outage, flow in _cases(model, engine).items():
+        now = _loading(flow, base, place, nothing)
+        without = _line_name(flow.network, outage) if outage else ""
+        for row, column in zip(*np.nonzero(now > PPT_PER_UNIT), strict=True):
+            line = flow.network.lines[int(column)]
+            loading = int(now[row, column])
+            found.append(TransmissionProblem(profile.frames[row], line.id, line.name, outage, without, loading))
+    return tuple(sorted(found, key=lambda one: (one.frame, one.outage, one.line)))
+
+
+def transmission_request(model: TransmissionModel, profile: SubstationProfile, engine: Engine) -> TransmissionRequest:
+    """The TSO's request in the direction that is needed most; quarter-hours that need the other one are unserved.
 
     Raises Rejected if a state has no solution. Cost: outages x frames x a few power flows.
     """
-    place = next(k for k, load in enumerate(model.network.loads) if load.id == model.substation_load)
-    cases = {0: engine(model.network), **{line: engine(_without(model.network, line)) for line in model.outages}}
-    base = _scenarios(model, profile, place)
+    change, reason, helpless = _needed(model, profile, engine)
+    direction = "down" if int(change.sum()) > 0 else "up"
+    against = {int(row) for row in np.flatnonzero((change < 0) if direction == "down" else (change > 0))}
+    return _request(profile.frames, direction, change, reason, helpless | against)
+
+
+def transmission_requests(
+    model: TransmissionModel, profile: SubstationProfile, engine: Engine
+) -> tuple[TransmissionRequest, ...]:
+    """The same for each direction, up first (rule 5); both name what nobody can help with."""
+    change, reason, helpless = _needed(model, profile, engine)
+    return tuple(_request(profile.frames, direction, change, reason, helpless) for direction in ("up", "down"))
+
+
+def _needed(
+    model: TransmissionModel, profile: SubstationProfile, engine: Engine
+) -> tuple[Integers, list[str], set[int]]:
+    """By row of the profile: the change of withdrawal (W) and why; the rows that nobody can help (rules 3 and 4)."""
+    place, base = _base(model, profile)
+    cases = _cases(model, engine)
     change = np.zeros(len(profile.frames), dtype=np.int64)
     reason = [""] * len(profile.frames)
     helpless: set[int] = set()
@@ -96,11 +155,23 @@ def transmission_request(
         if not step.any():
             break
         change = change + step
-    return _request(profile.frames, change, reason, helpless)
+    return change, reason, helpless
 
 
-def _request(frames: Sequence[int], change: Integers, reason: Sequence[str], helpless: set[int]) -> TransmissionRequest:
-    direction = "down" if int(change.sum()) > 0 else "up"
+def _base(model: TransmissionModel, profile: SubstationProfile) -> tuple[int, Scenarios]:
+    """Where the substation stands among the loads, and the states to solve."""
+    place = next(k for k, load in enumerate(model.network.loads) if load.id == model.substation_load)
+    return place, _scenarios(model, profile, place)
+
+
+def _cases(model: TransmissionModel, engine: Engine) -> dict[int, PowerFlow]:
+    """The grid as it stands (0), and without each line whose loss it must survive."""
+    return {0: engine(model.network), **{line: engine(_without(model.network, line)) for line in model.outages}}
+
+
+def _request(
+    frames: Sequence[int], direction: str, change: Integers, reason: Sequence[str], unserved: set[int]
+) -> TransmissionRequest:
     wanted = change if direction == "down" else -change
     rows = [row for row in range(len(frames)) if wanted[row] > 0]
     return TransmissionRequest(
@@ -108,7 +179,7 @@ def _request(frames: Sequence[int], change: Integers, reason: Sequence[str], hel
         tuple(frames[row] for row in rows),
         tuple(int(wanted[row]) for row in rows),
         tuple(reason[row] for row in rows),
-        tuple(frames[row] for row in sorted(helpless | {r for r in range(len(frames)) if wanted[r] < 0})),
+        tuple(frames[row] for row in sorted(unserved)),
     )
 
 

@@ -105,6 +105,24 @@ def baseline(method: Method, frames: Sequence[int], known: Known, calendar: Cale
     return _adjusted(method.adjustment, made, days, known, calendar)
 
 
+def looks_at(method: Method, frames: Sequence[int], calendar: Calendar) -> set[int]:
+    """The quarter-hours whose measurement a method may ask for, when it makes the baseline of a period."""
+    if method.kind is Kind.SCHEDULE:
+        return set()
+    end = frames[0] - method.gap
+    if method.kind is Kind.BEFORE:
+        return set(range(end - method.before, end))
+    rule = method.adjustment
+    hours = [] if rule is None else list(range(frames[0] - rule.gap - rule.frames, frames[0] - rule.gap))
+    found, today = set(hours), calendar.day(frames[0])
+    for back in range(1, method.look_back_days + 1):
+        day = today - timedelta(days=back)
+        if calendar.kind(day) is calendar.kind(today):
+            likes = [calendar.like(frame, day) for frame in (*hours, *frames)]
+            found |= {like for like in likes if like is not None}
+    return found
+
+
 def _scheduled(frames: Sequence[int], known: Known) -> Baseline:
     missing = [frame for frame in frames if frame not in known.schedule_w]
     if missing:

@@ -16,6 +16,8 @@
 11. A rebound is held against the limits of its quarter-hour as the movement is against its own (market.coupled).
 12. A reserve is a part of the need that is taken beyond it, in the same order; it is held against limits as if it were active.
 13. A request at nodes stands only for offers whose PODs are all there, one for a product only for offers of it.
+14. What a limit stopped, wholly or in part, stops every offer behind it that differs in nothing but price and name, though
+   others may have relieved the limit in between: a worse price never goes ahead of an equal better one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

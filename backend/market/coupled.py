@@ -134,8 +134,13 @@ def _slacks(state: State, offer: int, here: FrameLimits) -> list[int]:
     return [sum(abs(e) for e in row) for row in rows]
 
 
-def serve_unit(state: State, unit: Unit, queues: Mapping[int, Queue]) -> None:
-    """Takes as much of a unit as need and limits leave; parts are W, of a linked offer 1e-6 of it."""
+Stopped = dict[tuple[object, ...], tuple[str, int]]  # what is alike -> element that stopped the first of it, turn
+
+
+def serve_unit(state: State, unit: Unit, queues: Mapping[int, Queue], stopped: Stopped) -> None:
+    """Takes as much of a unit as need and limits leave; parts are W, of a linked offer 1e-6 of it.
+
+    stopped: units of this request that a limit stopped; it grows by this one if a limit does."""
     book = state.book
     if any(queues[f].need <= 0 for f in unit.entries):
         return _note(state, unit.offer, Reason.NEED_MET)
@@ -148,12 +153,27 @@ def serve_unit(state: State, unit: Unit, queues: Mapping[int, Queue]) -> None:
     if wanted < least:
         return _note(state, unit.offer, Reason.MINIMUM)
     fits, element, at = _fits(state, unit, movements, wanted)
+    key = _alike(state, unit, least)
+    before = stopped.get(key)
     if fits < wanted:
         turn = queues[at].turn if at in queues else queues[frame].turn
         state.note_stopped(np.array([unit.offer]), (element,), np.array([0]), turn)
+        stopped.setdefault(key, (element, turn))
     if fits >= max(1, least):
-        take_unit(state, unit, queues, fits)
+        if before is not None:
+            state.note_stopped(np.array([unit.offer]), before[:1], np.array([0]), before[1])
+        else:
+            take_unit(state, unit, queues, fits)
     return None
+
+
+def _alike(state: State, unit: Unit, least: int) -> tuple[object, ...]:
+    """The same for units that differ in nothing but price and name: points, shares, W left, least part, rebound."""
+    book, mine = state.book, state.book.points_of(unit.offer)
+    left = tuple((f, int(book.volume_w[e]) - int(state.taken_w[e])) for f, e in sorted(unit.entries.items()))
+    rebound = tuple(sorted(book.rebound_ppm.get(unit.offer, {}).items()))
+    share = tuple(book.share[mine].tolist())
+    return unit.linked, left, least, rebound, tuple(book.point[mine].tolist()), share if len(share) > 1 else ()
 
 
 def _least(state: State, unit: Unit) -> int:

@@ -5,39 +5,48 @@ whole. The operator's own documents are written by backend/grid/answer.py.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from backend.domain.bids import Direction, Offer, Request
+from backend.domain.bids import Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.trade import Award, Fate, Outcome, Reason, Result
 from backend.errors import Rejected
+from backend.market.form import fields, json_object, numbers, read, rows, written
 from backend.market.judged import Judged
+from backend.market.register import END_FRAME, Register, Resource
 from backend.market.submission import FORMAT as BIDS
 from backend.market.submission_field import offer_row, request_row
-from backend.nesting import too_deep
 
 RESOURCES, CONSTRAINTS = "lightnode-resources/1", "lightnode-constraints/1"
 AWARDS, VERDICTS = "lightnode-awards/1", "lightnode-verdicts/1"
-Resources = tuple[dict[str, str], dict[tuple[str, Direction], int]]
 Allowed = tuple[dict[tuple[str, str], dict[int, int]], dict[str, str]]
 
 
-def resources_of(text: str) -> Resources:
-    """(aggregator by POD, W by POD and direction) of I-02."""
-    aggregator_of: dict[str, str] = {}
-    capacity_w: dict[tuple[str, Direction], int] = {}
-    for number, row in enumerate(_rows(_read(text, RESOURCES, "resources"), "resources"), 1):
-        where = f"resource {number}"
-        taken = _fields(row, where, {"pod": str, "aggregator": str, "up_w": int, "down_w": int})
-        pod = taken["pod"]
-        if pod in aggregator_of:
-            raise Rejected(f"{where} pod = {pod!r}, stands twice")
-        if min(taken["up_w"], taken["down_w"]) < 0:
-            raise Rejected(f"{where} of {pod}: up_w and down_w, expected 0 or more")
-        aggregator_of[pod] = taken["aggregator"]
-        capacity_w[pod, Direction.UP], capacity_w[pod, Direction.DOWN] = taken["up_w"], taken["down_w"]
-    return aggregator_of, capacity_w
+def resources_of(*texts: str) -> Register:
+    """Whose each POD is and what it has (I-02), from one or several lists; Rejected where two of them meet."""
+    return Register([one for text in texts for one in _resources(text)])
+
+
+def _resources(text: str) -> list[Resource]:
+    kinds = {
+        "pod": str, "aggregator": str, "up_w": int, "down_w": int, "from_frame": int, "until_frame": int, "brp": str,
+    }  # fmt: skip
+    otherwise = {"from_frame": 0, "until_frame": END_FRAME, "brp": ""}
+    given = rows(read(text, RESOURCES, "resources"), "resources")
+    return [Resource(**fields(row, f"resource {number}", kinds, otherwise)) for number, row in enumerate(given, 1)]
+
+
+def resources_text(resources: Sequence[Resource]) -> str:
+    """The same written."""
+    made = []
+    for one in resources:
+        row: dict[str, object] = {
+            "pod": one.pod, "aggregator": one.aggregator, "up_w": one.up_w, "down_w": one.down_w,
+        }  # fmt: skip
+        if (one.from_frame, one.until_frame) != (0, END_FRAME):
+            row |= {"from_frame": one.from_frame, "until_frame": one.until_frame}
+        made.append(row | ({"brp": one.brp} if one.brp else {}))
+    return written({"format": RESOURCES, "resources": made})
 
 
 def bids_text(requests: Sequence[Request], offers: Sequence[Offer]) -> str:
@@ -50,36 +59,36 @@ def constraints_of(text: str) -> tuple[Constraint, ...]:
     """The limits that a session is cleared within, as the operator froze them."""
     kinds = {"element": str, "frame": int, "margin_ppt": int, "effect_ppt_per_w": dict, "effect_ppt_per_var": dict}
     found = []
-    for number, row in enumerate(_rows(_read(text, CONSTRAINTS, "constraints"), "constraints"), 1):
+    for number, row in enumerate(rows(read(text, CONSTRAINTS, "constraints"), "constraints"), 1):
         where = f"constraint {number}"
         row = {"effect_ppt_per_var": {}, **row} if isinstance(row, dict) else row
-        taken = _fields(row, where, kinds)
+        taken = fields(row, where, kinds)
         for name in ("effect_ppt_per_w", "effect_ppt_per_var"):
-            _numbers(taken[name], f"{where} {name}")
+            numbers(taken[name], f"{where} {name}")
         found.append(Constraint(**taken))
     return tuple(found)
 
 
 def constraints_text(constraints: Sequence[Constraint]) -> str:
     """The same written."""
-    rows = [
+    made = [
         {
             "element": c.element, "frame": c.frame, "margin_ppt": c.margin_ppt, "effect_ppt_per_w": dict(c.effect_ppt_per_w),
             "effect_ppt_per_var": dict(c.effect_ppt_per_var),
         }
         for c in constraints
     ]  # fmt: skip
-    return json.dumps({"format": CONSTRAINTS, "constraints": rows}, sort_keys=True, separators=(",", ":"))
+    return json.dumps({"format": CONSTRAINTS, "constraints": made}, sort_keys=True, separators=(",", ":"))
 
 
 def outcome_of(text: str) -> Outcome:
     """An outcome from its canonical text (market.canonical)."""
-    document = _object(text)
-    taken = _fields(document, "outcome", {"session": str, "awards": list, "results": list, "unserved": dict})
+    document = json_object(text)
+    taken = fields(document, "outcome", {"session": str, "awards": list, "results": list, "unserved": dict})
     awards = tuple(_award(row, f"award {number}") for number, row in enumerate(taken["awards"], 1))
     results = tuple(_result(row, f"result {number}") for number, row in enumerate(taken["results"], 1))
     unserved = {}
-    for key, left in _numbers(taken["unserved"], "outcome unserved").items():
+    for key, left in numbers(taken["unserved"], "outcome unserved").items():
         request, slash, frame = key.rpartition("/")
         if not slash or not frame.isdigit():
             raise Rejected(f"outcome unserved {key!r}, expected REQUEST/QUARTER-HOUR")
@@ -93,15 +102,15 @@ def _award(row: object, where: str) -> Award:
         "offer": str, "request": str, "frame": int, "volume_w": int, "parts_w": dict, "step": int, "reserve": bool,
         "price_ueur_per_mwh": (int, type(None)),
     }  # fmt: skip
-    taken = _fields(given, where, kinds)
-    if sum(_numbers(taken["parts_w"], f"{where} parts_w").values()) != taken["volume_w"]:
+    taken = fields(given, where, kinds)
+    if sum(numbers(taken["parts_w"], f"{where} parts_w").values()) != taken["volume_w"]:
         raise Rejected(f"{where} of {taken['offer']}: parts_w do not add up to volume_w = {taken['volume_w']}")
     return Award(**taken)
 
 
 def _result(row: object, where: str) -> Result:
     kinds = {"offer": str, "fate": str, "reason": str, "offered_w": int, "accepted_w": int, "element": str}
-    taken = _fields(row, where, kinds)
+    taken = fields(row, where, kinds)
     try:
         return Result(**{**taken, "fate": Fate(taken["fate"]), "reason": Reason(taken["reason"])})
     except ValueError as error:
@@ -110,14 +119,14 @@ def _result(row: object, where: str) -> Result:
 
 def awards_text(awarded: Sequence[Judged]) -> str:
     """What the operator is asked to judge, as a document."""
-    rows = []
+    made = []
     for one in awarded:
         row: dict[str, object] = {
             "offer": one.offer.id, "buyer": one.buyer.value, "linked": one.offer.linked, "minimum_ppm": one.least_ppm,
         }  # fmt: skip
         row["delta_var" if one.is_reactive else "delta_w"] = one.change
-        rows.append(row | ({"rebound_w": one.rebound} if one.rebound else {}))
-    return json.dumps({"format": AWARDS, "awards": rows}, sort_keys=True, separators=(",", ":"))
+        made.append(row | ({"rebound_w": one.rebound} if one.rebound else {}))
+    return json.dumps({"format": AWARDS, "awards": made}, sort_keys=True, separators=(",", ":"))
 
 
 def verdicts_of(text: str, frames: Sequence[int], awarded: Sequence[Judged]) -> Allowed:
@@ -127,7 +136,7 @@ def verdicts_of(text: str, frames: Sequence[int], awarded: Sequence[Judged]) -> 
     wanted = {(one.offer.id, one.buyer.value): one for one in awarded}
     allowed: dict[tuple[str, str], dict[int, int]] = {}
     elements: dict[str, str] = {}
-    for number, row in enumerate(_rows(_read(text, VERDICTS, "verdicts"), "verdicts"), 1):
+    for number, row in enumerate(rows(read(text, VERDICTS, "verdicts"), "verdicts"), 1):
         if not isinstance(row, dict) or not isinstance(row.get("offer"), str):
             raise Rejected(f"verdict {number}: offer, expected the id of an offer")
         key = row["offer"], str(row.get("buyer"))
@@ -157,48 +166,3 @@ def _element(stops: object) -> str:
         return ""
     first = min(stops, key=lambda stop: (stop.get("passed_w", 0), stop.get("frame", 0)))
     return str(first.get("element", ""))[:96]
-
-
-def _read(text: str, format: str, key: str) -> dict[str, Any]:
-    document = _object(text)
-    if document.get("format") != format:
-        raise Rejected(f"{key}: format, expected {format!r}")
-    return document
-
-
-def _object(text: str) -> dict[str, Any]:
-    if too_deep(text):
-        raise Rejected("document: nested too deep")
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Rejected(f"document: not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Rejected("document: expected an object")
-    return document
-
-
-def _rows(document: Mapping[str, Any], key: str) -> list[object]:
-    rows = document.get(key)
-    if not isinstance(rows, list):
-        raise Rejected(f"{key}: expected a list")
-    return rows
-
-
-def _fields(row: object, where: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise Rejected(f"{where}: expected an object")
-    for name in sorted(set(row) | set(kinds)):
-        if name not in kinds:
-            raise Rejected(f"{where} {name[:60]}: no such field")
-        kind = kinds[name] if isinstance(kinds[name], tuple) else (kinds[name],)
-        if name not in row or type(row[name]) not in kind:
-            raise Rejected(f"{where} {name} = {row.get(name)!r:.60}, expected {kind[0].__name__}")
-    return dict(row)
-
-
-def _numbers(row: Mapping[str, Any], where: str) -> Mapping[str, int]:
-    for key, value in row.items():
-        if type(value) is not int:
-            raise Rejected(f"{where} of {key[:60]} = {value!r:.60}, expected a whole number")
-    return row

@@ -12,7 +12,7 @@ from backend.domain.bids import Buyer, Direction, Request
 from backend.domain.quantity import PPM
 from backend.domain.trade import Reason
 from backend.market.book import PRODUCTS, Book, Ints
-from backend.market.coupled import Unit, serve_unit, units_of
+from backend.market.coupled import Stopped, Unit, serve_unit, units_of
 from backend.market.limits import FrameLimits
 from backend.market.merit import Candidates
 from backend.market.queue import Queue
@@ -68,9 +68,10 @@ def _serve(
         else:
             queue.advance()
     if coupled:
+        stopped: Stopped = {}
         for unit in units_of(state, request, queues, there):
             _bring_level(state, queues, unit)
-            serve_unit(state, unit, queues)
+            serve_unit(state, unit, queues, stopped)
         for queue in queues.values():
             queue.advance()
 

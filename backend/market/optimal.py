@@ -9,9 +9,11 @@
 5. The gap is what the awards cost beyond the program's bound, in micro-EUR and in 1e-6 of the cost. With a time limit an
    outcome may depend on the machine; without one it does not.
 6. Cost is energy at the price bid, whatever it is settled at. Of equals the program chooses: receipt time plays no part.
+7. What the solver said of each program is taken in whole millionths, and can be handed in again instead of a solver: so the
+   outcome follows from it to the byte, on another machine and with another solver too.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -27,13 +29,26 @@ from backend.market.coupled import Unit, units_of
 from backend.market.limits import Limits, limits_of
 from backend.market.merit_order import at_nodes, in_turn, queue_of, serve_all
 from backend.market.optimal_columns import Columns
-from backend.market.program import lexicographic
+from backend.market.program import Program, lexicographic
 from backend.market.queue import Queue
 from backend.market.repair import take
 from backend.market.rules import GUARDED, Rules
 from backend.market.state import Bought, State, fresh
 
 _UEUR_PER_COST = 250
+_MILLIONTHS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What a solver said of one program (rule 7): its columns in 1e-6, the bound of its cost, whether solved to its end."""
+
+    values: tuple[int, ...]
+    bound_ueur: int
+    proven: bool
+
+
+Solve = Callable[[Program, Sequence[dict[int, float]], int], Solution | None]  # program, objectives, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +75,12 @@ def clear_optimally(
     rules: Rules = GUARDED,
     caps: Caps | None = None,
     node_of: Mapping[str, str] | None = None,
+    solve: Solve | None = None,
 ) -> tuple[Outcome, Report]:
-    """The outcome of one session before technical validation; arguments as of market.clearing.clear."""
+    """The outcome of one session before technical validation; arguments as of market.clearing.clear. solve: None is HiGHS."""
     book = book_of(offers, caps)
-    return optimise_book(session, list(requests), book, limits_of(constraints, book), moves or {}, rules, node_of or {})
+    limits = limits_of(sorted(constraints, key=lambda one: (one.frame, one.element)), book)
+    return optimise_book(session, list(requests), book, limits, moves or {}, rules, node_of or {}, solve)
 
 
 def optimise_book(
@@ -74,13 +91,14 @@ def optimise_book(
     moves: Moves,
     rules: Rules = GUARDED,
     node_of: Mapping[str, str] | None = None,
+    solve: Solve | None = None,
 ) -> tuple[Outcome, Report]:
     """The same for a book and limits that are columns already."""
     asked = in_turn(requests)
     state = fresh(book, limits, moves)
     bound, proven, by_merit = 0, True, 0
     for buyer in Buyer:
-        part = _Part(asked, [r.buyer is buyer for r in asked], rules, node_of or {})
+        part = _Part(asked, [r.buyer is buyer for r in asked], rules, node_of or {}, solve or solved)
         if any(part.mine):
             state, best, done, merit = part.serve(state)
             bound, proven, by_merit = bound + best, proven and done, by_merit + merit
@@ -108,6 +126,7 @@ class _Part:
     mine: Sequence[bool]
     rules: Rules
     node_of: Mapping[str, str]
+    solve: Solve
 
     def serve(self, state: State) -> tuple[State, int, bool, bool]:
         """The state after this buyer's awards, the bound of their cost, whether it is proven, whether merit gave it."""
@@ -136,18 +155,18 @@ class _Part:
     def _optimise(self, state: State) -> tuple[int, bool]:
         queues = self._queues(state)
         units = self._units(state, queues)
-        bound, proven = 0.0, True
+        bound_ueur, proven = 0, True
         for frames in _components({f for _, f in queues}, [u.touched for _, u in units]):
             columns = self._columns(state, queues, units, frames)
             objectives = [o for o in (*self._short(columns), columns.cost) if o]
-            solved = lexicographic(columns.program, objectives, self.rules.time_limit_s) if columns.cost else None
-            if solved is not None:
-                last, done = solved
-                take(state, columns, last.values, queues)
-                bound, proven = bound + max(0.0, last.bound if done else 0.0), proven and done
-            else:
-                proven = proven and not columns.cost
-        return int(bound * _UEUR_PER_COST), proven
+            if not columns.cost:
+                continue
+            solution = self.solve(columns.program, objectives, self.rules.time_limit_s)
+            proven = proven and solution is not None and solution.proven
+            if solution is not None:
+                take(state, columns, np.array(solution.values, dtype=np.int64) / _MILLIONTHS, queues)
+                bound_ueur += solution.bound_ueur
+        return bound_ueur, proven
 
     def _queues(self, state: State) -> dict[tuple[int, int], Queue]:
         found = {}
@@ -199,6 +218,16 @@ class _Part:
     def _short(self, columns: Columns) -> list[dict[int, float]]:
         priorities = sorted({self.asked[number].priority for number, _ in columns.short})
         return [{c: 1.0 for n, c in columns.short if self.asked[n].priority == p} for p in priorities]
+
+
+def solved(program: Program, objectives: Sequence[dict[int, float]], time_limit_s: int) -> Solution | None:
+    """By HiGHS; None if it found nothing in time."""
+    found = lexicographic(program, objectives, time_limit_s)
+    if found is None:
+        return None
+    last, done = found
+    values = tuple(np.rint(last.values * _MILLIONTHS).astype(np.int64).tolist())
+    return Solution(values, int(max(0.0, last.bound if done else 0.0) * _UEUR_PER_COST), done)
 
 
 def _copy(state: State) -> State:

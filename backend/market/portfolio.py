@@ -2,21 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from backend.domain.bids import Direction, Offer
+from backend.market.register import Resource
 
+__all__ = ["Resource", "build_offers"]
 EUR = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """I-02. A customer's flexible device: W it can go up and down, its POD and aggregator."""
-
-    pod: str
-    aggregator: str
-    up_w: int
-    down_w: int
 
 
 def build_offers(

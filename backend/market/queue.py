@@ -3,7 +3,8 @@
 1. An entry is taken with the least of what it has left, what the need asks for (rounded up) and what every limit leaves.
 2. It stops at its least part: what cannot be taken to that extent is not taken. A later price step stands only behind
    an earlier one that is taken whole.
-3. What is clearly taken whole, or clearly not at all, is done in bulk, by sums over a window; the first entry that is
+3. What a limit stopped, wholly or in part, stops whatever is alike (market.alike) and stands behind it.
+4. What is clearly taken whole, or clearly not at all, is done in bulk, by sums over a window; the first entry that is
    neither is done alone, in exact numbers. The outcome is that of one entry after the other.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backend.domain.trade import Reason
+from backend.market.alike import alike
 from backend.market.book import Ints
 from backend.market.limits import FrameLimits
 from backend.market.merit import Candidates, Merit
@@ -25,7 +27,8 @@ _MOST_NEED = 1 << 62
 
 @dataclass(slots=True, eq=False)
 class Queue:
-    """row: the element whose relief is asked for; None: volume. need: still to be met. turn: of notes, unique to a request."""
+    """row: the element whose relief is asked for; None: volume. need: still to be met. turn: of notes, unique to a request.
+    stopped: place of the element that stopped the first entry of those that are alike."""
 
     state: State
     candidates: Candidates
@@ -37,6 +40,7 @@ class Queue:
     turn: int
     _lump: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     _size: int = _FIRST_WINDOW
+    stopped: dict[int, int] = field(default_factory=dict)
 
     def advance(self, until: Merit | None = None) -> None:
         """Serves what stands before `until`; everything without it."""
@@ -110,6 +114,7 @@ class Facts:
         self._queue, self._here, self._entry, self._columns, self._left = queue, here, entry, columns, columns.left_w
         book, margin = queue.state.book, queue.state.margin(queue.frame)
         self._step = book.step[entry]
+        self._key: Ints | None = None
         self._least = np.maximum(0, book.least_w[entry] - queue.state.taken_w[entry])
         if queue.row is None:
             self._helps, self._slack, self._relief = (
@@ -143,9 +148,20 @@ class Facts:
         enough = (before + self._slack) > (self._least - 1) * self._helps * (1 + _FAR)
         still = self._stopped(margins)
         clear = np.where(self.open, whole, np.where(stopped & ~behind, enough & still.any(axis=0), True))
-        clear &= before > 0
+        clear &= (before > 0) & ~self._alike_stopped()
         self.stopped, self.too_great, self._margins = stopped & ~behind, too_great & ~behind, margins
         return len(clear) if clear.all() else int(np.argmin(clear))
+
+    def _alike_stopped(self) -> Ints:
+        """Entries like one that a limit stopped (rule 3)."""
+        if not self._queue.stopped:
+            return np.zeros(len(self._entry), dtype=bool)
+        return np.isin(self._keys(), np.fromiter(self._queue.stopped, dtype=np.uint64))
+
+    def _keys(self) -> Ints:
+        if self._key is None:
+            self._key = alike(self._columns, self._least)
+        return self._key
 
     def _stopped(self, margins: Ints) -> Ints:
         """Elements x entries: where a limit surely leaves less than the least part, or not a watt."""
@@ -197,9 +213,11 @@ class Facts:
         fits = np.where(eats > 0, room * shares // np.maximum(1, eats), _MOST_NEED)
         binding, turn = self._near[np.argmin(fits, axis=0)], self._queue.turn
         self._queue.state.note_stopped(offers[which], self._here.elements, binding, turn)
+        for key, row in zip(self._keys()[which].tolist(), binding.tolist(), strict=True):
+            self._queue.stopped.setdefault(key, row)
 
     def alone(self, k: int) -> None:
-        """Serves one entry in exact numbers (rules 1 and 2)."""
+        """Serves one entry in exact numbers (rules 1 to 3)."""
         queue, state, columns = self._queue, self._queue.state, self._columns
         offer, entry = int(state.book.offer[self._entry[k]]), int(self._entry[k])
         just = self._entry[k : k + 1]
@@ -212,9 +230,14 @@ class Facts:
             state.note(np.array([offer]), Reason.MINIMUM)
             return
         fits, which = self._fits(k, wanted)
+        before = queue.stopped.get(int(self._keys()[k])) if queue.stopped else None
         if fits < wanted:
             state.note_stopped(np.array([offer]), self._here.elements, np.array([which]), queue.turn)
+            queue.stopped.setdefault(int(self._keys()[k]), which)
         if fits < max(1, least):
+            return
+        if before is not None:
+            state.note_stopped(np.array([offer]), self._here.elements, np.array([before]), queue.turn)
             return
         change = self._gained(offer, fits)
         margin = state.margin(queue.frame)

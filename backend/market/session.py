@@ -8,6 +8,8 @@
 4. The session's rules bound lot, volume, price and products.
 5. No watt is sold twice: what the offers of a direction may take of a POD in a quarter-hour, with what other sessions
    took, is at most what the POD was registered with (`capacity_w`; a POD without one is not bounded here).
+6. A POD has one aggregator in a quarter-hour: an offer of another one, or of a quarter-hour outside the period in which the
+   POD is its own, is refused.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,8 +17,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from backend.domain.bids import MOST_UEUR_PER_MWH, MOST_W, Direction, Offer, Product, Request
-from backend.domain.quantity import split
+from backend.domain.quantity import PPM, split
 from backend.errors import Rejected
+from backend.market.register import Register
+
+DAY_MS = 86_400_000
 
 
 class State(StrEnum):
@@ -61,32 +66,69 @@ class Answer(StrEnum):
     SOLD = "more of a POD than it has left to sell"
 
 
+EMERGENCY_UEUR_PER_MWH, MOST_EMERGENCY_PPM = 300_000_000, 100 * PPM
 KEPT = (Answer.TAKEN, Answer.AMENDED, Answer.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRules:
-    """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded."""
+    """Settings of a session: lot (W), most of an offer in a quarter-hour (W), highest price, what is traded; what an
+    emergency order earns (market.orders, rule 6): micro-EUR/MWh without an award, or the award's price times a factor (1e-6);
+    how long before the gate the BRPs' baselines freeze."""
 
     lot_w: int = 1
     most_w: int = MOST_W
     most_ueur_per_mwh: int = MOST_UEUR_PER_MWH
     products: frozenset[Product] = frozenset({Product.ACTIVE})
+    emergency_ueur_per_mwh: int = EMERGENCY_UEUR_PER_MWH
+    emergency_ppm: int = PPM
+    baseline_lead_ms: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.lot_w <= self.most_w <= MOST_W:
             raise Rejected(f"rules: lot {self.lot_w} W, most {self.most_w} W, expected 1 <= lot <= most <= {MOST_W}")
         if not 0 <= self.most_ueur_per_mwh <= MOST_UEUR_PER_MWH or not self.products:
             raise Rejected(f"rules: highest price {self.most_ueur_per_mwh}, {len(self.products)} products")
+        if not (
+            0 <= self.emergency_ueur_per_mwh <= MOST_UEUR_PER_MWH and 0 <= self.emergency_ppm <= MOST_EMERGENCY_PPM
+        ):
+            raise Rejected(
+                f"rules: emergency price {self.emergency_ueur_per_mwh}, factor {self.emergency_ppm}, expected 0 to"
+                f" {MOST_UEUR_PER_MWH} and 0 to {MOST_EMERGENCY_PPM}"
+            )
+        if not 0 <= self.baseline_lead_ms <= DAY_MS:
+            raise Rejected(f"rules: baselines freeze {self.baseline_lead_ms} ms before the gate, expected 0 to a day")
 
 
 Point = tuple[str, int, Direction]
 
 
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the register says when a session is run: whose each POD is, and what it has (W) in each direction.
+
+    periods: the same by quarter-hour, for the PODs that stand in it."""
+
+    aggregator_of: Mapping[str, str]
+    capacity_w: Mapping[tuple[str, Direction], int]
+    periods: Register = field(default_factory=lambda: Register([]))
+
+    def whose(self, pod: str, frame: int) -> str | None:
+        """The POD's aggregator in a quarter-hour, None if it has none (rule 6)."""
+        held = self.periods.of(pod, frame)
+        return self.aggregator_of.get(pod) if held is None else held.aggregator
+
+    def has_w(self, pod: str, frame: int, direction: Direction) -> int | None:
+        """What it has in a quarter-hour, None if nothing bounds it."""
+        held = self.periods.of(pod, frame)
+        return self.capacity_w.get((pod, direction)) if held is None else held.w(direction)
+
+
 @dataclass(slots=True)
 class MarketSession:
     """One session over `frames` (epoch numbers) with its gate (UTC ms); `aggregator_of` says whose each POD is; sold_w:
-    what other sessions took of (POD, quarter-hour, direction); capacity_w: what a (POD, direction) has."""
+    what other sessions took of (POD, quarter-hour, direction); capacity_w: what a (POD, direction) has; register: the same
+    two by quarter-hour, for the PODs that stand in it."""
 
     id: str
     frames: tuple[int, ...]
@@ -96,6 +138,7 @@ class MarketSession:
     rules: SessionRules = field(default_factory=SessionRules)
     capacity_w: Mapping[tuple[str, Direction], int] = field(default_factory=dict)
     sold_w: Mapping[Point, int] = field(default_factory=dict)
+    register: Register = field(default_factory=lambda: Register([]))
     _offers: dict[str, Offer] = field(default_factory=dict)
     _requests: dict[str, Request] = field(default_factory=dict)
     _taken_w: dict[Point, int] = field(default_factory=dict)
@@ -192,7 +235,8 @@ class MarketSession:
     def _against_rules(self, bid: Offer) -> Answer | None:
         if not set(bid.volume_w) <= set(self.frames):
             return Answer.OUTSIDE
-        if any(self.aggregator_of.get(pod) != bid.aggregator for pod in bid.shares_w):
+        registered = self._registered()
+        if any(registered.whose(pod, frame) != bid.aggregator for pod in bid.shares_w for frame in bid.volume_w):
             return Answer.NOT_ITS_POD
         if bid.product not in self.rules.products:
             return Answer.PRODUCT
@@ -205,10 +249,14 @@ class MarketSession:
             return Answer.TOO_DEAR
         return None
 
+    def _registered(self) -> Registered:
+        return Registered(self.aggregator_of, self.capacity_w, self.register)
+
     def _oversold(self, bid: Offer) -> bool:
         """Rule 5."""
+        registered = self._registered()
         for point, w in _takes(bid):
-            capacity = self.capacity_w.get((point[0], point[2]))
+            capacity = registered.has_w(*point)
             if capacity is not None and self.sold_w.get(point, 0) + self._taken_w.get(point, 0) + w > capacity:
                 return True
         return False

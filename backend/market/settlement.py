@@ -15,6 +15,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from backend.domain.quantity import FRAME_S, PPM, half_even, part_of, value_ueur
 from backend.domain.trade import Order
@@ -38,6 +39,19 @@ class Measured:
     completeness_ppm: int
 
 
+class Rates(Protocol):
+    """What missing energy and an aggregator's service cost."""
+
+    @property
+    def fee_ppm(self) -> Mapping[str, int]:
+        """Fees in 1e-6 of what is paid, by aggregator."""
+        ...
+
+    def penalty_ueur(self, one: Order, ordered_ws: int, delivered_ws: int) -> int:
+        """What an order pays for what it did not deliver (micro-EUR)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The market's settings: tolerance and penalty in 1e-6, fees in 1e-6 by aggregator."""
@@ -45,6 +59,11 @@ class Terms:
     tolerance_ppm: int
     penalty_ppm: int
     fee_ppm: Mapping[str, int]
+
+    def penalty_ueur(self, one: Order, ordered_ws: int, delivered_ws: int) -> int:
+        """Rule 4."""
+        missing_ws = max(0, ordered_ws - delivered_ws - ordered_ws * self.tolerance_ppm // PPM)
+        return part_ueur(value_ueur(missing_ws, one.price_ueur_per_mwh), self.penalty_ppm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +126,7 @@ def lines(
     every = list(orders)
     found: list[Line] = []
     for one, total in zip(every, totals(every, aggregator_of, baseline_w, measured, terms), strict=True):
-        found += _parts(one, total, aggregator_of[one.offer], measured)
+        found += parts_of(one, total, aggregator_of[one.offer], measured)
     return tuple(sorted(found, key=lambda line: (line.pod, line.frame, line.order)))
 
 
@@ -130,7 +149,7 @@ def totals(
     found = []
     for one in every:
         parts_ws = {pod: delivered_ws[one.id, pod] for pod in one.parts_w if (one.id, pod) in delivered_ws}
-        found.append(_total(one, parts_ws, terms, aggregator_of[one.offer]))
+        found.append(total_of(one, parts_ws, terms, aggregator_of[one.offer]))
     return tuple(found)
 
 
@@ -143,7 +162,12 @@ def _delivered(
         raise Rejected(f"{pod}, quarter-hour {frame}: orders up and down at once cannot be told apart by one meter")
     if measured is None or measured.source is Source.MISSING:
         return {}
-    up_ws = baseline_w * FRAME_S - measured.energy_ws
+    return delivered(pod, orders, baseline_w * FRAME_S - measured.energy_ws)
+
+
+def delivered(pod: str, orders: Sequence[Order], up_ws: int) -> dict[tuple[str, str], int]:
+    """Ws by (order, POD) of what a POD delivered in a quarter-hour, to its orders in this order (rule 2), all of one
+    direction; up_ws: baseline minus measured."""
     left = up_ws if orders[0].direction == "up" else -up_ws
     found = {}
     for k, one in enumerate(orders):
@@ -152,12 +176,17 @@ def _delivered(
     return found
 
 
-def _total(one: Order, parts_ws: Mapping[str, int], terms: Terms, aggregator: str) -> Totals:
+def part_ueur(amount_ueur: int, part_ppm: int) -> int:
+    """A part of an amount, rounded once."""
+    return half_even(amount_ueur * part_ppm, PPM)
+
+
+def total_of(one: Order, parts_ws: Mapping[str, int], terms: Rates, aggregator: str) -> Totals:
+    """An order over all its PODs (rules 3 to 6); parts_ws: what each that has evidence delivered."""
     held = len(parts_ws) < len(one.parts_w)
     ordered_ws = sum(one.parts_w.values()) * FRAME_S
     delivered_ws = 0 if held else sum(parts_ws.values())
     paid_ws = max(0, min(delivered_ws, ordered_ws))
-    missing_ws = 0 if held else max(0, ordered_ws - delivered_ws - ordered_ws * terms.tolerance_ppm // PPM)
     payment = value_ueur(paid_ws, one.price_ueur_per_mwh)
     return Totals(
         order=one.id,
@@ -167,15 +196,15 @@ def _total(one: Order, parts_ws: Mapping[str, int], terms: Terms, aggregator: st
         delivered_ws=delivered_ws,
         paid_ws=paid_ws,
         payment_ueur=payment,
-        penalty_ueur=half_even(value_ueur(missing_ws, one.price_ueur_per_mwh) * terms.penalty_ppm, PPM),
-        fee_ueur=half_even(payment * terms.fee_ppm.get(aggregator, 0), PPM),
+        penalty_ueur=0 if held else terms.penalty_ueur(one, ordered_ws, delivered_ws),
+        fee_ueur=part_ueur(payment, terms.fee_ppm.get(aggregator, 0)),
         held=held,
         parts_ws=parts_ws,
     )
 
 
-def _parts(one: Order, total: Totals, aggregator: str, measured: Mapping[tuple[str, int], Measured]) -> list[Line]:
-    """The lines of an order (rule 7)."""
+def parts_of(one: Order, total: Totals, aggregator: str, measured: Mapping[tuple[str, int], Measured]) -> list[Line]:
+    """The lines of an order, by POD (rule 7)."""
     found, before_w, whole_w = [], 0, sum(one.parts_w.values())
     for pod in sorted(one.parts_w):
         part = before_w, one.parts_w[pod], whole_w

@@ -20,7 +20,8 @@ from typing import Any
 
 from backend.domain.bids import Offer, Request
 from backend.errors import Rejected
-from backend.market.submission_field import Code, FieldRefused, offer_of, request_of
+from backend.market.row_field import Code, FieldRefused
+from backend.market.submission_field import offer_of, request_of
 from backend.nesting import too_deep
 
 FORMAT = "lightnode-bids/1"

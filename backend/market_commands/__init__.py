@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from backend.argument import hexadecimal, number
+from backend.market.session import EMERGENCY_UEUR_PER_MWH
+from backend.market_commands import campaign
+from backend.market_commands.baseline_words import add_words
+from backend.market_commands.settle_words import EXAMPLES as _SETTLEMENT
+from backend.market_commands.settle_words import add_settlement
 
 _EXAMPLES = {
     "announce": "da-27 --day 2026-11-27 --gate 11:00 --deployment 00112233445566778899aabbccddeeff",
@@ -24,7 +29,14 @@ _EXAMPLES = {
     "publish": "da-27",
     "propose": 'da-27 outcome.json --party ann --reason "a meter was swapped"',
     "approve": "da-27 SHA256 --party bob",
+    "order": "da-27 orders.json --party TSO",
+    "orders": "da-27 --to-judge > awards.json",
+    "withdraw-order": "da-27 T-o-1 --party TSO",
+    "emergency": "da-27 emergency.json --party DSO --resources resources.json",
+    "activation": "da-27 --verdicts verdicts.json",
     "status": "da-27",
+    **_SETTLEMENT,
+    "bundle": "da-27 --out da-27.json",
 }
 
 
@@ -39,7 +51,9 @@ def add_commands(groups: Any) -> None:
     add("cancel", "ends a session that is not published")
     submit = add("submit", "hands in offers or requests; every row is answered")
     submit.add_argument("file", type=Path, help="a book of bids, JSON or CSV (backend/market/README.md)")
-    submit.add_argument("--resources", type=Path, required=True, help="whose each POD is, and what it can give (I-02)")
+    submit.add_argument(
+        "--resources", type=Path, required=True, action="append", help="whose each POD is (I-02); again for more lists"
+    )
     withdraw = add("withdraw", "takes a bid out of the book")
     withdraw.add_argument("bid", help="its id")
     add("close", "freezes the book once the gate has closed, and prints it")
@@ -55,9 +69,52 @@ def add_commands(groups: Any) -> None:
     propose.add_argument("--reason", required=True, help="why")
     approve = add("approve", "publishes a proposed correction as the next version; by another person")
     approve.add_argument("digest", type=hexadecimal(32), help="of the proposed outcome, 64 hexadecimal digits")
-    for parser in (submit, withdraw, propose, approve):
+    for parser in (submit, withdraw, propose, approve, *_add_orders(add)):
         parser.add_argument("--party", required=True, help="who does it")
+    add_settlement(add, add.group, add.common)
+    add_words(
+        add.group(
+            "baselines",
+            "error and bias of each method of a baseline on given profiles",
+            "profiles.csv --from 17:00 --to 20:00",
+        )
+    )
     add("status", "where a session stands")
+    campaign.add_command(market)
+    bundle = add("bundle", "writes a session with all it was decided by into one file")
+    bundle.add_argument("--out", type=Path, required=True, help="the file")
+    recompute = market.add_parser(
+        "recompute", help="decides a session again from its bundle alone, and says what is different",
+        description="Decides a session again from its bundle alone, on any machine: exit code 1 names the first difference.",
+        epilog="example: lightnode market recompute da-27.json",
+    )  # fmt: skip
+    recompute.add_argument("file", type=Path, help="as `lightnode market bundle` writes it")
+    recompute.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_orders(add: "_Adder") -> list[argparse.ArgumentParser]:
+    """The commands of the activation; those among them that somebody does."""
+    order = add("order", "orders awarded volume, whole or in part; every row is answered")
+    emergency = add("emergency", "orders outside the market, marked and compensated by rule; every row is answered")
+    for parser in (order, emergency):
+        parser.add_argument("file", type=Path, help="orders, JSON (backend/market/README.md)")
+    emergency.add_argument(
+        "--resources", type=Path, required=True, action="append", help="whose each POD is (I-02); again for more lists"
+    )
+    withdraw = add("withdraw-order", "takes an order back, until its offer's lead time")
+    withdraw.add_argument("order", help="the id that its buyer gave it")
+    orders = add("orders", "what is ordered")
+    orders.add_argument(
+        "--to-judge",
+        action="store_true",
+        help="as the list that `lightnode grid validate --awards` judges, over all sessions",
+    )
+    activation = add(
+        "activation", "prints the activation list, or takes over the verdicts on what is ordered and makes it"
+    )
+    activation.add_argument("--verdicts", type=Path, help="as `lightnode grid validate --json` prints them")
+    activation.add_argument("--party", help='what one party is told: "aggregator/A", "SCD", "DSO TP", "DSO", "TSO"')
+    return [order, emergency, withdraw]
 
 
 class _Adder:
@@ -67,12 +124,22 @@ class _Adder:
         self._market = market
 
     def __call__(self, name: str, help: str) -> argparse.ArgumentParser:
-        example = f"example: lightnode market {name} --folder market {_EXAMPLES[name]}"
+        made = self.group(name, help, f"--folder market {_EXAMPLES[name]}")
+        self.common(made)
+        return made
+
+    def group(self, name: str, help: str, words: str) -> argparse.ArgumentParser:
+        """One that has others in it; words: of its example."""
+        example = f"example: lightnode market {name} {words}"
         made: argparse.ArgumentParser = self._market.add_parser(name, help=help, description=help, epilog=example)
+        return made
+
+    @staticmethod
+    def common(made: argparse.ArgumentParser) -> None:
+        """What every command has."""
         made.add_argument("session", help="its id")
         made.add_argument("--folder", type=Path, required=True, help="the back end's: scd.sqlite and keys/")
         made.add_argument("--json", action="store_true", help="print one JSON object")
-        return made
 
 
 def _add_announce(made: argparse.ArgumentParser) -> None:
@@ -86,6 +153,19 @@ def _add_announce(made: argparse.ArgumentParser) -> None:
     made.add_argument("--most-w", type=int, help="most of one offer in a quarter-hour")
     made.add_argument("--most-price", type=int, metavar="UEUR_PER_MWH", help="highest price, micro-EUR per MWh")
     made.add_argument("--product", action="append", choices=("active", "reactive"), help="what is traded (active)")
+    made.add_argument(
+        "--emergency-price", type=int, default=EMERGENCY_UEUR_PER_MWH, metavar="UEUR_PER_MWH",
+        help="what an emergency order earns at a POD without an award (300 EUR per MWh)",
+    )  # fmt: skip
+    made.add_argument(
+        "--emergency-ppm", type=int, default=1_000_000, help="with an award: part of its price, 1e-6 (1000000)"
+    )
+    made.add_argument(
+        "--baselines-min",
+        type=number(0, 1440),
+        default=0,
+        help="the BRPs' baselines freeze so long before the gate (0)",
+    )
     made.add_argument("--deployment", type=hexadecimal(16), help="32 hexadecimal digits, for a folder that is new")
 
 
@@ -98,6 +178,12 @@ def _add_clear(made: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, now_ms: Callable[[], int] | None = None) -> int:
     """Calls the command; its exit code. now_ms: UTC ms, None for the machine's clock."""
+    if options.command == "campaign":
+        return campaign.run(options)
+    if options.command == "baselines":
+        from backend.market_commands import baseline_work
+
+        return baseline_work.run(options)
     from backend.market_commands import work
 
     return work.run(options, now_ms or work.system_ms)

@@ -14,7 +14,7 @@ from typing import Any
 
 from lightwire import records
 
-from backend.adapters.bounded import read_bounded
+from backend.adapters.bounded import read_text
 from backend.adapters.market_store import MarketStore
 from backend.adapters.sqlite import SqliteStore
 from backend.domain.bids import MOST_UEUR_PER_MWH, MOST_W, Product
@@ -22,17 +22,18 @@ from backend.domain.local_day import Calendar
 from backend.domain.trade import Outcome
 from backend.errors import BackendError, Rejected, Unavailable
 from backend.flows.ledgers import EvidenceTrees
-from backend.flows.trade import Registered, Sessions
+from backend.flows.orders import Orders
+from backend.flows.settle import SETTLEMENT, Settlements
+from backend.flows.trade import BY, VERDICTS, WITHIN, Sessions
 from backend.market import exchange
-from backend.market.awarded import unserved, with_allowed
-from backend.market.clearing import clear
+from backend.market.canonical import text
+from backend.market.decided import Basis, basis_row, cleared, validated
 from backend.market.judged import Judged, to_judge
-from backend.market.literal import clear_literally
-from backend.market.optimal import clear_optimally
 from backend.market.rules import Engine, Pricing, Rules
 from backend.market.schedule import Window, day_ahead, near_real_time
-from backend.market.session import MarketSession, SessionRules, State
+from backend.market.session import MarketSession, Registered, SessionRules, State
 from backend.market.submission import parse_csv, parse_json
+from backend.market_commands import bundle_work, order_work, settle_work
 from backend.wiring import make_identity
 
 DONE, REFUSED, UNAVAILABLE = 0, 1, 3
@@ -52,20 +53,21 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """The sessions of a folder, and what time it is (UTC ms)."""
+    """The sessions of a folder, what is ordered in them, and what time it is (UTC ms)."""
 
     sessions: Sessions
+    orders: Orders
+    settlements: settle_work.Desk
     now_ms: Callable[[], int]
 
 
 def run(options: argparse.Namespace, now_ms: Callable[[], int] = system_ms) -> int:
     """The exit code; what was done on stdout, a refusal in one line on stderr."""
     try:
-        store = _opened(options)
-        try:
-            facts, words = _COMMANDS[options.command](options, _market(options, store, now_ms))
-        finally:
-            store.close()
+        if options.command == "recompute":
+            facts, words = bundle_work.recompute(options)
+        else:
+            facts, words = _in_folder(options, now_ms)
     except (BackendError, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         print(json.dumps({"done": False, "reason": reason}) if options.json else "", end="\n" if options.json else "")
@@ -74,6 +76,21 @@ def run(options: argparse.Namespace, now_ms: Callable[[], int] = system_ms) -> i
         return UNAVAILABLE if isinstance(error, Unavailable | OSError) else REFUSED
     print(json.dumps({"done": True, **facts}) if options.json else words)
     return DONE
+
+
+def _in_folder(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
+    store = _opened(options)
+    try:
+        market = _market(options, store, now_ms)
+        if options.command == "bundle":
+            return bundle_work.bundle(options, MarketStore(store))
+        if options.command in order_work.COMMANDS:
+            return order_work.COMMANDS[options.command](options, market.orders)
+        if options.command in settle_work.COMMANDS:
+            return settle_work.COMMANDS[options.command](options, market.settlements)
+        return _COMMANDS[options.command](options, market)
+    finally:
+        store.close()
 
 
 def _opened(options: argparse.Namespace) -> SqliteStore:
@@ -98,18 +115,15 @@ def _market(options: argparse.Namespace, store: SqliteStore, now_ms: Callable[[]
 
     def publish(kind: str, id: str, version: int, body: str, time_ms: int) -> None:
         trees = EvidenceTrees(store, identity.log_key.sign, identity.deployment, identity.operator)
-        trees.add_document(records.TREE_MARKET, kind, id, version, body, time_ms)
+        tree = records.TREE_SETTLEMENT if kind == SETTLEMENT else records.TREE_MARKET
+        trees.add_document(tree, kind, id, version, body, time_ms)
 
-    path: Path | None = getattr(options, "resources", None)
-    registered = Registered({}, {}) if path is None else Registered(*exchange.resources_of(_text(path)))
-    return _Market(Sessions(MarketStore(store), _Clock(now_ms), registered, publish), now_ms)
-
-
-def _text(path: Path) -> str:
-    try:
-        return read_bounded(path).decode()
-    except UnicodeDecodeError as error:
-        raise Rejected(f"{path}: not text: {error.reason}") from error
+    paths: list[Path] = getattr(options, "resources", [])
+    registered = Registered({}, {}, exchange.resources_of(*(read_text(path) for path in paths)))
+    kept, clock = MarketStore(store), _Clock(now_ms)
+    sessions = Sessions(kept, clock, registered, publish)
+    settlements = settle_work.Desk(Settlements(kept, clock, sessions, publish), store)
+    return _Market(sessions, Orders(kept, clock, sessions, registered, publish), settlements, now_ms)
 
 
 def _announce(options: argparse.Namespace, market: _Market) -> Said:
@@ -120,6 +134,8 @@ def _announce(options: argparse.Namespace, market: _Market) -> Said:
     rules = SessionRules(
         options.lot_w, options.most_w or MOST_W, options.most_price or MOST_UEUR_PER_MWH,
         frozenset(Product(word) for word in options.product or ["active"]),
+        emergency_ueur_per_mwh=options.emergency_price, emergency_ppm=options.emergency_ppm,
+        baseline_lead_ms=options.baselines_min * 60_000,
     )  # fmt: skip
     market.sessions.announce(options.session, window, rules, OPERATOR)
     return _stands(options.session, window, State.ANNOUNCED)
@@ -150,11 +166,13 @@ def _status(options: argparse.Namespace, market: _Market) -> Said:
     published = market.sessions.published(options.session)
     facts |= {"offers": len(offers), "requests": len(requests), "published": [list(row) for row in published]}
     lines = [f"{words}, {len(offers)} offers, {len(requests)} requests"]
-    return facts, "\n".join([*lines, *(f"version {version}: {digest}" for version, digest in published)])
+    lines += [f"version {version}: {digest}" for version, digest in published]
+    said, told = settle_work.stands(options.session, market.settlements)
+    return facts | said, "\n".join([*lines, *told])
 
 
 def _submit(options: argparse.Namespace, market: _Market) -> Said:
-    body = _text(options.file)
+    body = read_text(options.file)
     parsed = parse_csv(body) if options.file.suffix.lower() == ".csv" else parse_json(body)
     answers = market.sessions.submit(options.session, parsed, options.party)
     return {"answers": [list(row) for row in answers]}, "\n".join(f"{id}: {answer}" for id, answer in answers)
@@ -173,19 +191,15 @@ def _close(options: argparse.Namespace, market: _Market) -> Said:
 
 def _clear(options: argparse.Namespace, market: _Market) -> Said:
     requests, offers = market.sessions.close(options.session, OPERATOR)
-    constraints = () if options.constraints is None else exchange.constraints_of(_text(options.constraints))
+    constraints = () if options.constraints is None else exchange.constraints_of(read_text(options.constraints))
     rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm)
-    moves = market.sessions.moves(options.session)
-    report: dict[str, Any] = {}
-    if rules.engine is Engine.OPTIMAL:
-        outcome, gap = clear_optimally(options.session, requests, offers, constraints, moves, rules)
-        report = {"gap_ueur": gap.gap_ueur, "gap_ppm": gap.gap_ppm, "proven": gap.proven}
-    elif rules.engine is Engine.LITERAL:
-        outcome = clear_literally(options.session, requests, offers, constraints, moves, rules)
-    else:
-        outcome = clear(options.session, requests, offers, constraints, moves, rules)
-    within = exchange.constraints_text(constraints)
-    kept = market.sessions.decide(options.session, State.CLEARED, outcome, OPERATOR, within)
+    made = cleared(
+        options.session, (requests, offers), constraints, Basis(rules, market.sessions.moves(options.session))
+    )
+    basis = {WITHIN: exchange.constraints_text(constraints), BY: text(basis_row(made.basis))}
+    kept = market.sessions.decide(options.session, State.CLEARED, made.outcome, OPERATOR, basis)
+    gap = made.report
+    report = {} if gap is None else {"gap_ueur": gap.gap_ueur, "gap_ppm": gap.gap_ppm, "proven": gap.proven}
     return {"outcome": json.loads(kept), **report}, _explained(exchange.outcome_of(kept))
 
 
@@ -203,8 +217,8 @@ def _explained(outcome: Outcome) -> str:
 def _awarded(options: argparse.Namespace, market: _Market) -> tuple[MarketSession, Outcome, tuple[Judged, ...]]:
     """The session, what was cleared, and what the operator judges of it."""
     one = market.sessions.load(options.session)
-    cleared = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
-    return one, cleared, to_judge(one.frames, *one.book(), cleared)
+    before = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
+    return one, before, to_judge(one.frames, *one.book(), before)
 
 
 def _awards(options: argparse.Namespace, market: _Market) -> Said:
@@ -213,14 +227,12 @@ def _awards(options: argparse.Namespace, market: _Market) -> Said:
 
 
 def _validate(options: argparse.Namespace, market: _Market) -> Said:
-    one, cleared, awarded = _awarded(options, market)
-    requests, offers = one.book()
-    allowed, elements = exchange.verdicts_of(_text(options.verdicts), one.frames, awarded)
-    checked = with_allowed(cleared, allowed, elements)
+    one, before, _ = _awarded(options, market)
+    verdicts = read_text(options.verdicts)
     constraints = exchange.constraints_of(market.sessions.within(options.session))
-    left = unserved(requests, offers, checked.awards, constraints)
-    final = Outcome(checked.session, checked.awards, checked.results, left)
-    kept = market.sessions.decide(options.session, State.VALIDATED, final, "DSO")
+    final = validated(one.frames, one.book(), before, verdicts, constraints)
+    basis = {VERDICTS: text(json.loads(verdicts))}
+    kept = market.sessions.decide(options.session, State.VALIDATED, final, "DSO", basis)
     return {"outcome": json.loads(kept)}, _explained(exchange.outcome_of(kept))
 
 
@@ -230,7 +242,7 @@ def _publish(options: argparse.Namespace, market: _Market) -> Said:
 
 
 def _propose(options: argparse.Namespace, market: _Market) -> Said:
-    outcome = exchange.outcome_of(_text(options.outcome))
+    outcome = exchange.outcome_of(read_text(options.outcome))
     digest = market.sessions.propose(options.session, outcome, options.reason, options.party)
     return {"sha256": digest}, digest
 

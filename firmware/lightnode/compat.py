@@ -20,6 +20,35 @@ try:
         poll.register(reader.s, select.POLLIN)
         return reader.s.read(256) if poll.poll(0) else None
 
+    async def within(work, duration: int):  # type: ignore[no-untyped-def]
+        """What a coroutine returns; asyncio.TimeoutError, and it is cancelled, if it takes more milliseconds.
+
+        asyncio.wait_for makes two tasks where one does, that of the time.
+        """
+        task = core.cur_task  # pyright: ignore[reportOptionalMemberAccess]
+        over: list[bool] = []
+
+        async def end() -> None:
+            await sleep_ms(duration)
+            over.append(True)
+            task.cancel()
+
+        timer = asyncio.create_task(end())
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if over:
+                raise asyncio.TimeoutError
+            raise
+        finally:
+            timer.cancel()
+
+    async def said(writer, data: bytes) -> None:  # type: ignore[no-untyped-def]
+        """Everything is sent; it waits for what the stream does not take at once."""
+        writer.write(data)
+        if writer.out_buf:
+            await writer.drain()
+
 except ImportError:
     core = None
 
@@ -33,6 +62,15 @@ except ImportError:
             return await asyncio.wait_for(reader.read(256), duration / 1000)
         except asyncio.TimeoutError:
             return None
+
+    async def within(work, duration: int):  # type: ignore[no-untyped-def,no-redef]
+        """The same."""
+        return await asyncio.wait_for(work, duration / 1000)
+
+    async def said(writer, data: bytes) -> None:  # type: ignore[no-untyped-def,no-redef]
+        """The same."""
+        writer.write(data)
+        await writer.drain()
 
 
 SCARCE = hasattr(gc, "mem_free")  # memory is: garbage is collected where that costs least

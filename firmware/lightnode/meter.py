@@ -47,11 +47,12 @@ class Quantities:
 
 
 class _Blocks:
-    """The registers of one cycle, read by the map."""
+    """The registers of one cycle, read by the map. places: where the quantities were found in the cycles before."""
 
-    def __init__(self, found, blocks: list[bytes]) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, found, blocks: list[bytes], places) -> None:  # type: ignore[no-untyped-def]
         self._map = found
         self._blocks = blocks
+        self._places = places
         self._scales = getattr(found, "SCALES", {})
 
     def has(self, name: str) -> bool:
@@ -60,8 +61,10 @@ class _Blocks:
 
     def value(self, name: str, factor: int) -> int:
         """A quantity in its unit (V, A, W, var, Hz, Wh) times factor, rounded; MeterError if it is not there."""
-        register, form, ten = self._map.QUANTITIES[name]
-        data = self._data(register, registers.SIZES[form])
+        if name not in self._places:
+            self._places[name] = self._place(name)
+        block, at, end, form, ten = self._places[name]
+        data = self._blocks[block][at:end]
         if self._map.LOW_FIRST:
             data = registers.turned(data)
         if data == self._map.ABSENT.get(form):
@@ -78,19 +81,27 @@ class _Blocks:
     def ten(self, name: str) -> int:
         """The power of ten that a scale factor of the meter adds."""
         at = self._scales.get(name.split("_")[0])
-        return 0 if at is None else registers.scale(self._data(at, 2))
+        if at is None:
+            return 0
+        block, at, end = self._span(at, 2)
+        return registers.scale(self._blocks[block][at:end])
 
-    def _data(self, register: int, size: int) -> bytes:
-        for request, block in zip(self._map.REQUESTS, self._blocks):
+    def _place(self, name: str) -> tuple[int, int, int, str, int]:
+        """Which block, from and to which byte, in which form, times ten to the power of what."""
+        register, form, ten = self._map.QUANTITIES[name]
+        return self._span(register, registers.SIZES[form]) + (form, ten)
+
+    def _span(self, register: int, size: int) -> tuple[int, int, int]:
+        for block, request in enumerate(self._map.REQUESTS):
             at = 2 * (register - request[0])
-            if 0 <= at and at + size <= len(block):
-                return block[at : at + size]
+            if 0 <= at and at + size <= 2 * request[1]:
+                return block, at, at + size
         raise MeterError(f"register {register} is in no request of the map")
 
 
-def quantities(found, blocks: list[bytes], ct_ratio: int, vt_ratio: int) -> Quantities:  # type: ignore[no-untyped-def]
-    """Quantities from the answers to the requests of a map; MeterError by rule 4."""
-    source = _Blocks(found, blocks)
+def quantities(found, blocks: list[bytes], ct_ratio: int, vt_ratio: int, places=None) -> Quantities:  # type: ignore[no-untyped-def]
+    """Quantities from the answers to the requests of a map; MeterError by rule 4. places: a dictionary kept for the map."""
+    source = _Blocks(found, blocks, {} if places is None else places)
     ratio = ct_ratio * vt_ratio
     voltages = [source.value(name, 10) * vt_ratio * 100 if source.has(name) else 0 for name in _PHASES]
     current = source.total("current", 1000 * ct_ratio)
@@ -151,6 +162,7 @@ class Meter:
         self._map = found
         self._unit = unit
         self._ratios = ct_ratio, vt_ratio
+        self._places = {}  # type: ignore[var-annotated]
         self._place = None
         if hasattr(found, "SUNSPEC"):
             from .sunspec import Place
@@ -171,4 +183,4 @@ class Meter:
                 self._place.missed()
                 raise
             self._place.confirm(blocks[0])
-        return quantities(self._map, blocks, *self._ratios)
+        return quantities(self._map, blocks, *self._ratios, self._places)

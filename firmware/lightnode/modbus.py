@@ -14,6 +14,7 @@ link want another length; what is returned is the count from the first.
 
 import asyncio
 
+from .compat import within
 from .errors import MeterError, Refused
 
 REQUESTS_MAX = 3
@@ -73,7 +74,7 @@ class Master:
             try:
                 airtime_ms = await self._link.ready(request)
                 wait_ms = (self._timeout_ms + airtime_ms) * self._waits
-                return await asyncio.wait_for(self._link.ask(unit, function, request), wait_ms / 1000)  # type: ignore[no-any-return]
+                return await within(self._link.ask(unit, function, request), wait_ms)  # type: ignore[no-any-return]
             except asyncio.TimeoutError:
                 problem = "no answer"
                 self._link.failed()

@@ -9,7 +9,7 @@
 4. What is on its way is not waited for byte by byte: the device would wake for each.
 """
 
-from .compat import heard, sleep_ms
+from .compat import heard, said, sleep_ms
 from .errors import MeterError
 from .modbus import content
 
@@ -119,8 +119,7 @@ class RtuLink:
         start = first - max(0, self._extra - after)
         body = bytes((unit, function)) + start.to_bytes(2, "big") + sent.to_bytes(2, "big")
         self._owed.append([sent, OWED_CYCLES])
-        self._writer.write(body + crc16(body))  # type: ignore[attr-defined]
-        await self._writer.drain()  # type: ignore[attr-defined]
+        await said(self._writer, body + crc16(body))
         registers = await self._listen(body[:2], 2 * sent)
         at = 2 * (first - start)
         return registers[at : at + 2 * count]
@@ -133,13 +132,15 @@ class RtuLink:
         raise MeterError("answers to earlier requests may still come")
 
     async def _listen(self, head: bytes, wanted: int) -> bytes:
+        found = b""
         while True:
-            frame = await self._exactly(5)
-            refused = frame[1] & 0x80
-            if frame[0] != head[0] or frame[1] & 0x7F != head[1]:
+            found = await self._more(found, 5, 5 + wanted)
+            refused = found[1] & 0x80
+            if found[0] != head[0] or found[1] & 0x7F != head[1]:
                 raise MeterError("an answer to another question")
-            if not refused:
-                frame += await self._exactly(frame[2])
+            end = 5 if refused else 5 + found[2]
+            found = await self._more(found, end, end)
+            frame, found = found[:end], found[end:]
             if crc16(frame[:-2]) != frame[-2:]:
                 raise MeterError("noise on the line")
             if refused or frame[2] == wanted:
@@ -148,13 +149,12 @@ class RtuLink:
             if not self._settle(frame[2] // 2):
                 raise MeterError("an answer to another question")
 
-    async def _exactly(self, count: int) -> bytes:
-        """So many bytes. Rule 4: sleeps while they are on the line."""
-        found = b""
-        while len(found) < count:
+    async def _more(self, found: bytes, least: int, most: int) -> bytes:
+        """What was found and what follows, `least` bytes or up to `most`. Rule 4: sleeps while they are on the line."""
+        while len(found) < least:
             if found:
-                await sleep_ms((count - len(found)) * _BITS * 1000 // self._baud)
-            some = await self._reader.read(count - len(found))  # type: ignore[attr-defined]
+                await sleep_ms((least - len(found)) * _BITS * 1000 // self._baud)
+            some = await self._reader.read(most - len(found))  # type: ignore[attr-defined]
             if not some:
                 raise EOFError
             self.heard = True

@@ -15,12 +15,13 @@ The answer is kept as SUSPECT:
 6. Power and registers disagree: the registers' net change is not the integral of power over the same slots, within two steps
    of the register, a quarter of it, two seconds of power, and three times what the swings between slots can hide (root of
    the sum of squares). Over two steps a register that stands still, or one that counts the other way, is found so.
-7. P and Q both turned to their opposites within 10 %: a sign was lost, not a load changed.
+7. P and Q both turned their sign in one slot, or P turned to its opposite within 10 % where there is no Q to tell: a sign was
+   lost, not a load changed.
 8. What 4 to 7 found, and the start of a meter without history, is a doubt: all readings are SUSPECT until the registers have
    counted as the power says in a direction that tells its sign. History is the last reading of the boot before.
 
-Its limit: only the energy registers know the sign of power. A sign that turns while the load also changes is seen when the
-register has moved by two of its steps, not before; a reactive power that is wrong and small against P is not seen.
+Its limit: only the energy registers know the sign of power. The sign of P alone that turns while the load also changes is seen
+when the register has moved by two of its steps, not before; a reactive power that is wrong and small against P is not seen.
 """
 
 from .errors import MeterError
@@ -76,6 +77,12 @@ class Point:
     def turned_to(self, now: "Point", least_w: int) -> bool:
         """Rule 7, for powers of at least so much."""
         power, reactive = self.power_w, self.reactive_var
+        if min(abs(reactive), abs(now.reactive_var)) >= least_w:
+            return (
+                min(abs(power), abs(now.power_w)) >= least_w
+                and (power < 0) != (now.power_w < 0)
+                and (reactive < 0) != (now.reactive_var < 0)
+            )
         return (
             abs(power) >= least_w
             and 10 * abs(power + now.power_w) <= abs(power)

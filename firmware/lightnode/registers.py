@@ -23,11 +23,12 @@ def exact(data: bytes, form: str, factor: int, ten: int = 0) -> int:
         numerator *= 10**ten
     elif ten:
         divisor = 10**-ten
-    if shift >= 0:
+    if shift > 0:
         numerator <<= shift
-    else:
-        divisor <<= -shift
-    value = (2 * numerator + divisor) // (2 * divisor)
+        shift = 0
+    value = ((numerator << 1) + (divisor << -shift)) >> 1 - shift
+    if divisor > 1:
+        value //= divisor
     return -value if negative else value
 
 

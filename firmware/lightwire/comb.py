@@ -4,29 +4,26 @@
    adds one table entry per block, whatever k is; no branch on secret bits. secp256k1's scalars come as two halves
    (secp256k1.py), which share a table of their length: what the second half adds in a column is turned.
 2. The base point of secp256k1 has 8 teeth, 2 blocks and 8 columns, 256 points in 16 KiB: 7 doublings and, after
-   16 sums of two entries (rule 3), 15 additions. That of P-256 has the shape of a public key's.
+   16 sums of two entries (rule 3), 15 additions. That of P-256 is a public key's, made when it is first needed: a device
+   needs it for its TLS key, once.
 3. The two entries of a column are added in affine coordinates, with one inversion for all of them: six products each
    instead of ten. They are never the same point or opposite ones: one is an odd multiple of a lower power of two.
 4. A public key has TEETH teeth and BLOCKS blocks, 64 points in 4 KiB, and 11 columns, P-256's 22. All combs of a
    verification share their doublings.
-5. Everything here is a generator: it yields where others may work, at least every 0.7 million instructions of a Cortex-M3,
-   and returns its result. It yields the garbage made since, in KiB; None is 8 or less.
+5. Everything here is a generator: it yields where others may work, at least every 0.7 million instructions of a Cortex-M3
+   and hardly more often, since a yield costs 11,000 or more; it returns its result. It yields the garbage made since, in
+   KiB; None is 8 or less.
 """
 
 from .curve import Curve
 from .inversion import INVERSION_KIB, invert
+from .key_table import BLOCKS, TEETH, columns, make_table
+from .secp256k1 import BETAS
 
-TEETH, BLOCKS = 6, 2
-POINT_BYTES = 64
 _ENTRIES_KIB = 16  # of garbage: the points of all columns
 _SUMS_KIB = 10  # eight sums
-_COLUMN_KIB = 7  # a doubling and two additions
+_ADDITIONS_KIB = 11  # two doublings and three additions
 _PAIR_KIB = 9  # a doubling and two additions of points that were turned
-
-
-def columns(curve: Curve) -> int:
-    """Of a public key's comb."""
-    return 11 if curve.halved else 22
 
 
 def base_multiple(curve: Curve, k: int, z0: int):  # type: ignore[no-untyped-def]
@@ -35,21 +32,24 @@ def base_multiple(curve: Curve, k: int, z0: int):  # type: ignore[no-untyped-def
     shape, bits, _ = _base(curve)
     turn, parts = curve.digits(k, bits)
     sums = yield from _column_sums(curve, parts, z0)
+    left = len(sums)
     point = None
     for column in range(shape - 1, -1, -1):
         if point:
             point = curve.double(*point)
         for part in range(len(parts)):
             x, y = sums[part * shape + column]
+            left -= 1
             if part:
-                x, y = curve.turned((x, y), part)
+                x = x * BETAS[part] % p
             if point:
                 point = curve.add(*point, x, y)
+                if left % (len(parts) + 1) == 0:
+                    yield _ADDITIONS_KIB
             else:
                 zz = z0 * z0 % p
                 zzz = zz * z0 % p
                 point = x * zz % p, y * zzz % p, zz, zzz
-        yield _COLUMN_KIB
     return curve.turned(point, turn)
 
 
@@ -57,14 +57,13 @@ def _column_sums(curve: Curve, parts: tuple[int, ...], z0: int):  # type: ignore
     """(x, y) of what each part adds in each column, its two blocks' entries, part by part (rule 3)."""
     p = curve.p
     span, _, teeth = _base(curve)
-    table = curve.comb()
+    table = yield from base_table(curve)
     sums: list[tuple] = []  # type: ignore[type-arg]
     product = z0
     for part in parts:
         places = _places(part, span, teeth)
-        for column in range(span):
-            x, y = _point(table, p, places[column], 0, teeth)
-            x2, y2 = _point(table, p, places[span + column], 1, teeth)
+        pairs = zip(_points(table, p, places[:span], 0, teeth), _points(table, p, places[span:], 1, teeth))
+        for (x, y), (x2, y2) in pairs:
             sums.append((x, y, x2, y2, product))
             product = product * (x2 - x) % p
     yield _ENTRIES_KIB
@@ -79,6 +78,17 @@ def _column_sums(curve: Curve, parts: tuple[int, ...], z0: int):  # type: ignore
         if at & 7 == 0:
             yield _SUMS_KIB
     return sums
+
+
+def base_table(curve: Curve):  # type: ignore[no-untyped-def]
+    """The base point's comb table (16,384 bytes, of P-256 4,096), kept from the first time on."""
+    if not curve.table and curve.halved:
+        from .comb_secp256k1 import TABLE
+
+        curve.table = TABLE
+    elif not curve.table:
+        curve.table = yield from make_table(curve, *curve.g)
+    return curve.table
 
 
 def _base(curve: Curve) -> tuple[int, int, int]:
@@ -111,14 +121,18 @@ def _places(digits: int, span: int, teeth: int) -> bytearray:
     return places
 
 
-def _point(table, p: int, place: int, block: int, teeth: int) -> tuple[int, int]:  # type: ignore[no-untyped-def]
-    """(x, y) of the entry for the digits of a column's teeth, its sign applied."""
+def _points(table, p: int, places, block: int, teeth: int) -> list[tuple[int, int]]:  # type: ignore[no-untyped-def]
+    """(x, y) of the block's entry for the digits of each column's teeth, its sign applied."""
+    number = int.from_bytes
     teeth -= 1
-    sign = place >> teeth
     most = (1 << teeth) - 1
-    at = (block << teeth | place & most ^ (sign - 1 & most)) << 6
-    y = int.from_bytes(table[at + 32 : at + 64], "big")
-    return int.from_bytes(table[at : at + 32], "big"), (p - y, y)[sign]
+    points = []
+    for place in places:
+        sign = place >> teeth
+        at = (block << teeth | place & most ^ (sign - 1 & most)) << 6
+        y = number(table[at + 32 : at + 64], "big")
+        points.append((number(table[at : at + 32], "big"), (p - y, y)[sign]))
+    return points
 
 
 def sum_of_multiples(curve: Curve, k: int, table: bytearray, u: int):  # type: ignore[no-untyped-def]
@@ -126,10 +140,11 @@ def sum_of_multiples(curve: Curve, k: int, table: bytearray, u: int):  # type: i
     p = curve.p
     span = columns(curve)
     shape, bits, teeth = _base(curve)
-    combs = [(span, table, TEETH, _terms(curve, k, TEETH * BLOCKS * span, span, TEETH))]
+    combs: list[tuple] = [(span, table, TEETH, _terms(curve, k, TEETH * BLOCKS * span, span, TEETH))]  # type: ignore[type-arg]
     yield _PAIR_KIB
     if u:
-        combs.append((shape, curve.comb(), teeth, _terms(curve, u, bits, shape, teeth)))  # type: ignore[arg-type]
+        base = yield from base_table(curve)
+        combs.append((shape, base, teeth, _terms(curve, u, bits, shape, teeth)))
     point = 1, 1, 0, 0
     for column in range(span - 1, -1, -1):
         point = curve.double(*point)
@@ -137,8 +152,9 @@ def sum_of_multiples(curve: Curve, k: int, table: bytearray, u: int):  # type: i
             if column < width:
                 for places, turn in terms:
                     for block in (0, 1):
-                        x, y = _point(entries, p, places[block * width + column], block, high)
-                        point = curve.add(*point, *curve.turned((x, y), turn))
+                        at = block * width + column
+                        (entry,) = _points(entries, p, places[at : at + 1], block, high)
+                        point = curve.add(*point, *curve.turned(entry, turn))
                     yield _PAIR_KIB
     return point
 

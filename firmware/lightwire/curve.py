@@ -32,17 +32,7 @@ class Curve:
         self.halved = halved
         self.double = double
         self.add = add
-        self._comb = b""
-
-    def comb(self) -> bytes:
-        """The base point's comb table (16,384 bytes, of P-256 4,096), read once and kept."""
-        if not self._comb:
-            if self.halved:
-                from .comb_secp256k1 import TABLE
-            else:
-                from .comb_p256 import TABLE
-            self._comb = TABLE
-        return self._comb
+        self.table: bytes | bytearray = b""  # of the base point's comb, once it is needed
 
     def digits(self, k: int, bits: int) -> tuple[int, tuple[int, ...]]:
         """(turn, digits of one or two parts) of a scalar in 1..n-1: `turned` by turn, the sum of the parts' multiples is k's.

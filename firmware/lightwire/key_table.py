@@ -6,11 +6,17 @@
 3. Memory: 3 KB beside the table, given back at the end.
 """
 
-from .comb import BLOCKS, POINT_BYTES, TEETH, columns
 from .curve import Curve
 from .inversion import INVERSION_KIB, invert
 
+TEETH, BLOCKS = 6, 2
+POINT_BYTES = 64
 _ENTRIES = BLOCKS << TEETH - 1
+
+
+def columns(curve: Curve) -> int:
+    """Of a public key's comb."""
+    return 11 if curve.halved else 22
 
 
 def make_table(curve: Curve, x: int, y: int):  # type: ignore[no-untyped-def]

@@ -250,7 +250,7 @@ def check_field(name: str, form: object, value: object) -> None:
     if isinstance(form, int):
         good = isinstance(value, bytes) and len(value) == form
     elif form == "V":
-        good = isinstance(value, tuple) and len(value) == 3 and all(_fits("I", v) for v in value)
+        good = isinstance(value, tuple) and len(value) == 3 and all([_fits("I", v) for v in value])
     else:
         good = _fits(form, value)
     if not good:
@@ -260,9 +260,7 @@ def check_field(name: str, form: object, value: object) -> None:
 def _fits(form: object, value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int):
         return False
-    if form == "i":
-        return -0x80000000 <= value < 0x80000000
-    return 0 <= value < 1 << (8 * UNSIGNED[str(form)][1])
+    return (-0x80000000 if form == "i" else 0) <= value < _BELOW[form]
 
 
 def fields(kind: int) -> tuple[tuple[str, object], ...]:

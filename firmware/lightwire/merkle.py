@@ -11,17 +11,12 @@ import hashlib
 
 def leaf_hash(data: bytes) -> bytes:
     """Hash of a leaf's data (32 bytes)."""
-    h = hashlib.sha256(b"\x00")
-    h.update(data)
-    return h.digest()
+    return hashlib.sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Hash of an inner node (32 bytes)."""
-    h = hashlib.sha256(b"\x01")
-    h.update(left)
-    h.update(right)
-    return h.digest()
+    return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 class Frontier:

@@ -25,6 +25,7 @@ from backend.market.literal import clear_literally
 from backend.market.merit_order import in_turn
 from backend.market.optimal import clear_optimally, cost_ueur, optimise_book
 from backend.market.rules import Pricing, Rules
+from hil.benches import settling
 from hil.benches.assume_peer import SCRIPT, orders
 from hil.benches.figure import Figure
 from hil.benches.order_book import OrderBook, order_book
@@ -38,6 +39,7 @@ _MOST_S = 2
 _TIMES_ASSUME = 100
 _LIMITED_FROM, _LIMIT_S = 100_000, 5
 _CUSTOMERS = 16
+_SETTLED_PODS = 100
 _NOTHING: Moves = {}
 _EUR = 1_000_000
 
@@ -47,7 +49,7 @@ def measure() -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for size in _SIZES:
         figures |= _engines(size)
-    return figures | _published() | _beside_assume()
+    return figures | _published() | settling.measure(_SETTLED_PODS, _SEED) | _beside_assume()
 
 
 def _timed(work: Callable[[], object]) -> tuple[float, object]:

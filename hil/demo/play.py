@@ -19,6 +19,7 @@ from hil.demo.market import Market, Trades
 from hil.demo.options import Options
 from hil.demo.played import Played
 from hil.demo.proof import check_bundles
+from hil.demo.reserved import hand_over
 from hil.demo.results import TERMS, Settlement, settle, statement
 from hil.demo.story import Story
 from hil.demo.tell import tell
@@ -38,6 +39,7 @@ def play(options: Options, progress: Progress, finish: Callable[[Story], None]) 
     market = Market(day, options.seed, customers)
     progress("market: day-ahead and near-real-time sessions")
     trades = market.trade()
+    hand_over(trades, customers, options.out / "reservations")
     sites = [site_customer(day, c, k, trouble) for k, c in enumerate(customers, 1)]
     start_ms = day.window_first * FRAME_MS - WARM_SLOTS * 4000
     progress(f"starting broker, chain, {len(sites)} meters, light nodes and agents")
@@ -65,7 +67,7 @@ def play(options: Options, progress: Progress, finish: Callable[[Story], None]) 
 
 def _clean(out: Path) -> Path:
     """The output folder with nothing of an earlier run in it; its work folder. Nothing that is not ours is touched."""
-    own(out, "demo", ("work", "bundles", "summary.json", "story.json", "report.html", "anchors.json"))
+    own(out, "demo", ("work", "bundles", "reservations", "summary.json", "story.json", "report.html", "anchors.json"))
     (out / "bundles").mkdir()
     return (out / "work").resolve()
 

@@ -8,11 +8,11 @@ from lightwire.decision import BAD_SIGNATURE, REASONS
 from backend.domain.quantity import FRAME_MS
 from backend.domain.trade import Fate, Order, Outcome
 from backend.evidence.anchoring import ANCHORED, FINAL
+from backend.flows.market_day import Session
 from backend.grid.congestion import Violation
 from backend.grid.series import series, with_measured
 from backend.market.canonical import outcome_hash, settlement_hash
 from backend.market.settlement import Source
-from hil.demo.market import Session
 from hil.demo.played import Played
 from hil.demo.results import violations_measured
 from hil.demo.story import ElementSeries, Event, OfferRow, PodSeries, Proof, Story
@@ -51,7 +51,7 @@ def _grid(played: Played, story: Story) -> tuple[Violation, ...]:
     actual = actual.rows(rows)
     found, base, mean = violations_measured(market, played.day, actual, played.settled.measured, frames)
     measured = with_measured(played.day.network, actual, base, mean)
-    before, planned = trades.near_real_time.scenarios.rows(rows), trades.planned.rows(rows)
+    before, planned = trades.expected.rows(rows), trades.planned.rows(rows)
     named = {"before": before, "planned": planned, "measured": measured}
     for trace in series(market.flow, named, frames, played.day.limits, count=4):
         loading = (trace.unit != "micro-pu" and "line" in trace.element) or "transformer" in trace.element

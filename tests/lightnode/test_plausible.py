@@ -122,6 +122,24 @@ def test_7_p_and_q_turned_at_once_is_a_lost_sign() -> None:
     assert all(site.slot(40_000, -40_000) for _ in range(50))
 
 
+def test_7_both_signs_lost_while_the_load_changes_too() -> None:
+    site = proven(100)
+    assert not site.slot(8_917, reactive_var=10_784)
+    assert site.slot(11_374, -11_374, reactive_var=-11_274)
+    assert all(site.slot(w, -w, reactive_var=-11_000) for w in (9_993, 11_843))
+
+
+@pytest.mark.parametrize(
+    ("after_w", "after_var"),
+    [(-11_374, 11_274), (11_374, -11_274), (-11_374, -49), (-49, -11_274)],
+    ids=["only P turns", "only Q turns", "Q fades", "P fades"],
+)
+def test_7_one_sign_that_turns_with_a_changed_load_may_be_the_load(after_w: int, after_var: int) -> None:
+    site = proven(100)
+    site.slot(8_917, reactive_var=10_784)
+    assert not site.slot(after_w, reactive_var=after_var)
+
+
 def test_7_a_load_that_really_turns_is_believed_as_soon_as_the_register_says_so() -> None:
     site = proven(1)
     assert site.slot(-40_000)

@@ -20,6 +20,7 @@ from backend.cli import main
 from backend.evidence.verifier.anchors import from_file
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
+from backend.market.reservation import reservation_of
 from hil.demo.options import Options
 from hil.demo.play import play
 from hil.demo.report import write_report
@@ -79,6 +80,14 @@ def test_set_points_are_applied_a_forged_one_is_refused_and_money_sums_to_zero(p
     assert s["setpoints_applied"] == s["setpoints_sent"] and s["setpoints_forged_refused"] == 1
     assert s["payments_balance_ueur"] == 0
     assert 0 < s["energy_paid_ws"] <= s["energy_ordered_ws"]  # type: ignore[operator]
+
+
+def test_owners_are_told_what_each_session_reserved_of_them(played: tuple[Story, Path]) -> None:
+    story, out = played
+    made = [reservation_of(path.read_text()) for path in (out / "reservations").glob("*/*.json")]
+    told = {(one.session, row.offer) for one in made for row in one.reserved}
+    assert told == {(offer.session, offer.offer) for offer in story.offers if offer.accepted_wh}
+    assert all(one.plans and 0 < one.fee_ppm < 1_000_000 for one in made)
 
 
 def test_every_customer_has_a_bundle_that_verifies_and_one_changed_byte_is_refused(played: tuple[Story, Path]) -> None:

@@ -1,4 +1,4 @@
-"""Writes firmware/lightwire/comb_*.py: the comb tables, with points computed by `cryptography`, not by our own curve code.
+"""Writes firmware/lightwire/comb_secp256k1.py: its comb table, with points computed by `cryptography`, not by our own curve code.
 
 Entry (block u, index i) of a comb with t teeth and c columns: 2^(c u) * (2^(2c (t-1)) G + sum over j < t-1 of +-2^(2c j) G),
 sign + where bit j of i is set; 64 bytes x || y. Run: python tests/vectors/make_combs.py FOLDER
@@ -34,5 +34,4 @@ def module(name: str) -> str:
 
 
 if __name__ == "__main__":
-    for curve_name in CURVES:
-        (Path(sys.argv[1]) / f"comb_{curve_name}.py").write_text(module(curve_name))
+    (Path(sys.argv[1]) / "comb_secp256k1.py").write_text(module("secp256k1"))

@@ -14,12 +14,12 @@ from backend.adapters.sqlite import DocumentRow, SqliteStore
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.trade import Outcome
 from backend.errors import Rejected
-from backend.flows.trade import Registered, Sessions
+from backend.flows.trade import Sessions
 from backend.market.clearing import clear
+from backend.market.row_field import Code
 from backend.market.schedule import Window
-from backend.market.session import SessionRules, State
+from backend.market.session import Registered, SessionRules, State
 from backend.market.submission import Refusal, Submission
-from backend.market.submission_field import Code
 
 F, GATE = 1_993_108, 1_000_000
 WINDOW = Window((F, F + 1), GATE)

@@ -29,6 +29,7 @@ class Plain:
         self.delta: dict[int, dict[str, int]] = {}
         self.taken: dict[tuple[str, int, int], int] = {}
         self.awards: list[tuple[tuple, Award]] = []
+        self.stopped: dict[tuple, tuple[tuple, str]] = {}
         self.why: dict[str, tuple[int, tuple, str]] = {}
 
     def note(self, offer: Offer, reason: Reason, turn=(), element: str = "") -> None:
@@ -132,14 +133,40 @@ class Plain:
         if wanted < least:
             return self.note(offer, Reason.MINIMUM)
         fits, element, at = self.fits(offer, frames, step, wanted)
+        key = (*turn, self.alike(offer, frames, step, least))
+        before = self.stopped.get(key)
         if fits < wanted:
-            self.note(offer, Reason.GUARD, (*turn, at if at in request.need else frames[0]), element)
+            place = (*turn, at if at in request.need else frames[0])
+            self.note(offer, Reason.GUARD, place, element)
+            self.stopped.setdefault(key, (place, element))
         if fits < max(1, least):
             return None
+        if before is not None:
+            return self.note(offer, Reason.GUARD, *before)
         for f in frames:
             watts = offer.volume_w[f] * fits // PPM if offer.linked else fits
             self.award(request, offer, f, step, watts, bool(reserve_ppm), turn)
         return None
+
+    def alike(self, offer: Offer, frames, step: int, least: int):
+        """What is the same for offers that differ in nothing but price and name."""
+        left = tuple((f, self.left(offer, f, step)) for f in frames)
+        coupled = offer.linked or bool(offer.rebound_ppm)
+        points = offer.points
+        shares = dict.fromkeys(points, 1) if len(points) == 1 else points
+        if coupled:
+            return (
+                True,
+                offer.linked,
+                left,
+                least,
+                tuple(sorted(offer.rebound_ppm.items())),
+                tuple(sorted(shares.items())),
+            )
+        effects = sorted(
+            (tuple(c.effect_ppt_per_w.get(p, 0) for c in self.table.get(frames[0], ())), w) for p, w in shares.items()
+        )
+        return False, left, least, tuple(effects)
 
     def least(self, offer: Offer, frames, step: int) -> int:
         if offer.linked:

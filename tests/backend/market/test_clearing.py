@@ -7,6 +7,8 @@ then C1 with 2,000 at 90.
 """
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +86,25 @@ def test_each_rejection_has_its_reason(one: Offer, reason: Reason) -> None:
     outcome = clear("s", [WHOLE], [one, *enough], TABLE)
     result = next(r for r in outcome.results if r.offer == "X")
     assert (result.fate, result.reason) == (Fate.REJECTED, reason)
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"minimum_ppm": 1_000_000}, {"linked": True}], ids=("divisible", "block", "linked")
+)
+def test_rule_14_what_a_limit_stopped_stops_an_equal_offer_behind_it(more: dict[str, Any]) -> None:
+    """A eats line:9, which has nothing left; E relieves it; then an equal offer of the same watts must not go ahead of A."""
+    asked = Request("tso", Buyer.TSO, Direction.UP, "substation", {F: 30}, CAP)
+    better, worse = (replace(offer(id, "a", 10, price), **more) for id, price in (("A", 1), ("W", 3)))
+    table = [Constraint("line:9", F, 0, {"a": -1, "e": 1})]
+    outcome = clear("s", [asked], [worse, offer("E", "e", 10, 2), better], table)
+    assert awarded(outcome) == {("E", "tso"): 10}
+    assert {(r.offer, r.reason, r.element) for r in outcome.results if r.offer != "E"} == {
+        ("A", Reason.GUARD, "line:9"), ("W", Reason.GUARD, "line:9"),
+    }  # fmt: skip
+    other = replace(worse, volume_w={F: 9}, id="O")
+    assert ("O", "tso") in awarded(clear("s", [asked], [other, offer("E", "e", 10, 2), better], table)), (
+        "it is no equal"
+    )
 
 
 def test_what_is_left_goes_into_the_next_session_and_no_watt_is_sold_twice() -> None:

@@ -12,6 +12,7 @@ import pytest
 from backend.market.book import book_of
 from backend.market.canonical import outcome_hash
 from backend.market.clearing import clear
+from backend.market.literal import clear_literally
 from backend.market.merit import FIRST_LUMP, Candidates
 from backend.market.optimal import clear_optimally
 from backend.market.rules import Rules
@@ -20,12 +21,9 @@ from tests.backend.market.plain import clear as plain
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = """
-from backend.market.canonical import outcome_hash
-from backend.market.clearing import clear
-from backend.market.optimal import clear_optimally
-from tests.backend.market.books import large_book
-book = large_book(11, 12)
-print(outcome_hash([clear("s", *book), clear_optimally("s", *book)[0]]))
+import sys
+from tests.backend.market.test_clearing_order import hashes_of
+print(*sorted(hashes_of(int(sys.argv[1]), int(sys.argv[2]))))
 """
 
 
@@ -41,8 +39,19 @@ def shuffled_hashes(count: int, offers: int) -> set[str]:
     return hashes
 
 
-def test_200_permutations_have_one_outcome_hash() -> None:
-    assert len(shuffled_hashes(200, 6)) == 1
+def hashes_of(first: int, last: int) -> set[str]:
+    """Of each engine, over permutations of a book and its limits; the optimal engine in one of ten."""
+    hashes = set()
+    for seed in range(first, last):
+        draw = random.Random(seed)
+        lists = [list(part) for part in large_book(11, 12)]
+        for one in lists:
+            draw.shuffle(one)
+        hashes.add("guarded " + outcome_hash([clear("s", *lists, None, Rules(reserve_ppm=100_000))]))
+        hashes.add("literal " + outcome_hash([clear_literally("s", *lists)]))
+        if not seed % 10:
+            hashes.add("optimal " + outcome_hash([clear_optimally("s", *lists)[0]]))
+    return hashes
 
 
 @pytest.mark.long
@@ -50,24 +59,23 @@ def test_200_permutations_of_a_larger_book_have_one_outcome_hash() -> None:
     assert len(shuffled_hashes(200, 300)) == 1
 
 
-def hash_under(seed: str) -> str:
+def hashes_under(hash_seed: str, first: int, last: int) -> str:
     path = os.pathsep.join((str(ROOT), str(ROOT / "firmware")))
-    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True, timeout=120
-    )
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": path}
+    command = [sys.executable, "-c", SCRIPT, str(first), str(last)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300)
     return done.stdout
 
 
-def test_hash_seeds_have_one_outcome_hash_and_the_solver_prints_nothing() -> None:
-    book = large_book(11, 12)
-    mine = outcome_hash([clear("s", *book), clear_optimally("s", *book)[0]])
-    assert {hash_under(seed) for seed in ("0", "4711")} == {mine + "\n"}
+def test_200_permutations_over_hash_seeds_have_one_outcome_hash_and_the_solver_prints_nothing() -> None:
+    mine = " ".join(sorted(hashes_of(0, 100)))
+    assert mine.count("guarded") == mine.count("literal") == mine.count("optimal") == 1
+    assert {hashes_under("0", 100, 150), hashes_under("4711", 150, 200)} == {mine + "\n"}
 
 
 @pytest.mark.long
-def test_many_hash_seeds_have_one_outcome_hash() -> None:
-    assert len({hash_under(str(seed)) for seed in range(20)}) == 1
+def test_200_permutations_under_each_of_many_hash_seeds_have_one_outcome_hash() -> None:
+    assert len({hashes_under(str(seed), 0, 200) for seed in range(12)}) == 1
 
 
 def candidates(count: int) -> Candidates:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request, Step
 from backend.errors import Rejected
+from backend.market.row_field import Code
 from backend.market.submission import FORMAT, Refusal, Submission, parse_csv, parse_json
-from backend.market.submission_field import Code
 
 F = 1_993_108  # 2026-11-04T14:00+01:00
 OFFER: dict[str, Any] = {

@@ -35,6 +35,14 @@ class Desk:
         assert done == code, said
         return json.loads(said.out)
 
+    def dispatch(self, orders: Any) -> dict[str, int]:
+        assert main(["grid", "dispatch", self.write("dispatch.json", orders), "--json"]) == 0
+        return {row["pod"]: row["target_w"] for row in json.loads(self._capsys.readouterr().out)["targets"]}
+
+    def recompute(self, bundle: Path, code: int = 0) -> Any:
+        assert main(["market", "recompute", str(bundle), "--json"]) == code
+        return json.loads(self._capsys.readouterr().out)
+
     def now_ms(self) -> int:
         return round(datetime.fromisoformat(self.now).timestamp() * 1000)
 
@@ -42,9 +50,9 @@ class Desk:
         assert main(["grid", command, str(NETWORK), *words, "--json"]) == 0
         return json.loads(self._capsys.readouterr().out)
 
-    def announced(self) -> range:
+    def announced(self, *more: str) -> range:
         new = ("--deployment", "00112233445566778899aabbccddeeff")
-        said = self.market("announce", "--day", DAY, "--gate", "11:00", "--lot-w", "1000", *new)
+        said = self.market("announce", "--day", DAY, "--gate", "11:00", "--lot-w", "1000", *new, *more)
         self.market("open")
         return range(said["first_frame"], said["first_frame"] + said["frames"])
 
@@ -120,6 +128,66 @@ def test_a_session_from_its_announcement_to_a_corrected_outcome(desk: Desk) -> N
     store = SqliteStore(desk.folder / "market" / "scd.sqlite")
     rows = store.documents("outcome")
     assert [(row.version, bool(row.evidence)) for row in rows] == [(1, True), (2, True)]
+
+
+def test_orders_from_a_published_outcome_to_lists_for_all(desk: Desk) -> None:
+    """The DSO's line is relieved by A, the TSO buys of B; both order, an emergency comes on top, the grid judges all."""
+    frames = desk.announced("--emergency-price", "77000000")
+    f = frames[72]
+    desk.submit("A", offers=[{**offer("A-1", "A", "a", f, 200_000, 50_000_000), "lead_s": 600}])
+    tso = {
+        "id": "T-1", "buyer": "TSO", "direction": "up", "element": "substation", "need": {str(f): 150_000}, "price_cap_ueur_per_mwh": 10**9,
+    }  # fmt: skip
+    desk.submit("TSO", requests=[tso])
+    states = states_of(desk, frames)
+    desk.now = GATE
+    desk.market("clear")
+    desk.write("awards.json", strip(desk.market("awards")))
+    desk.write("verdicts.json", desk.grid("validate", states, "--awards", str(desk.folder / "awards.json")))
+    desk.market("validate", "--verdicts", str(desk.folder / "verdicts.json"))
+    one = {"id": "T-o-1", "buyer": "TSO", "offer": "A-1", "request": "T-1", "frames": {str(f): 100_000}}
+    orders = desk.write("orders.json", {"format": "lightnode-orders/1", "orders": [one]})
+    early = desk.market("order", orders, "--party", "TSO")
+    assert early["answers"] == [["T-o-1", "the session has no published outcome"]]
+    desk.market("publish")
+    assert desk.market("order", orders, "--party", "TSO")["answers"] == [["T-o-1", "taken"]]
+    assert desk.market("order", orders, "--party", "TSO")["answers"] == [["T-o-1", "taken before"]]
+    need = {
+        "id": "E-1", "buyer": "DSO", "direction": "up", "frames": {str(f): 40_000}, "pods": {"b": 40_000}, "reason": "a line fell",
+    }  # fmt: skip
+    desk.now = "2026-11-26T11:00:01+01:00"
+    file = desk.write("emergency.json", {"format": "lightnode-emergency-orders/1", "orders": [need]})
+    registered = ("--resources", str(desk.folder / "resources.json"))
+    assert desk.market("emergency", file, "--party", "DSO", *registered)["answers"] == [["E-1", "taken"]]
+    assert len(desk.market("orders")["orders"]) == 2
+    desk.write("judge.json", strip(desk.market("orders", "--to-judge")))
+    verdicts = desk.write("active.json", desk.grid("validate", states, "--awards", str(desk.folder / "judge.json")))
+    made = desk.market("activation", "--verdicts", verdicts)
+    assert [(o["called"], o["kind"], o["volume_w"]) for o in made["orders"]] == [
+        ("T-o-1", "market", 100_000), ("E-1", "emergency", 40_000),
+    ]  # fmt: skip
+    assert made["orders"][1]["price_ueur_per_mwh"] == 77_000_000
+    assert desk.market("activation", "--party", "SCD")["pods"][1]["volume_w"] == 40_000
+    assert "expected one of" in desk.market("activation", "--party", "X", code=1)["reason"]
+    (platform,) = desk.market("activation", "--party", "DSO TP")["frames"]
+    able = {"baseline_w": 0, "lowest_w": -300_000, "highest_w": 300_000, "up_w": 300_000, "down_w": 0}
+    split = {"format": "lightnode-dispatch/1", "frame": platform["frame"], "orders": platform["orders"]}
+    assert desk.dispatch({**split, "abilities": [{"pod": "a", **able}, {"pod": "b", **able}]}) == {
+        "a": -100_000,
+        "b": -40_000,
+    }
+    desk.now = "2026-11-27T17:50:01+01:00"
+    late = desk.market("withdraw-order", "T-o-1", "--party", "TSO")
+    assert late["answers"] == [["T-o-1", "later than the offer's lead time allows"]]
+    store = SqliteStore(desk.folder / "market" / "scd.sqlite")
+    assert [row.id for row in store.documents("order")] == ["da/T-o-1"]
+    assert bool(store.latest("activation", "da").evidence)
+    bundle = desk.folder / "da.json"
+    assert desk.market("bundle", "--out", str(bundle))["events"] > 10
+    made = desk.recompute(bundle)
+    assert made["recomputed"] == {"answers": 6, "outcomes": 2, "versions": 1, "orders": 2, "activation lists": 1}
+    bundle.write_text(bundle.read_text().replace("T-o-1", "T-o-2", 1))
+    assert "something in it was changed" in desk.recompute(bundle, code=1)["reason"]
 
 
 def strip(said: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""An outcome from what it is decided by: the engine's rules and limits, then the operator's verdicts. The same on any machine.
+
+1. ``lightnode-clearing/1`` says by which rules a session was cleared, which way PODs moved by other sessions, and, of the
+   optimal engine, what the solver said of each program, in whole numbers.
+2. From the frozen book, these, and the limits, `cleared` makes the outcome to the byte, whatever engine it was.
+3. From that and the operator's verdicts `validated` makes the outcome that is published.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from backend.domain.bids import Direction, Offer, Request
+from backend.domain.constraint import Constraint
+from backend.domain.trade import Outcome
+from backend.errors import Rejected
+from backend.market import exchange, form
+from backend.market.awarded import unserved, with_allowed
+from backend.market.clearing import clear
+from backend.market.judged import to_judge
+from backend.market.literal import clear_literally
+from backend.market.optimal import Report, Solution, clear_optimally, solved
+from backend.market.program import Program
+from backend.market.rules import Engine, Pricing, Rules
+
+CLEARING = "lightnode-clearing/1"
+_MOST = 1 << 62
+Moves = Mapping[tuple[str, int], Direction]
+Book = tuple[Sequence[Request], Sequence[Offer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a session is cleared by beside its book and the limits; solutions: of the optimal engine, None to be solved."""
+
+    rules: Rules
+    moves: Moves
+    solutions: tuple[Solution | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """An outcome, what it was decided by with nothing left open, and how good it is (of the optimal engine)."""
+
+    outcome: Outcome
+    basis: Basis
+    report: Report | None = None
+
+
+def cleared(session: str, book: Book, constraints: Sequence[Constraint], basis: Basis) -> Cleared:
+    """The outcome before validation. Rejected for solutions that are not those of its programs."""
+    rules, moves = basis.rules, basis.moves
+    if rules.engine is Engine.OPTIMAL:
+        said = _Said(basis.solutions)
+        outcome, report = clear_optimally(session, *book, constraints, moves, rules, solve=said.solve)
+        return Cleared(outcome, Basis(rules, moves, said.all()), report)
+    decide = clear_literally if rules.engine is Engine.LITERAL else clear
+    return Cleared(decide(session, *book, constraints, moves, rules), Basis(rules, moves, ()))
+
+
+class _Said:
+    """What a solver says, or said before."""
+
+    def __init__(self, before: tuple[Solution | None, ...] | None) -> None:
+        self._before = before
+        self._found: list[Solution | None] = []
+
+    def solve(self, program: Program, objectives: Sequence[dict[int, float]], time_limit_s: int) -> Solution | None:
+        """The next solution; Rejected if it is none of this program."""
+        if self._before is None:
+            one = solved(program, objectives, time_limit_s)
+        elif len(self._found) == len(self._before):
+            raise Rejected(f"clearing: {len(self._before)} solutions, there are more programs")
+        else:
+            one = self._before[len(self._found)]
+            if one is not None and len(one.values) != len(program.upper):
+                raise Rejected(
+                    f"clearing: solution {len(self._found) + 1} has {len(one.values)} values, its program {len(program.upper)}"
+                )
+        self._found.append(one)
+        return one
+
+    def all(self) -> tuple[Solution | None, ...]:
+        """Those that were asked for; Rejected if others were handed in beside them."""
+        if self._before is not None and len(self._before) > len(self._found):
+            raise Rejected(f"clearing: {len(self._before)} solutions, {len(self._found)} programs")
+        return tuple(self._found)
+
+
+def validated(
+    frames: Sequence[int], book: Book, before: Outcome, verdicts: str, constraints: Sequence[Constraint]
+) -> Outcome:
+    """What the operator's verdicts leave of an outcome. Rejected unless they are on what was cleared."""
+    requests, offers = book
+    judged = to_judge(frames, requests, offers, before)
+    left = with_allowed(before, *exchange.verdicts_of(verdicts, frames, judged))
+    return Outcome(left.session, left.awards, left.results, unserved(requests, offers, left.awards, constraints))
+
+
+def basis_row(basis: Basis) -> dict[str, Any]:
+    """As a document."""
+    rules = {f.name: getattr(basis.rules, f.name) for f in fields(Rules)}
+    rules |= {"engine": basis.rules.engine.value, "pricing": basis.rules.pricing.value}
+    solutions = [
+        None if s is None else {"values": list(s.values), "bound_ueur": s.bound_ueur, "proven": s.proven}
+        for s in basis.solutions or ()
+    ]
+    moves = [[pod, frame, way.value] for (pod, frame), way in sorted(basis.moves.items())]
+    return {"format": CLEARING, "rules": rules, "moves": moves, "solutions": solutions}
+
+
+def basis_of(text: str) -> Basis:
+    """The same read; Rejected in one line for what is none."""
+    row = form.read(text, CLEARING, "clearing")
+    taken = form.fields(row, "clearing", {"format": str, "rules": dict, "moves": list, "solutions": list})
+    kinds = {"engine": str, "pricing": str, "reserve_ppm": int, "rounds": int, "time_limit_s": int}
+    rules = form.fields(taken["rules"], "clearing rules", kinds)
+    try:
+        made = Rules(**{**rules, "engine": Engine(rules["engine"]), "pricing": Pricing(rules["pricing"])})
+        moves = {(str(pod), _whole(frame)): Direction(way) for pod, frame, way in taken["moves"]}
+    except (TypeError, ValueError) as error:
+        raise Rejected(f"clearing: {error!s:.120}") from error
+    return Basis(made, moves, tuple(_solution(one, k) for k, one in enumerate(taken["solutions"], 1)))
+
+
+def _solution(row: object, number: int) -> Solution | None:
+    if row is None:
+        return None
+    where = f"clearing solution {number}"
+    taken = form.fields(row, where, {"values": list, "bound_ueur": int, "proven": bool})
+    if any(type(v) is not int or not -_MOST < v < _MOST for v in taken["values"]):
+        raise Rejected(f"{where} values, expected whole numbers")
+    return Solution(tuple(taken["values"]), taken["bound_ueur"], taken["proven"])
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise ValueError(f"{value!r:.60}, expected a whole number")
+    return value
