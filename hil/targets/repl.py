@@ -39,16 +39,17 @@ class Repl:
     def enter(self, timeout_s: float = 10.0) -> None:
         """Stops what runs and enters raw mode. TargetError if there is no MicroPython."""
         end = time.monotonic() + timeout_s
+        attempts = 0
         while time.monotonic() < end:
             self._line.write(b"\r" + _INTERRUPT + _INTERRUPT + _RAW)
-            try:
-                self._until(_BANNER, _WAKING_S)
-            except TargetError:
-                continue
-            while found := self._line.read(0.05):  # answers to earlier attempts
-                self._buffer += found
-            self._buffer.clear()
-            return
+            attempts += 1
+            if self._heard_banner():
+                while attempts > 1 and self._heard_banner():  # answers to earlier attempts, however late
+                    attempts -= 1
+                while self._line.read(0.05):
+                    pass
+                self._buffer.clear()
+                return
         raise TargetError(f"{self._name}: no raw REPL within {timeout_s:g} s, heard {bytes(self._buffer[-80:])!r}")
 
     def leave(self) -> None:
@@ -66,6 +67,13 @@ class Repl:
         if traceback:
             raise ScriptFailed(self._name, traceback.decode(errors="replace").replace("\r\n", "\n"), text)
         return text
+
+    def _heard_banner(self) -> bool:
+        try:
+            self._until(_BANNER, _WAKING_S)
+        except TargetError:
+            return False
+        return True
 
     def _paste(self, source: bytes) -> None:
         self._line.write(_PASTE)
