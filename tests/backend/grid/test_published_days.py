@@ -22,7 +22,7 @@ from backend.grid.need import Capability
 from backend.grid.transmission import TransmissionRequest
 
 HERE = Path(__file__).parents[2] / "vectors" / "grid"
-DAYS = json.loads(gzip.decompress((HERE / "days.json.gz").read_bytes()))["days"]
+DAYS = json.loads(gzip.decompress((HERE / "days" / "days.json.gz").read_bytes()))["days"]
 F = 1_993_108
 _LOW, _MEDIUM = "1-LV-rural1--2-sw", "1-MV-semiurb--2-sw"
 MOVES_W = {_LOW: 14_000, _MEDIUM: 150_000}

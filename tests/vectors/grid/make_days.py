@@ -1,4 +1,4 @@
-"""Writes days.json.gz: published days of two SimBench grids, and what breaks a limit in them by pandapower's power flow.
+"""Writes days/days.json.gz: published days of two SimBench grids, and what breaks a limit in them by pandapower's power flow.
 
 Needs the extra `import` (pandapower, simbench); from the root of the repository, in an environment that has it:
 
@@ -86,7 +86,7 @@ def main():
             broken.append(violations(net))
         found["days"][code] = {"quarters": list(quarters), "states": states, "violations": broken}
     text = json.dumps(found, separators=(",", ":"))
-    (HERE / "days.json.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    (HERE / "days" / "days.json.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
 if __name__ == "__main__":
