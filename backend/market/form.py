@@ -22,17 +22,21 @@ def read(text: str, format: str, key: str) -> dict[str, Any]:
     return document
 
 
-def json_object(text: str) -> dict[str, Any]:
-    """The object written in a text, of any format."""
+def json_object(text: str, what: str = "document") -> dict[str, Any]:
+    """The object written in a text, of any format; `what` names it in a refusal."""
     if too_deep(text):
-        raise Rejected("document: nested too deep")
+        raise Rejected(f"{what}: nested too deep")
     try:
-        document = json.loads(text, object_pairs_hook=_once_each)
+        document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
-        raise Rejected(f"document: not JSON: {error}") from error
+        raise Rejected(f"{what}: not JSON: {error!s:.120}") from error
     if not isinstance(document, dict):
-        raise Rejected("document: expected an object")
+        raise Rejected(f"{what}: expected an object")
     return document
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,7 +5,6 @@
 3. The first thing that is wrong is said in one line: where, field, value (cut), what belongs there.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -13,10 +12,10 @@ from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
 from backend.errors import Rejected
-from backend.nesting import too_deep
+from backend.market.form import json_object
+from backend.market.row_field import is_identity
 
 MOST_CHARACTERS = 64 << 20
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -24,28 +23,10 @@ def parse(text: str, what: str, format: str) -> "Fields":
     """The object of a text, its format taken (rule 1)."""
     if len(text) > MOST_CHARACTERS:
         raise Rejected(f"{what}: {len(text)} characters, at most {MOST_CHARACTERS}")
-    if too_deep(text):
-        raise Rejected(f"{what}: nested too deep")
-    try:
-        document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once_each)
-    except (ValueError, RecursionError) as error:
-        raise Rejected(f"{what}: not JSON: {error!s:.120}") from error
-    fields = Fields(document, what)
+    fields = Fields(json_object(text, what), what)
     if fields.take("format") != format:
         raise Rejected(f"{what} format, expected {format!r}")
     return fields
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is no number")
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(key for k, (key, _) in enumerate(pairs) if key in dict(pairs[:k]))
-        raise ValueError(f"{twice[:60]!r} stands twice in an object")
-    return found
 
 
 class Fields:
@@ -75,14 +56,14 @@ class Fields:
     def name(self, field: str, empty: bool = False) -> str:
         """1 to 64 of letters, digits, . _ : -"""
         value = self.take(field)
-        if not isinstance(value, str) or not (NAME.fullmatch(value) or (empty and not value)):
+        if not isinstance(value, str) or not (is_identity(value) or (empty and not value)):
             self.refuse(field, value, "1 to 64 of letters, digits, . _ : -")
         return str(value)
 
     def point(self, field: str) -> str:
         """A POD, or its reactive power as POD/var (see domain.constraint)."""
         value = self.take(field)
-        if not isinstance(value, str) or not NAME.fullmatch(value.removesuffix("/var")):
+        if not isinstance(value, str) or not is_identity(value.removesuffix("/var")):
             self.refuse(field, value, "a POD of 1 to 64 of letters, digits, . _ : -, or POD/var")
         return value
 
