@@ -258,6 +258,19 @@ def test_an_emergency_earns_its_own_price_where_that_is_higher() -> None:
     assert settled(case).lines[0].payment_ueur == 150_000
 
 
+def test_a_group_s_availability_is_split_to_the_micro_euro() -> None:
+    """7 W for a quarter-hour at 1 EUR/(MW h) are 1.75, to an even 2 micro-EUR: 2/7, 4/7 and 7/7 of it are 0, 1 and 2."""
+    made = replace(worked(), awards=(award("A-1", "DSO", {"a": 2, "b": 2, "d": 3}, 120, 1),), orders=(), unavailable=())
+    found = settled(made).availability
+    assert [(x.pod, x.payment_ueur) for x in found] == [("a", 0), ("b", 1), ("d", 1)]
+
+
+def test_an_emergency_is_never_short_of_a_table_that_its_buyer_does_not_have() -> None:
+    made = replace(worked(), terms=replace(TERMS, tables=()))
+    (total,) = (x for x in settled(made).orders if x.order == "o9")
+    assert (total.missing_ws, total.short, total.penalty_ueur, total.code) == (900_000, False, 0, "emergency-short")
+
+
 def test_availability_without_an_order_needs_something_that_shows_the_pod_was_there() -> None:
     case = replace(worked(), measured=(), unavailable=(), orders=())
     found = settled(case)
