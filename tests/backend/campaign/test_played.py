@@ -66,25 +66,18 @@ def test_the_same_seed_gives_the_same_bytes_in_two_workers_and_another_seed_does
     assert other[0].lines != records[0].lines
 
 
+def asked_for(first: str, out: Path) -> list[str]:
+    """One day of the campaign, on the command line."""
+    return ["market", "campaign", "--days", "1", "--first", first, "--out", str(out), "--workers", "1"]
+
+
 @pytest.mark.long
 @pytest.mark.timeout(0)
 def test_the_command_writes_its_report_and_pandapower_agrees_where_it_is_installed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = [
-        "market",
-        "campaign",
-        "--days",
-        "1",
-        "--first",
-        "2026-01-28",
-        "--out",
-        str(tmp_path),
-        "--workers",
-        "1",
-        "--json",
-    ]
-    assert main(asked) == 0
+    asked = asked_for("2026-01-28", tmp_path)
+    assert main([*asked, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["done"] and said["differs"] == 0 and (said["checked_states"] > 96) == is_installed()
     assert len(list(tmp_path.glob("*.png"))) == 7 and (tmp_path / "report.html").exists()
@@ -94,18 +87,7 @@ def test_the_command_writes_its_report_and_pandapower_agrees_where_it_is_install
 def test_a_day_outside_the_published_weeks_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = [
-        "market",
-        "campaign",
-        "--days",
-        "1",
-        "--first",
-        "2026-01-04",
-        "--out",
-        str(tmp_path / "x"),
-        "--workers",
-        "1",
-    ]
+    asked = asked_for("2026-01-04", tmp_path / "x")
     assert main([*asked, "--check", "none"]) == 1
     assert capsys.readouterr().err == "lightnode: day 2026-01-04: the published weeks have 2026-01-05 to 2026-02-08\n"
     assert not (tmp_path / "x").exists()
