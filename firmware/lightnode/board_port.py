@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 
+from .compat import connection
+
 _REASON = "/reason"
 
 
@@ -56,7 +58,11 @@ async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: 
     with open(key, "rb") as file:
         context.load_cert_chain(certificate, file.read())
     name = "localhost" if host.startswith("127.") else host
-    return await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
+
+    def wrapped(port):  # type: ignore[no-untyped-def]
+        return context.wrap_socket(port, server_hostname=name, do_handshake_on_connect=False)
+
+    return await connection(host, port, wrapped)
 
 
 class Terminal:

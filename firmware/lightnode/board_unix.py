@@ -11,6 +11,7 @@ from .board_port import check_files as check_files
 from .board_port import connect as connect
 from .board_port import keep_reason as keep_reason
 from .board_port import last_reason as last_reason
+from .compat import connection
 from .heap import largest_block_bytes as largest_block_bytes
 from .system_clock import SystemClock as SystemClock
 
@@ -109,7 +110,7 @@ def link() -> str:
 
 async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
     """(reader, writer) of a plain TCP connection, for a meter; OSError if it fails."""
-    return await asyncio.open_connection(host, port)
+    return await connection(host, port)
 
 
 class Watchdog:
