@@ -6,8 +6,10 @@
 3. A board has one link. Before it is used there is no connection.
 """
 
+import asyncio
+
 from . import board_port
-from .compat import connection, sleep_ms
+from .compat import sleep_ms
 from .errors import NodeError
 
 _LINK_MS = 20_000
@@ -108,7 +110,7 @@ def link() -> str:
 
 async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
     """(reader, writer) of a plain TCP connection, for a meter; OSError if it fails."""
-    return await _link().connected(connection(host, port))
+    return await _link().connected(asyncio.open_connection(host, port))
 
 
 async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]

@@ -43,37 +43,6 @@ try:
         finally:
             timer.cancel()
 
-    def _writable(port):  # type: ignore[no-untyped-def]
-        yield core._io_queue.queue_write(port)  # pyright: ignore[reportOptionalMemberAccess]
-
-    async def connection(host: str, port: int, wrapped=lambda port: port):  # type: ignore[no-untyped-def]
-        """(reader, writer) of a TCP connection that has begun; wrapped(socket): what it is spoken through. OSError.
-
-        asyncio.open_connection leaves its socket open when it fails or is cancelled.
-        """
-        import errno
-        import socket
-
-        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-        port = socket.socket(found[0], found[1], found[2])
-        stream = asyncio.StreamReader(port, {"port": port})  # type: ignore[arg-type, call-arg]
-        is_open = False
-        try:
-            port.setblocking(False)
-            try:
-                port.connect(found[-1])
-            except OSError as error:
-                if error.errno != errno.EINPROGRESS:
-                    raise
-            stream.s = wrapped(port)  # type: ignore[attr-defined]
-            stream.s.setblocking(False)  # type: ignore[attr-defined]
-            await _writable(stream.s)  # type: ignore[attr-defined]
-            is_open = True
-        finally:
-            if not is_open:
-                close(stream)
-        return stream, stream
-
     def close(writer) -> None:  # type: ignore[no-untyped-def]
         """The connection is over; in MicroPython the writer's own close() does nothing, and a TLS socket whose handshake
         failed lets go of the one below it and leaves it open."""
@@ -107,10 +76,6 @@ except ImportError:
     async def within(work, duration: int):  # type: ignore[no-untyped-def,no-redef]
         """The same."""
         return await asyncio.wait_for(work, duration / 1000)
-
-    async def connection(host: str, port: int, wrapped=lambda port: port):  # type: ignore[no-untyped-def,no-redef]
-        """The same, without anything around it."""
-        return await asyncio.open_connection(host, port)
 
     def close(writer) -> None:  # type: ignore[no-untyped-def,no-redef]
         """The same."""

@@ -98,7 +98,7 @@ def test_no_other_hears_a_word(micropython: Callable[[str], str], mine: Pki, tmp
         "another authority": lambda: Pki(tmp_path / "other").server(),
         "another name": lambda: named(mine, "elsewhere"),
         "a client's": lambda: mine.client("localhost"),
-        "out of date": lambda: Pki(tmp_path / "late", valid_days=0, authority=tmp_path / "mine").server(),
+        "out of date": lambda: Pki(tmp_path / "late", valid_days=-0.5, authority=tmp_path / "mine").server(),
     }[kind]()
     said, broker = enter(micropython, mine, server)
     assert (said, broker.heard) == ("refused", b"")
