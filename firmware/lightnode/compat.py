@@ -43,6 +43,16 @@ try:
         finally:
             timer.cancel()
 
+    def close(writer) -> None:  # type: ignore[no-untyped-def]
+        """The connection is over; in MicroPython the writer's own close() does nothing, and a TLS socket whose handshake
+        failed lets go of the one below it and leaves it open."""
+        for port in (writer.s, writer.e.get("port")):
+            try:
+                if port is not None:
+                    port.close()
+            except OSError:
+                continue
+
     async def said(writer, data: bytes) -> None:  # type: ignore[no-untyped-def]
         """Everything is sent; it waits for what the stream does not take at once."""
         writer.write(data)
@@ -66,6 +76,10 @@ except ImportError:
     async def within(work, duration: int):  # type: ignore[no-untyped-def,no-redef]
         """The same."""
         return await asyncio.wait_for(work, duration / 1000)
+
+    def close(writer) -> None:  # type: ignore[no-untyped-def,no-redef]
+        """The same."""
+        writer.close()
 
     async def said(writer, data: bytes) -> None:  # type: ignore[no-untyped-def,no-redef]
         """The same."""
