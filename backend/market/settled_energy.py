@@ -1,6 +1,6 @@
 """What each order delivered and is worth, with the reason in words and code.
 
-1. Delivered energy, paid energy, group and split are those of settlement.py, whose rules 1 to 3, 6 and 7 hold here; of the
+1. Delivered energy, paid energy, group and split are those of settled_order.py, whose rules hold here; of the
    orders on one POD and quarter-hour those of the market come first, in order of id, then those of an emergency, whatever
    session they are of: what went to an order of another session is paid there, and not here.
 2. What is missing pays by the table of the terms, the wrong way included (settled_terms.py).
@@ -20,8 +20,8 @@ from backend.domain.quantity import FRAME_S, part_of
 from backend.domain.trade import Order, OrderKind
 from backend.market.settled_evidence import Evidence, Flag, FlagCode, Point
 from backend.market.settled_input import Called, OtherOrder, PodRow, SettlementInput
+from backend.market.settled_order import Source, Totals, delivered, parts_of, total_of
 from backend.market.settled_terms import ProductTerms, SettlementTerms
-from backend.market.settlement import Measured, Source, Totals, delivered, parts_of, total_of
 
 
 class LineCode(StrEnum):
@@ -138,7 +138,7 @@ def energy(made: SettlementInput, evidence: Evidence) -> Energy:
 
 
 def _order(one: Called, terms: SettlementTerms) -> Order:
-    """As settlement.py takes it, at the price that counts."""
+    """As settled_order.py takes it, at the price that counts."""
     asked = Order(
         one.id, one.offer, one.request, one.buyer.value, one.frame, one.points, one.direction.value,
         one.price_ueur_per_mwh, one.kind,
@@ -208,18 +208,17 @@ def _explained(
 def _lines(
     pods: Mapping[str, PodRow], called: Called, one: Order, sums: Totals, total: OrderTotal, evidence: Evidence
 ) -> list[EnergyLine]:
-    found: Mapping[Point, Measured] = {(pod, one.frame): evidence.measured((pod, one.frame)) for pod in one.parts_w}
     lines, position_ws = [], _position_ws(called, sums)
-    for part in parts_of(one, sums, called.aggregator, found):
-        point = part.pod, part.frame
-        seen, row = found[point], pods[part.pod.removesuffix("/var")]
+    for part in parts_of(one, sums):
+        point = part.pod, one.frame
+        seen, row = evidence.measured(point), pods[part.pod.removesuffix("/var")]
         lines.append(
             EnergyLine(
                 f"energy/{one.id}/{part.pod}", one.id, called.kind, called.offer, called.request, called.buyer, called.aggregator,
-                row.owner, row.brp, part.pod, called.product, part.frame, called.direction, evidence.baseline_w(point),
+                row.owner, row.brp, part.pod, called.product, one.frame, called.direction, evidence.baseline_w(point),
                 None if seen.source is Source.MISSING else seen.energy_ws, seen.source, seen.completeness_ppm,
-                part.ordered_ws, part.delivered_ws, part.paid_ws, part.price_ueur_per_mwh, part.payment_ueur,
-                part.penalty_ueur, part.fee_ueur, position_ws[part.pod], part.held, total.code, total.reason,
+                part.ordered_ws, part.delivered_ws, part.paid_ws, one.price_ueur_per_mwh, part.payment_ueur,
+                part.penalty_ueur, part.fee_ueur, position_ws[part.pod], total.held, total.code, total.reason,
             )
         )  # fmt: skip
     return lines

@@ -16,8 +16,8 @@ from enum import StrEnum
 
 from backend.domain.quantity import PPM
 from backend.market.settled_input import BaselineRow, MeasuredRow, SettlementInput, Told
+from backend.market.settled_order import Measured, Source
 from backend.market.settled_terms import SettlementTerms
-from backend.market.settlement import Measured, Source
 
 Point = tuple[str, int]
 

@@ -30,8 +30,8 @@ from backend.market.settled_input import (
     SetPointRow,
     SettlementInput,
 )
+from backend.market.settled_order import Source
 from backend.market.settled_terms import SettlementTerms, terms_of
-from backend.market.settlement import Source
 from backend.market.strict import parse
 
 SETTINGS, BASELINES = "lightnode-settlement-settings/1", "lightnode-baselines/1"

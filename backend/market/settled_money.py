@@ -48,11 +48,10 @@ class BrpAdjustment:
 
 def paid(energy: Iterable[EnergyLine], held_ready: Iterable[AvailabilityLine]) -> tuple[Paid, ...]:
     """Rule 1, added up by payer, payee and what it is for."""
-    sums: dict[tuple[str, str, What], int] = {}
+    found: list[Paid] = []
 
     def add(payer: str, payee: str, what: What, amount: int) -> None:
-        if amount:
-            sums[payer, payee, what] = sums.get((payer, payee, what), 0) + amount
+        found.append(Paid(payer, payee, what, amount))
 
     for line in energy:
         what = What.EMERGENCY if line.kind is OrderKind.EMERGENCY else What.ENERGY
@@ -65,7 +64,16 @@ def paid(energy: Iterable[EnergyLine], held_ready: Iterable[AvailabilityLine]) -
         aggregator, owner = f"aggregator/{one.aggregator}", f"owner/{one.owner}"
         add(one.buyer.value, aggregator, What.AVAILABILITY, one.payment_ueur)
         add(aggregator, owner, What.AVAILABILITY, one.payment_ueur - one.fee_ueur)
-    return tuple(Paid(*key, amount) for key, amount in sorted(sums.items()))
+    return added_up(found)
+
+
+def added_up(payments: Iterable[Paid]) -> tuple[Paid, ...]:
+    """One payment for each payer, payee and what it is for; none of nothing."""
+    sums: dict[tuple[str, str, What], int] = {}
+    for one in payments:
+        key = one.payer, one.payee, one.what
+        sums[key] = sums.get(key, 0) + one.amount_ueur
+    return tuple(Paid(*key, amount) for key, amount in sorted(sums.items()) if amount)
 
 
 def gained_ueur(payments: Iterable[Paid]) -> dict[str, int]:
@@ -75,6 +83,28 @@ def gained_ueur(payments: Iterable[Paid]) -> dict[str, int]:
         gained[one.payer] = gained.get(one.payer, 0) - one.amount_ueur
         gained[one.payee] = gained.get(one.payee, 0) + one.amount_ueur
     return gained
+
+
+def unbalanced_ueur(
+    energy: Iterable[EnergyLine], held_ready: Iterable[AvailabilityLine], payments: Iterable[Paid]
+) -> int:
+    """Money (micro-EUR) that payments move otherwise than the lines say, over all parties; 0 when the books close."""
+    owed: dict[str, int] = {}
+
+    def due(line: EnergyLine | AvailabilityLine, penalty_ueur: int) -> None:
+        for party, gain in (
+            (line.buyer.value, penalty_ueur - line.payment_ueur),
+            (f"aggregator/{line.aggregator}", line.fee_ueur),
+            (f"owner/{line.owner}", line.payment_ueur - line.fee_ueur - penalty_ueur),
+        ):
+            owed[party] = owed.get(party, 0) + gain
+
+    for line in energy:
+        due(line, line.penalty_ueur)
+    for one in held_ready:
+        due(one, 0)
+    gained = gained_ueur(payments)
+    return sum(abs(gained.get(party, 0) - owed.get(party, 0)) for party in gained.keys() | owed.keys())
 
 
 def adjustments(energy: Iterable[EnergyLine]) -> tuple[BrpAdjustment, ...]:
@@ -88,3 +118,12 @@ def adjustments(energy: Iterable[EnergyLine]) -> tuple[BrpAdjustment, ...]:
             if line.held:
                 held.setdefault(key, set()).add(line.order)
     return tuple(BrpAdjustment(*key, volume[key], len(held.get(key, ()))) for key in sorted(volume))
+
+
+def together(found: Iterable[BrpAdjustment]) -> tuple[BrpAdjustment, ...]:
+    """Corrections of several sessions, by BRP and quarter-hour."""
+    sums: dict[tuple[str, int], tuple[int, int]] = {}
+    for one in found:
+        volume_ws, held = sums.get((one.brp, one.frame), (0, 0))
+        sums[one.brp, one.frame] = volume_ws + one.volume_ws, held + one.held_orders
+    return tuple(BrpAdjustment(*key, *sums[key]) for key in sorted(sums))

@@ -1,6 +1,7 @@
 """What readings say of quarter-hours: added up while they are read, so that a month takes no more memory than a day.
 
-1. A quarter-hour is measured by its 4 s readings if at least 90 % of 225 are there: mean power x 900 s, half to even.
+1. A quarter-hour is measured by its 4 s readings if of 225 there are as many as the terms ask for: mean power x 900 s, half to
+   even.
 2. Else by the registers at its two ends; else it is missing.
 3. A reading on monotonic time stands where the clock link of its boot puts it, to the nearest slot; without one nowhere.
 """
@@ -12,7 +13,7 @@ from backend.evidence.verifier.run import SLOT_MS, Run
 
 FRAME_MS, FRAME_S, SLOTS = 900_000, 900, 225
 _UNTRUSTED_CLOCK = 1
-_SLOTS_LEAST = SLOTS * 9
+_PPM = 1_000_000
 
 
 class Metered:
@@ -55,14 +56,15 @@ class Metered:
                 self._registers_wh[time_ms] = imported[k] - exported[k]
             k = until
 
-    def measured(self, frame: int) -> tuple[str, int]:
-        """(source, energy in Ws) of a quarter-hour; when everything has been added."""
+    def measured(self, frame: int, completeness_ppm: int) -> tuple[str, int]:
+        """(source, energy in Ws) of a quarter-hour; when everything has been added. completeness_ppm: how many of its readings
+        are needed, in 1e-6."""
         while self._early:
             boot, time_ms, power_w, net_wh = self._early.pop()
             if boot in self._shifts:
                 self._take((time_ms + self._shifts[boot] + SLOT_MS // 2) // SLOT_MS * SLOT_MS, power_w, net_wh)
         count, watts = self._sums.get(frame, (0, 0))
-        if count * 10 >= _SLOTS_LEAST:
+        if count * _PPM >= SLOTS * completeness_ppm:
             return "4 s readings", round(Fraction(watts * FRAME_S, count))
         ends = [self._registers_wh.get((frame + k) * FRAME_MS) for k in (0, 1)]
         if ends[0] is not None and ends[1] is not None:
