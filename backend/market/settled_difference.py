@@ -4,6 +4,7 @@
 2. Of a line that differs the fields that do are given, before and after; a line that is the same is not named.
 3. Each party has what it gained before and after, and the difference; the differences sum to zero. Each BRP and quarter-hour has
    its correction before and after.
+4. Where a line, what a party gains or a correction differs, a version moves something: it needs a second person (flows/settle.py).
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,11 @@ def difference(before: Row, after: Row) -> dict[str, Any]:
         "parties": _moved(before["gained_ueur"], after["gained_ueur"]),
         "adjustments": _moved(_positions(before), _positions(after)),
     }
+
+
+def moves(found: Row) -> bool:
+    """Rule 4."""
+    return bool(found["lines"] or found["parties"] or found["adjustments"])
 
 
 def _by_id(lines: list[Row]) -> dict[str, Row]:

@@ -65,7 +65,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 TITLES = (
-    "Bundle", "Key row", "Batch row", "Set-point row", "Document row", "Orders document", "Order row", "Terms", "Penalty table", "Penalty step",
+    "Bundle", "Key row", "Batch row", "Set-point row", "Document row", "Orders document", "Order row", "Terms",
+    "Penalty table", "Penalty step",
     "Statement", "Answer row", "Line", "Placement row", "Placement", "Outcome document", "Session row", "Offer row",
     "Award row", "Totals",
 )  # fmt: skip
