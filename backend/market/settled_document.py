@@ -110,9 +110,11 @@ def _called(row: Fields) -> Called:
 
 def pod_of(row: Fields) -> PodRow:
     """Whose a POD is, and how its baseline is made."""
+    reactive = row.take("reactive_method") if row.has("reactive_method") else None
     return PodRow(
-        row.name("pod"), row.party("owner"), row.party("brp"), method_of(row.part("method", row.take("method")))
-    )
+        row.name("pod"), row.party("owner"), row.party("brp"), method_of(row.part("method", row.take("method"))),
+        None if reactive is None else method_of(row.part("reactive_method", reactive)),
+    )  # fmt: skip
 
 
 def method_of(row: Fields) -> Method:

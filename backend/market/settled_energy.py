@@ -9,6 +9,7 @@
 4. The BRP's position is corrected by the active energy that is paid for, less withdrawal for up, more for down. Of an order of
    several PODs each has a part by what it delivered itself, not by how it is paid. Over-delivery, what went the wrong way
    and reactive energy stay the BRP's own.
+5. Of the reactive product every energy is var s, a price is micro-EUR per Mvarh, and its own penalty table counts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -189,17 +190,18 @@ def _explained(
     called: Called, sums: Totals, bands: Sequence[tuple[int, int]], missing_ws: int, short: bool
 ) -> tuple[LineCode, str]:
     """Why an order that is not held is paid as it is."""
-    words = f"{sums.delivered_ws} of {sums.ordered_ws} Ws delivered"
-    fined = "".join(f", {ws} Ws at {part} ppm of the price" for ws, part in bands)
+    unit = "Ws" if called.product is Product.ACTIVE else "var s"
+    words = f"{sums.delivered_ws} of {sums.ordered_ws} {unit} delivered"
+    fined = "".join(f", {ws} {unit} at {part} ppm of the price" for ws, part in bands)
     penalty = f": penalty on what is missing{fined}" if bands else ": no penalty"
     if sums.delivered_ws < 0:
         return LineCode.WRONG_WAY, f"{words}, the other way{penalty}"
     if called.kind is OrderKind.EMERGENCY and missing_ws:
         return LineCode.EMERGENCY_SHORT, f"{words} in an emergency: paid for these, no penalty"
     if short:
-        return LineCode.SHORT, f"{words}, {missing_ws} Ws are missing{penalty}"
+        return LineCode.SHORT, f"{words}, {missing_ws} {unit} are missing{penalty}"
     if missing_ws:
-        return LineCode.WITHIN, f"{words}, {missing_ws} Ws are missing, within the tolerance"
+        return LineCode.WITHIN, f"{words}, {missing_ws} {unit} are missing, within the tolerance"
     if sums.delivered_ws > sums.ordered_ws:
         return LineCode.OVER, f"{words}: what is more is unpaid"
     return LineCode.DELIVERED, f"{words}"

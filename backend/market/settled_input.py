@@ -88,12 +88,18 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class PodRow:
-    """Whose a POD is, who balances it, and how its baseline is made."""
+    """Whose a POD is, who balances it, and how its baseline is made; reactive_method: that of its reactive power, which no BRP
+    schedules; None is the same."""
 
     pod: str
     owner: str
     brp: str
     method: Method
+    reactive_method: Method | None = field(default=None, metadata={"written": "if set"})
+
+    def method_of(self, point: str) -> Method:
+        """How the baseline of POD or POD/var is made."""
+        return self.method if point == self.pod or self.reactive_method is None else self.reactive_method
 
 
 @dataclass(frozen=True, slots=True)

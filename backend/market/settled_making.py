@@ -4,8 +4,8 @@
 2. Baselines are those of every POD and quarter-hour that is ordered, each run of quarter-hours of a market day by the POD's
    method. What it was not measured for, or had an order in it, does not count (baseline.py, rule 4); where that leaves too
    little there is none, with the reason.
-3. Settings are ``lightnode-settlement-settings/1``: terms, time zone, and owner, BRP and method of each POD; a POD that is
-   traded and not among them is refused.
+3. Settings are ``lightnode-settlement-settings/1``: terms, time zone, and owner, BRP and method of each POD, and where it differs
+   the method of its reactive power; a POD that is traded and not among them is refused.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -162,7 +162,7 @@ def _runs(frames: list[int], calendar: Calendar) -> list[list[int]]:
 
 
 def _of_run(pod: str, run: list[int], settings: Settings, known: Knowledge) -> list[BaselineRow]:
-    method = settings.pods[pod.removesuffix("/var")].method
+    method = settings.pods[pod.removesuffix("/var")].method_of(pod)
     measured_w = {}
     for frame in looks_at(method, run, settings.calendar):
         seen = chosen(known.measure(pod, frame), settings.terms)

@@ -32,7 +32,18 @@ from backend.market.settled_input import (
 )
 from backend.market.settled_order import Source
 from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
-from tests.backend.market.settlement_case import EUR, TERMS, F, award, case_of, emergency, measured, order, worked
+from tests.backend.market.settlement_case import (
+    EUR,
+    FOR_ALL,
+    TERMS,
+    F,
+    award,
+    case_of,
+    emergency,
+    measured,
+    order,
+    worked,
+)
 
 
 def money(one: Settlement) -> dict[str, tuple[int, int, int, str]]:
@@ -172,6 +183,21 @@ def test_without_a_table_nothing_is_fined_but_availability_is_still_withheld() -
     found = settled(alone(one, {"a": (50_000, 50_000)}, SettlementTerms((), {})))
     assert (found.lines[0].penalty_ueur, found.lines[0].code.value) == (0, "short")
     assert found.availability[0].withheld_ueur == 40_000 and not found.payments
+
+
+def test_rule_5_reactive_energy_by_hand_at_its_own_terms() -> None:
+    """a is to give 30 kvar and b 10, 10 kvarh at 8 EUR/Mvarh: a gives 25, b 3, so 7 kvarh, 0.056 EUR; of the 3 that are missing
+    1 is let pass by the reactive table, 2 cost the whole price, 0.016 EUR. Three quarters of it all are a's."""
+    one = award("A-1", "DSO", {"a": 30_000, "b": 10_000}, 8, product=Product.REACTIVE)
+    tables = (FOR_ALL, PenaltyTable((PenaltyStep(100_000, 1_000_000),), "", "reactive"))
+    found = settled(alone(one, {"a/var": (40_000, 15_000), "b/var": (12_000, 9_000)}, replace(TERMS, tables=tables)))
+    assert money(found) == {"o1/a/var": (42_000, 12_000, 4_200, "short"), "o1/b/var": (14_000, 4_000, 1_400, "short")}
+    assert [(line.delivered_ws, line.position_ws) for line in found.lines] == [(25_000 * 900, 0), (3_000 * 900, 0)]
+    assert found.lines[0].reason == (
+        "25200000 of 36000000 var s delivered, 10800000 var s are missing: penalty on what is missing, 7200000 var s at 1000000 "
+        "ppm of the price"
+    )
+    assert found.adjustments == () and sum(found.gained_ueur.values()) == 0
 
 
 def test_reactive_power_is_settled_on_its_own_meter_value_and_moves_no_brp() -> None:
