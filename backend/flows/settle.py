@@ -23,7 +23,7 @@ from backend.market.canonical import document, text
 from backend.market.dispute import Dispute, DisputeState, answered, opened
 from backend.market.party_statement import party_statement
 from backend.market.settled import settled, settlement_text
-from backend.market.settled_awards import called_of, check_against, others_of, reserved_of
+from backend.market.settled_awards import called_of, check_against, reserved_of
 from backend.market.settled_difference import difference, moves
 from backend.market.settled_document import input_of, input_text
 from backend.market.settled_energy import points_of
@@ -158,8 +158,7 @@ class Settlements:
         requests, offers = self._sessions.load(session).book()
         awards = reserved_of(exchange.outcome_of(ground.outcome), offers, requests)
         orders = () if ground.activation is None else called_of(ground.activation)
-        others = others_of(orders, self._elsewhere(session))
-        return Traded(session, digest_of(ground.outcome), ground.version, awards, orders, others)
+        return Traded(session, digest_of(ground.outcome), ground.version, awards, orders, self._elsewhere(session))
 
     def ordered(self) -> frozenset[Point]:
         """POD and quarter-hour of every order that was active, of every session."""

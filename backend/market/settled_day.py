@@ -15,7 +15,7 @@ from backend.errors import Rejected
 from backend.market import canonical
 from backend.market.activation import order_id
 from backend.market.settled import Settlement, settled, settlement_text
-from backend.market.settled_awards import others_of, reserved_of
+from backend.market.settled_awards import reserved_of
 from backend.market.settled_energy import EnergyLine, OrderTotal
 from backend.market.settled_evidence import Flag
 from backend.market.settled_input import Called, SettlementInput
@@ -96,7 +96,7 @@ def inputs_of(
         elsewhere = {other: called[other] for other in sessions if other != name}
         traded = Traded(
             name, canonical.digest(one.outcome), 1, reserved_of(one.outcome, one.offers, one.requests), called[name],
-            others_of(called[name], elsewhere),
+            elsewhere,
         )  # fmt: skip
         found.append(made_input(traded, settings, known))
     return tuple(found)

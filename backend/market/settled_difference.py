@@ -17,8 +17,8 @@ Row = Mapping[str, Any]
 def difference(before: Row, after: Row) -> dict[str, Any]:
     """Of two settlement documents, as json.loads gives them."""
     changed = []
-    for kind in ("lines", "availability"):
-        was, now = _by_id(before[kind]), _by_id(after[kind])
+    for kind in ("lines", "availability", "rebounds"):
+        was, now = _by_id(before.get(kind, [])), _by_id(after.get(kind, []))
         changed += [
             {"id": id, **_changed(was.get(id), now.get(id))} for id in sorted(was | now) if was.get(id) != now.get(id)
         ]

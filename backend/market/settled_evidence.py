@@ -32,6 +32,7 @@ class FlagCode(StrEnum):
     BOTH_WAYS = "both-ways"
     REGISTERS_DIFFER = "registers-differ"
     NOT_TOLD = "not-told"
+    REBOUND = "rebound-not-declared"
 
 
 @dataclass(frozen=True, slots=True)

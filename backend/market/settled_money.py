@@ -3,8 +3,8 @@
 1. A buyer pays the aggregator, the aggregator the owner less its fee; a penalty goes the other way, the whole of it passed on.
    Whatever one party gives another gets: over all parties money sums to zero.
 2. Parties are named with their role: ``DSO``, ``TSO``, ``aggregator/NAME``, ``owner/NAME``, ``BRP/NAME``.
-3. A BRP's position of a quarter-hour is corrected by the sum over its PODs (settled_energy.py, rule 4); orders that are held
-   are counted, and corrected in a later version.
+3. A BRP's position of a quarter-hour is corrected by the sum over its PODs (settled_energy.py, rule 4; settled_rebound.py, rule
+   2); orders that are held are counted, and corrected in a later version.
 """
 
 from collections.abc import Iterable
@@ -15,6 +15,7 @@ from backend.domain.bids import Product
 from backend.domain.trade import OrderKind
 from backend.market.settled_availability import AvailabilityLine
 from backend.market.settled_energy import EnergyLine
+from backend.market.settled_rebound import ReboundLine
 
 
 class What(StrEnum):
@@ -107,11 +108,12 @@ def unbalanced_ueur(
     return sum(abs(gained.get(party, 0) - owed.get(party, 0)) for party in gained.keys() | owed.keys())
 
 
-def adjustments(energy: Iterable[EnergyLine]) -> tuple[BrpAdjustment, ...]:
+def adjustments(energy: Iterable[EnergyLine], moved_back: Iterable[ReboundLine] = ()) -> tuple[BrpAdjustment, ...]:
     """Rule 3, by BRP and quarter-hour."""
     volume: dict[tuple[str, int], int] = {}
     held: dict[tuple[str, int], set[str]] = {}
-    for line in energy:
+    every: list[EnergyLine | ReboundLine] = [*energy, *moved_back]
+    for line in every:
         if line.product is Product.ACTIVE:
             key = line.brp, line.frame
             volume[key] = volume.get(key, 0) + line.position_ws
