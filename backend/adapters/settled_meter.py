@@ -2,7 +2,8 @@
 
 1. By 4 s readings (I-04): their mean power over the whole of it; complete to the part of its 225 slots that have one. Only what
    was verified is in the database.
-2. By registers: import less export at its end less the same at its begin, of one light node; none unless both were read.
+2. By registers: import less export at its end less the same at its begin, of one light node; none unless both were read, and
+   none where one of them fell: another meter, or an overflow, is no energy.
 3. A table of quarter-hours (I-01), where one is given, takes the place of the registers: one column of W per POD.
 4. Of reactive energy (POD/var) it knows the 4 s readings; no registers count it, so a table of quarter-hours stands alone.
 5. By set-points: of active power, or of reactive power, the last that holds for the whole quarter-hour at the POD, by the
@@ -49,9 +50,10 @@ class SettledMeter:
                 continue
             rows = self._store.readings(device, start, end + 1)
             slots |= {at: power for at, power, _, _ in rows if at < end}
-            ends = {at: imported - exported for at, _, imported, exported in rows if at in (start, end)}
-            if len(ends) == 2:
-                registers_ws = (ends[end] - ends[start]) * _WS_PER_WH
+            ends = {at: (imported, exported) for at, _, imported, exported in rows if at in (start, end)}
+            if len(ends) == 2 and ends[end][0] >= ends[start][0] and ends[end][1] >= ends[start][1]:
+                moved = [b - a for a, b in zip(ends[start], ends[end], strict=True)]
+                registers_ws = (moved[0] - moved[1]) * _WS_PER_WH
         mean_ws = half_even(sum(slots.values()) * FRAME_S, len(slots)) if slots else None
         stated_ws = self._stated_ws(pod, frame)
         return MeasuredRow(

@@ -61,6 +61,13 @@ def test_rule_2_registers_need_both_ends_of_one_light_node(pod: Pod) -> None:
     assert pod.measured().registers_ws == (1_000 - 40) * 3_600
 
 
+@pytest.mark.parametrize(("imported", "exported"), [(999, 60), (1_010, 49), (0, 0)])
+def test_rule_2_registers_that_fell_are_of_another_meter_and_no_energy(pod: Pod, imported: int, exported: int) -> None:
+    pod.keep(1, START, 0, 1_000, 50)
+    pod.keep(1, END, 0, imported, exported)
+    assert pod.measured() == MeasuredRow("a", F, 0, 4_444, None)
+
+
 def test_a_light_node_that_was_exchanged_within_the_quarter_hour_measures_with_its_successor(pod: Pod) -> None:
     for slot in range(0, 225, 5):
         pod.keep(1 if slot < 100 else 2, START + 4_000 * slot, 1_000)
