@@ -26,11 +26,12 @@ def both(
     """(source, Ws) by the verifier and by the settlement; rows: (UTC ms, W, import Wh, export Wh)."""
     metered, store = Metered(), SqliteStore(path)
     store.register(Party(DEVICE, 1, "node", "a", 1, b"", 0, 1 << 62, b"", b""))
-    for seq, (at, power, imported, exported) in enumerate(rows, 1):
-        made = records.Reading(DEVICE, 1, 1, seq, at, 0, power, 0, imported, exported, (230_000,) * 3, 50_000)
-        sealed = envelope.seal(made, bytes(16), KEY.sign)
-        store.keep_message(made, sealed, at)
-        metered.add(read_message(sealed, PublicKey(1, KEY.public), bytes(16), "reading", records.READING))
+    with store.writing():
+        for seq, (at, power, imported, exported) in enumerate(rows, 1):
+            made = records.Reading(DEVICE, 1, 1, seq, at, 0, power, 0, imported, exported, (230_000,) * 3, 50_000)
+            sealed = envelope.seal(made, bytes(16), KEY.sign)
+            store.keep_message(made, sealed, at)
+            metered.add(read_message(sealed, PublicKey(1, KEY.public), bytes(16), "reading", records.READING))
     terms = SettlementTerms((), {}, completeness_ppm)
     seen = chosen(SettledMeter(store).measured("a", F), terms)
     store.close()

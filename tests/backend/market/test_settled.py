@@ -307,7 +307,7 @@ def test_availability_without_an_order_needs_something_that_shows_the_pod_was_th
     assert {x.code.value for x in found.flags} == {"no-measurement"}
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from("abc"), st.tuples(st.integers(1, 10**6), st.integers(-(10**6), 10**6)), min_size=1),
     st.integers(0, 10**9),
