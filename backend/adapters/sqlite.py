@@ -26,6 +26,8 @@ _SCHEMA = Path(__file__).with_name("schema.sql")
 _WAIT_S = 600.0
 """How long a writer waits for another process: erasing a customer writes the whole file again."""
 
+_READINGS = "from message where device = ? and kind = 1 and time_ms >= ? and time_ms < ? order by time_ms"
+
 
 class SqliteStore:
     """Everything the back end keeps. Calls may come from any thread; `writing` groups them into one commit."""
@@ -216,11 +218,12 @@ class SqliteStore:
 
     def readings(self, device: bytes, start_ms: int, end_ms: int) -> list[tuple[int, int, int, int]]:
         """(slot mark, W, import Wh, export Wh) of a device in [start, end), in order of time."""
-        sql = (
-            "select time_ms, power_w, import_wh, export_wh from message"
-            " where device = ? and kind = 1 and time_ms >= ? and time_ms < ? order by time_ms"
-        )
+        sql = f"select time_ms, power_w, import_wh, export_wh {_READINGS}"
         return self._rows(sql, device, start_ms, end_ms)  # type: ignore[return-value]
+
+    def sealed_readings(self, device: bytes, start_ms: int, end_ms: int) -> list[tuple[int, bytes]]:
+        """(slot mark, sealed Reading) of a device in [start, end), in order of time."""
+        return self._rows(f"select time_ms, sealed {_READINGS}", device, start_ms, end_ms)  # type: ignore[return-value]
 
     def count_readings(self, device: bytes) -> int:
         """How many readings of a device are kept."""

@@ -25,7 +25,7 @@ _READING, _STATEMENT = 1, 2
 _READING_CELLS = ("device", "generation", "boot", "seq", "time_ms", "flags", *COLUMNS)
 _LINE = (
     "order", "offer", "buyer", "aggregator", "pod", "frame", "ordered_ws", "delivered_ws", "paid_ws", "price_ueur_per_mwh",
-    "payment_ueur", "penalty_ueur", "fee_ueur", "source", "held",
+    "payment_ueur", "penalty_ueur", "fee_ueur", "source", "held", "code",
 )  # fmt: skip
 
 

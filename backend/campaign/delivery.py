@@ -19,7 +19,7 @@ from backend.demo.customer import Customer
 from backend.domain.bids import Direction
 from backend.domain.quantity import FRAME_S, PPM
 from backend.domain.trade import Order
-from backend.market.settlement import Measured, Source
+from backend.market.settled_input import MeasuredRow
 
 BATTERY_HOURS = 8
 FASTEST_S, SLOWEST_S = 2, 40
@@ -43,7 +43,7 @@ class Imperfections:
 class Delivered:
     """By (POD, quarter-hour): what was measured, the W it was in the mean, how many s after the order the device acted."""
 
-    measured: Mapping[tuple[str, int], Measured]
+    measured: Mapping[tuple[str, int], MeasuredRow]
     mean_w: Mapping[tuple[str, int], int]
     response_s: Mapping[tuple[str, int], int]
     silent: tuple[str, ...]
@@ -89,7 +89,7 @@ def delivered(
     how: Imperfections,
 ) -> Delivered:
     """base_w: W of each POD without its device, by quarter-hour of frames."""
-    measured: dict[tuple[str, int], Measured] = {}
+    measured: dict[tuple[str, int], MeasuredRow] = {}
     mean_w: dict[tuple[str, int], int] = {}
     response_s: dict[tuple[str, int], int] = {}
     silent = _some(customers, chance, how.silent_ppm, "silent")
@@ -143,10 +143,9 @@ def _changes_ws(
     return found
 
 
-def _proven(energy_ws: int, key: tuple[str, int], chance: Chance, how: Imperfections) -> Measured:
+def _proven(energy_ws: int, key: tuple[str, int], chance: Chance, how: Imperfections) -> MeasuredRow:
     """Rule 4."""
     if chance.happens(how.missing_ppm, "missing", *key):
-        return Measured(0, Source.MISSING, 0)
-    if chance.happens(how.registers_ppm, "registers", *key):
-        return Measured(energy_ws, Source.REGISTERS, _LOST_READINGS_PPM)
-    return Measured(energy_ws, Source.READINGS, PPM)
+        return MeasuredRow(*key, None, 0, None)
+    lost = chance.happens(how.registers_ppm, "registers", *key)
+    return MeasuredRow(*key, energy_ws, _LOST_READINGS_PPM if lost else PPM, energy_ws)

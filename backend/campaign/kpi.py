@@ -8,8 +8,10 @@
    left at the end was not expected (the forecast), not deliverable (named as unserved), or not delivered.
 4. Forecast error: sum of |forecast - actual| of the grid's total by quarter-hour, as part of the sum of actual.
 5. Renewable energy: saved is what plants would have had to withhold without the market less what they have to with it.
+6. Settled: lines by their code, flags by theirs, and by how much each BRP's scheduled withdrawal is corrected (Ws).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -18,7 +20,7 @@ from backend.campaign.record import DayRecord, Named, SessionRecord
 from backend.domain.quantity import PPM, half_even
 from backend.grid.congestion import Violation
 from backend.market.indicators import indicators
-from backend.market.settlement import Payment, balances
+from backend.market.settled_money import Paid, added_up, gained_ueur, together
 
 FORMAT = "lightnode-kpi/1"
 DAY_AHEAD = "-da"
@@ -28,7 +30,8 @@ Document = dict[str, Any]
 def kpi_document(records: Sequence[DayRecord], seed: int) -> Document:
     """The whole campaign; records in order of days."""
     sessions = [session for record in records for session in record.sessions]
-    made = [payment for record in records for payment in record.payments]
+    made = added_up(paid for record in records for paid in record.settled.payments)
+    gained = gained_ueur(made)
     return {
         "format": FORMAT,
         "first": records[0].day.isoformat(),
@@ -40,9 +43,9 @@ def kpi_document(records: Sequence[DayRecord], seed: int) -> Document:
         "by_session": [_session(session) for session in sessions],
         "unserved": [_named(record, one) for record in records for one in record.unserved],
         "violations_left": [_violation(record, v) for record in records for v in record.real.after_market],
-        "payments": _payments(made),
-        "balance_ueur": dict(sorted(balances(made).items())),
-        "sum_ueur": sum(balances(made).values()),
+        "payments": [_payment(one) for one in made],
+        "balance_ueur": dict(sorted(gained.items())),
+        "sum_ueur": sum(gained.values()),
     }
 
 
@@ -67,10 +70,25 @@ def _together(records: Sequence[DayRecord], sessions: Sequence[SessionRecord]) -
             "weak_days": sum(len(r.weak) for r in records),
         },
         "tap_operations": sum(r.tap_operations for r in records),
-        "payments_ueur": sum(line.payment_ueur for r in records for line in r.lines),
-        "penalties_ueur": sum(line.penalty_ueur for r in records for line in r.lines),
-        "unbalanced_ueur": sum(r.unbalanced_ueur for r in records),
+        "payments_ueur": sum(line.payment_ueur for r in records for line in r.settled.lines),
+        "penalties_ueur": sum(line.penalty_ueur for r in records for line in r.settled.lines),
+        "unbalanced_ueur": sum(r.settled.unbalanced_ueur for r in records),
+        "settled_as": _counted(line.code.value for r in records for line in r.settled.lines),
+        "flags": _counted(flag.code.value for r in records for flag in r.settled.flags),
+        "adjustments_ws": _adjustments(records),
     }
+
+
+def _counted(codes: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(codes).items()))
+
+
+def _adjustments(records: Iterable[DayRecord]) -> dict[str, int]:
+    """Rule 6, by BRP."""
+    found: dict[str, int] = {}
+    for one in together(moved for record in records for moved in record.settled.adjustments):
+        found[one.brp] = found.get(one.brp, 0) + one.volume_ws
+    return found
 
 
 def _without_sessions_own(found: Document) -> Document:
@@ -152,12 +170,8 @@ def _violation(record: DayRecord, v: Violation) -> Document:
     }
 
 
-def _payments(made: Iterable[Payment]) -> list[Document]:
-    sums: dict[tuple[str, str, str], int] = {}
-    for one in made:
-        key = one.payer, one.payee, one.what
-        sums[key] = sums.get(key, 0) + one.amount_ueur
-    return [{"payer": a, "payee": b, "what": what, "amount_ueur": sums[a, b, what]} for a, b, what in sorted(sums)]
+def _payment(one: Paid) -> Document:
+    return {"payer": one.payer, "payee": one.payee, "what": one.what.value, "amount_ueur": one.amount_ueur}
 
 
 def check_document(records: Iterable[DayRecord]) -> Document | None:

@@ -1,7 +1,8 @@
 """Plays one day of a campaign, from its first forecast to its payments; and many days, in any number of workers.
 
 1. A day depends on season, seed and date only: days may be played in any order, anywhere, and come back in their own.
-2. Money is settled on the BRP's schedule by what the meters prove, and sums to zero over all parties.
+2. Each session is settled on the BRP's schedule by what the meters prove, with the settlement that every session has; money
+   sums to zero over all parties.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,15 +16,15 @@ from backend.adapters.pandapower import Pandapower
 from backend.campaign.delivery import Chance, Delivered, Imperfections, delivered, present
 from backend.campaign.reality import Reality, checked, energy_ws, errors_ws, with_customers
 from backend.campaign.record import DayRecord, Violated
-from backend.campaign.trading import session_records, trades_of, unserved_of
+from backend.campaign.trading import session_records, sold_of, trades_of, unserved_of
 from backend.demo.season import Season, SeasonDay, load_season
+from backend.demo.terms import settings_for
 from backend.domain.bids import Direction
 from backend.flows.market_day import DayTrades
 from backend.grid.flow import Integers
 from backend.grid.forecast import Series
-from backend.market.settlement import Line, Payment, Terms, lines, payments, unbalanced_ueur
-
-TERMS = Terms(tolerance_ppm=50_000, penalty_ppm=500_000, fee_ppm={"Aggregator A": 100_000, "Aggregator B": 120_000})
+from backend.market.settled_day import SettledDay, settled_day
+from backend.market.settled_making import Knowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +54,17 @@ class Stage:
         trades = trades_of(season, one, self.reality.flow, here, chance, baseline_w)
         base_w = {c.pod: one.base_w(one.actual(), c.pod) for c in here}
         done = delivered(here, one.frames, base_w, trades.orders, chance, play.how)
-        found, made, unbalanced = self._settled(one, trades, done)
-        return self._record(day, one, trades, done, (found, made, unbalanced))
+        return self._record(day, one, trades, done, self._settled(one, trades, done))
 
-    def _settled(
-        self, one: SeasonDay, trades: DayTrades, done: Delivered
-    ) -> tuple[tuple[Line, ...], tuple[Payment, ...], int]:
-        aggregator_of = {o.id: o.aggregator for o in trades.day_ahead.offers}
-        owner_of = {c.pod: c.owner for c in self.season.customers}
-        baseline_w = {
-            (c.pod, frame): w
-            for c in self.season.customers
-            for frame, w in zip(one.frames, one.baseline_w(c.pod), strict=True)
+    def _settled(self, one: SeasonDay, trades: DayTrades, done: Delivered) -> SettledDay:
+        """Rule 2."""
+        customers = self.season.customers
+        schedule_w = {
+            (c.pod, frame): w for c in customers for frame, w in zip(one.frames, one.baseline_w(c.pod), strict=True)
         }
-        found = lines(trades.orders, aggregator_of, baseline_w, done.measured, TERMS)
-        made = payments(found, owner_of)
-        return found, made, unbalanced_ueur(found, made, owner_of)
+        ordered = frozenset((pod, order.frame) for order in trades.orders for pod in order.parts_w)
+        known = Knowledge(lambda pod, frame: done.measured[pod, frame], ordered, schedule_w)
+        return settled_day(sold_of(trades), trades.orders, settings_for(customers, self.season.calendar), known)
 
     def _record(
         self,
@@ -76,7 +72,7 @@ class Stage:
         one: SeasonDay,
         trades: DayTrades,
         done: Delivered,
-        settled: tuple[tuple[Line, ...], tuple[Payment, ...], int],
+        settled: SettledDay,
     ) -> DayRecord:
         reality, frames, actual = self.reality, one.frames, one.actual()
         tap = np.concatenate([stage.expected.tap for stage in trades.stages])
@@ -98,15 +94,13 @@ class Stage:
             frames=frames,
             sessions=session_records(
                 trades,
-                settled[0],
+                settled.lines,
                 frozenset(c.pod for c in self.season.customers),
                 real.after_remedy,
                 real.after_market,
             ),
             orders=trades.orders,
-            lines=settled[0],
-            payments=settled[1],
-            unbalanced_ueur=settled[2],
+            settled=settled,
             unserved=tuple(unserved_of(trades)),
             expected=Violated(trades.expected_violations, trades.after_remedy, planned, planned),
             real=real,

@@ -7,7 +7,7 @@ from datetime import date
 from backend.domain.trade import Order
 from backend.grid.congestion import Violation
 from backend.market.indicators import Campaign
-from backend.market.settlement import Line, Payment
+from backend.market.settled_day import SettledDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,7 @@ class DayRecord:
     frames: tuple[int, ...]
     sessions: tuple[SessionRecord, ...]
     orders: tuple[Order, ...]
-    lines: tuple[Line, ...]
-    payments: tuple[Payment, ...]
-    unbalanced_ueur: int
+    settled: SettledDay
     unserved: tuple[Named, ...]
     expected: Violated
     real: Violated

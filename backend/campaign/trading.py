@@ -26,7 +26,8 @@ from backend.grid.need import Capability
 from backend.grid.transmission import parse_transmission, transmission_request
 from backend.market.indicators import Campaign
 from backend.market.portfolio import Resource, build_offers
-from backend.market.settlement import Line
+from backend.market.settled_day import Sold
+from backend.market.settled_energy import EnergyLine
 
 NEAR_FRAMES = 4
 NEAR_LEAD = 1
@@ -109,13 +110,12 @@ def as_available(
 
 def session_records(
     trades: DayTrades,
-    lines: Sequence[Line],
+    lines: Sequence[EnergyLine],
     registered: frozenset[str],
     before: Sequence[Violation],
     after: Sequence[Violation],
 ) -> tuple[SessionRecord, ...]:
     """What is kept of each session; before and after: violations without and with the market (rule 3)."""
-    request_of = {one.id: one.request for one in trades.orders}
     found = []
     for frames, session in _sessions(trades):
         mine = {request.id for request in session.requests}
@@ -123,13 +123,18 @@ def session_records(
             session.requests,
             session.offers,
             session.outcome,
-            tuple(line for line in lines if request_of[line.order] in mine),
+            tuple(line for line in lines if line.request in mine),
             registered,
             sum(v.frame in frames for v in before),
             sum(v.frame in frames for v in after),
         )
         found.append(SessionRecord(session.outcome.session, what, session.rounds, _requested_ws(session)))
     return tuple(found)
+
+
+def sold_of(trades: DayTrades) -> list[Sold]:
+    """What each session sold."""
+    return [Sold(session.outcome, session.offers, session.requests) for _, session in _sessions(trades)]
 
 
 def _sessions(trades: DayTrades) -> Iterator[tuple[frozenset[int], Session]]:

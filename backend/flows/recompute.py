@@ -6,7 +6,7 @@
    A bid that was taken must be one that the session's rules take at its time; every answer to an order is given again.
 3. The gate, the moves, versions without a gap, and a second person for a correction are held to as when it was done.
 4. A settlement is made of an input that stands on the latest published outcome and the orders of the last activation list;
-   each version names what it changed.
+   each version names what it changed, and one that changes anything was proposed by one person and made by another.
 """
 
 import json
@@ -18,7 +18,7 @@ from backend.domain.bids import Direction, Offer
 from backend.errors import Rejected
 from backend.flows.orders import ACTIVATED, EMERGENCY, JUDGED, ORDER, REFUSED, WITHDRAWAL, Desk, Outcomes, follow
 from backend.flows.profiles import PROFILE
-from backend.flows.settle import ANSWERED, DISPUTED, SETTLED
+from backend.flows.settle import ANSWERED, DISPUTED, PROPOSED, SETTLED, who
 from backend.flows.trade import BY, VERDICTS, WITHIN, announcement_text, digest_of, window_of
 from backend.market import exchange
 from backend.market.canonical import text
@@ -31,6 +31,7 @@ from backend.market.session_bundle import Event, SessionBundle, difference
 from backend.market.settled import settled, settlement_text
 from backend.market.settled_awards import called_of, check_against, reserved_of
 from backend.market.settled_difference import difference as difference_of
+from backend.market.settled_difference import moves
 from backend.market.settled_document import input_of, input_text
 from backend.market.settled_input import SettlementInput
 from backend.market.submission_field import offer_of, request_of
@@ -76,6 +77,7 @@ class _Again:
     _proposed: tuple[str, str] = ("", "")
     _published: list[str] = field(default_factory=list)
     _settlements: list[str] = field(default_factory=list)
+    _resettled: tuple[str, str] = ("", "")
     _to_activate: bool = False
 
     def follow(self, event: Event) -> None:
@@ -254,7 +256,14 @@ class _Again:
         _same("", {name: body.get(name) for name in expected}, expected)
         if self._settlements and not _part(body, "reason", str).strip():
             raise Different(", reason: a re-settlement needs one")
+        if changed and moves(changed) and (event.body != self._resettled[0] or who(event.party) == self._resettled[1]):
+            raise Different(": changes what somebody gains, and no second person approved it")
         self._settlements.append(made)
+
+    def _proposes_settlement(self, event: Event) -> None:
+        """What a second person may make the next version."""
+        _same(", proposed_by", _object(event.body).get("proposed_by"), who(event.party))
+        self._resettled = event.body, who(event.party)
 
 
 def _stands_on(made_of: SettlementInput, published: Sequence[str]) -> bool:
@@ -275,6 +284,7 @@ _STEPS: dict[str, Callable[[_Again, Event], None]] = {
     VERDICTS: _Again._given, "cleared": _Again._cleared, "validated": _Again._validated, "proposed": _Again._proposes,
     "published": _Again._publishes, ORDER: _Again._orders, EMERGENCY: _Again._orders, WITHDRAWAL: _Again._takes_back,
     REFUSED: _Again._given, JUDGED: _Again._judged, ACTIVATED: _Again._activated, SETTLED: _Again._settled,
+    PROPOSED: _Again._proposes_settlement,
     DISPUTED: _Again._given, ANSWERED: _Again._given, PROFILE: _Again._given,
 }  # fmt: skip
 

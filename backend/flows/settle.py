@@ -4,14 +4,15 @@
    awards, exactly the orders of its activation list where there is one, and the orders of other sessions on the same PODs.
    Whatever crashes, there is none or one.
 2. The same input again gives the settlement that is kept; another one needs a re-settlement, which needs a reason and is the
-   next version, with the difference by line and party. What was settled before stays.
+   next version, with the difference by line and party. What was settled before stays. A version that changes a line, anybody's
+   money or a correction of a position is proposed by one person and approved by another, who sees it by its digest.
 3. Each version is published as evidence in the tree of settlements, before anybody is told.
 4. A dispute is about a line of the latest version; it and its answer are events (market.dispute).
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.errors import Rejected
@@ -22,8 +23,8 @@ from backend.market.canonical import document, text
 from backend.market.dispute import Dispute, DisputeState, answered, opened
 from backend.market.party_statement import party_statement
 from backend.market.settled import settled, settlement_text
-from backend.market.settled_awards import called_of, check_against, others_of, reserved_of
-from backend.market.settled_difference import difference
+from backend.market.settled_awards import called_of, check_against, reserved_of
+from backend.market.settled_difference import difference, moves
 from backend.market.settled_document import input_of, input_text
 from backend.market.settled_energy import points_of
 from backend.market.settled_evidence import Point
@@ -31,19 +32,33 @@ from backend.market.settled_input import Called, SettlementInput
 from backend.market.settled_making import Traded
 from backend.ports import Clock, MarketEvent, SessionStore
 
-SETTLEMENT, SETTLED = "settlement", "settled"
+SETTLEMENT, PROPOSED, SETTLED = "settlement", "settlement-proposed", "settled"
 DISPUTED, ANSWERED = "disputed", "dispute-answered"
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A settlement as it is kept: its input's text, its own, why it was made, and what it changed; nothing of version 1."""
+    """A settlement as it is kept: its input's text, its own, why it was made, and what it changed; nothing of version 1.
+    proposed_by: the person by whom, where it needed a second one."""
 
     version: int
     input: str
     settlement: str
     reason: str
     difference: Mapping[str, Any]
+    proposed_by: str = field(default="", metadata={"written": "if set"})
+
+    @property
+    def sha256(self) -> str:
+        """Of its settlement."""
+        return digest_of(self.settlement)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A version that waits for a second person (rule 2)."""
+
+    version: Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +85,13 @@ class Settlements:
         with self._store.writing():
             versions = self.versions(session)
             if not versions:
-                return self._keep(session, made, "", versions, party)
+                return self._keep(session, self._made(session, made, "", versions), party)
         if versions[0].input != input_text(made):
             raise Rejected(f"session {session}: is settled from another input: resettle makes the next version")
         return versions[0]
 
-    def resettle(self, session: str, body: str, reason: str, party: str) -> Version:
-        """The next version (rule 2); the latest if its input is this one."""
+    def resettle(self, session: str, body: str, reason: str, party: str) -> Version | Proposed:
+        """The next version, or the proposal of it (rule 2); the latest if its input is this one."""
         if not reason.strip():
             raise Rejected(f"session {session}: a re-settlement needs a reason")
         made = input_of(body)
@@ -86,7 +101,35 @@ class Settlements:
                 raise Rejected(f"session {session}: nothing is settled yet that could be settled again")
             if versions[-1].input == input_text(made):
                 return versions[-1]
-            return self._keep(session, made, reason, versions, party)
+            one = self._made(session, made, reason, versions, who(party))
+            if not moves(one.difference):
+                return self._keep(session, replace(one, proposed_by=""), party)
+            waiting = self.proposed(session)
+            if waiting is None or waiting.version != one:
+                self._add(session, party, PROPOSED, text(document(one)))
+        return Proposed(one)
+
+    def proposed(self, session: str) -> Proposed | None:
+        """What waits for a second person."""
+        waiting = None
+        for event in self._store.events(session):
+            if event.what in (PROPOSED, SETTLED):
+                waiting = Proposed(Version(**json.loads(event.body))) if event.what == PROPOSED else None
+        return waiting
+
+    def approve(self, session: str, digest: str, party: str) -> Version:
+        """Makes what is proposed the next version, if the digest is its and the party another (rule 2)."""
+        with self._store.writing():
+            versions, waiting = self.versions(session), self.proposed(session)
+            if waiting is None and versions and versions[-1].sha256 == digest:
+                return versions[-1]
+            if waiting is None or waiting.version.sha256 != digest:
+                raise Rejected(f"session {session}: no settlement with the digest {digest[:64]} is proposed")
+            one = waiting.version
+            if who(party) == one.proposed_by:
+                raise Rejected(f"session {session}: {one.proposed_by} proposed it, another person has to approve it")
+            self._check(session, input_of(one.input))
+            return self._keep(session, one, party)
 
     def versions(self, session: str) -> list[Version]:
         """Every settlement of a session, in order; Rejected if it was never announced."""
@@ -115,8 +158,7 @@ class Settlements:
         requests, offers = self._sessions.load(session).book()
         awards = reserved_of(exchange.outcome_of(ground.outcome), offers, requests)
         orders = () if ground.activation is None else called_of(ground.activation)
-        others = others_of(orders, self._elsewhere(session))
-        return Traded(session, digest_of(ground.outcome), ground.version, awards, orders, others)
+        return Traded(session, digest_of(ground.outcome), ground.version, awards, orders, self._elsewhere(session))
 
     def ordered(self) -> frozenset[Point]:
         """POD and quarter-hour of every order that was active, of every session."""
@@ -177,12 +219,16 @@ class Settlements:
                 found[row["id"]] = Dispute(**{**row, "state": DisputeState(row["state"])})
         return list(found.values())
 
-    def _keep(self, session: str, made: SettlementInput, reason: str, versions: list[Version], party: str) -> Version:
+    def _made(
+        self, session: str, made: SettlementInput, reason: str, versions: Sequence[Version], by: str = ""
+    ) -> Version:
         self._check(session, made)
         body = settlement_text(settled(made))
         changed = difference(json.loads(versions[-1].settlement), json.loads(body)) if versions else {}
-        one = Version(len(versions) + 1, input_text(made), body, reason, changed)
-        self._publish(SETTLEMENT, session, one.version, body, self._clock.now_ms())
+        return Version(len(versions) + 1, input_text(made), body, reason, changed, by)
+
+    def _keep(self, session: str, one: Version, party: str) -> Version:
+        self._publish(SETTLEMENT, session, one.version, one.settlement, self._clock.now_ms())
         self._add(session, party, SETTLED, text(document(one)))
         return one
 
@@ -202,3 +248,11 @@ class Settlements:
 
     def _add(self, session: str, party: str, what: str, body: str) -> None:
         self._store.add_event(MarketEvent(session, self._clock.now_ms(), party, what, body))
+
+
+def who(party: str) -> str:
+    """A person's name without the blanks around it, so that nobody is a second one; Rejected for none."""
+    name = party.strip()
+    if not name or len(name) > 96 or not name.isprintable():
+        raise Rejected("party, expected 1 to 96 printable characters")
+    return name

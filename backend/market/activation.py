@@ -8,15 +8,20 @@ from backend.domain.trade import Award, Order, Plan
 
 
 def order(session: str, award: Award, offer: Offer, request: Request, parts_w: Mapping[str, int]) -> Order:
-    """The order on an award, whole or in part (parts_w per POD); the same award gives the same id."""
+    """The order on an award, whole or in part (parts_w per POD)."""
+    price = offer.price_ueur_per_mwh if award.price_ueur_per_mwh is None else award.price_ueur_per_mwh
+    return Order(
+        order_id(session, award), offer.id, request.id, request.buyer.value, award.frame,
+        {pod: w for pod, w in parts_w.items() if w}, offer.direction.value, price,
+    )  # fmt: skip
+
+
+def order_id(session: str, award: Award) -> str:
+    """The same award gives the same id."""
     identity = f"{session}/{award.offer}/{award.request}/{award.frame}"
     if award.step or award.reserve:
         identity += f"/{award.step}/{'reserve' if award.reserve else 'need'}"
-    price = offer.price_ueur_per_mwh if award.price_ueur_per_mwh is None else award.price_ueur_per_mwh
-    return Order(
-        hashlib.sha256(identity.encode()).hexdigest()[:32], offer.id, request.id, request.buyer.value, award.frame,
-        {pod: w for pod, w in parts_w.items() if w}, offer.direction.value, price,
-    )  # fmt: skip
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def change_w(orders: Iterable[Order]) -> dict[str, int]:

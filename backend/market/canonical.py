@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 from backend.domain.trade import Outcome
-from backend.market.settlement import Line, Payment
 
 
 def document(value: Any) -> Any:
@@ -76,8 +75,3 @@ def digest_of_text(body: str) -> str:
 def outcome_hash(outcomes: Iterable[Outcome]) -> str:
     """Of all sessions, in order."""
     return digest(list(outcomes))
-
-
-def settlement_hash(lines: Iterable[Line], payments: Iterable[Payment]) -> str:
-    """Of all statement lines and payments."""
-    return digest([list(lines), list(payments)])

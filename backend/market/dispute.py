@@ -42,7 +42,9 @@ class Dispute:
 def lines_of(statement: Mapping[str, Any]) -> set[str]:
     """The names of all that a party can dispute in its statement (party_statement.py): the ``id`` of a line; ``order/ID``,
     ``availability/OFFER/REQUEST/FRAME`` and ``position/FRAME`` where it sees totals only."""
-    named = {line["id"] for kind in ("lines", "availability") for line in statement.get(kind, ()) if "id" in line}
+    named = {
+        line["id"] for kind in ("lines", "availability", "rebounds") for line in statement.get(kind, ()) if "id" in line
+    }
     named |= {f"order/{one['order']}" for one in statement.get("orders", ())}
     named |= {
         f"availability/{one['offer']}/{one['request']}/{one['frame']}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from backend.domain.bids import Offer, Request
 from backend.domain.quantity import FRAME_S, PPM, half_even
 from backend.domain.trade import Outcome
-from backend.market.settlement import Line
+from backend.market.settled_energy import EnergyLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Campaign:
     requests: tuple[Request, ...]
     offers: tuple[Offer, ...]
     outcome: Outcome
-    lines: tuple[Line, ...] = ()
+    lines: tuple[EnergyLine, ...] = ()
     registered: frozenset[str] = frozenset()
     violations_before: int = 0
     violations_after: int = 0
@@ -104,7 +104,7 @@ def _served(rows: Iterable[Campaign]) -> tuple[list[int], int]:
     return parts, short
 
 
-def _cost(lines: Iterable[Line]) -> dict[str, int]:
+def _cost(lines: Iterable[EnergyLine]) -> dict[str, int]:
     cost: dict[str, int] = {}
     for line in lines:
         cost[line.buyer] = cost.get(line.buyer, 0) + line.payment_ueur - line.penalty_ueur

@@ -1,6 +1,7 @@
 """What one party gets of a settlement, with a reason for each line: ``lightnode-party-statement/1``.
 
-1. An owner sees the lines of its own PODs and the totals of the orders they have a part in; nothing of any other POD.
+1. An owner sees the lines of its own PODs, what they moved back, and the totals of the orders they have a part in; nothing of
+   any other POD.
 2. An aggregator sees every line of its offers and emergency orders, with PODs and owners.
 3. A buyer (DSO, TSO) pays for orders and reserved W: it sees their totals, and neither PODs nor fees.
 4. A BRP sees what corrects its position, line by line, and no money.
@@ -21,6 +22,7 @@ _POSITION = (
     "id", "order", "pod", "frame", "direction", "baseline_w", "measured_ws", "source", "delivered_ws", "position_ws", "held",
     "code", "reason",
 )  # fmt: skip
+_BACK = ("id", "order", "pod", "frame", "declared_ws", "back_ws", "beyond_ws", "position_ws", "held", "code", "reason")
 
 
 def parties(settlement: Row) -> list[str]:
@@ -60,13 +62,15 @@ def _of_seller(settlement: Row, mine: Callable[[Row], bool], is_owner: bool) -> 
     """Rules 1 and 2."""
     lines = [line for line in settlement["lines"] if mine(line)]
     held_ready = [line for line in settlement["availability"] if mine(line)]
+    back = [line for line in settlement.get("rebounds", ()) if mine(line)]
     ids = {line["order"] for line in lines}
     orders = [one for one in settlement["orders"] if one["order"] in ids and (not is_owner or one["members"] > 1)]
     return {
         "lines": lines,
         "availability": held_ready,
         "orders": orders,
-        "flags": _flags(settlement, [*lines, *held_ready]),
+        "flags": _flags(settlement, [*lines, *held_ready, *back]),
+        **({"rebounds": back} if back else {}),
     }
 
 
@@ -112,8 +116,11 @@ _WORDS = {
 def _of_brp(settlement: Row, brp: str) -> dict[str, Any]:
     """Rule 4."""
     lines = [line for line in settlement["lines"] if line["brp"] == brp and line["product"] == "active"]
+    moved_back = [line for line in settlement.get("rebounds", ()) if line["brp"] == brp and line["product"] == "active"]
+    back = [{name: line[name] for name in _BACK} for line in moved_back]
     return {
         "adjustments": [one for one in settlement["adjustments"] if one["brp"] == brp],
         "lines": [{name: line[name] for name in _POSITION} for line in lines],
-        "flags": _flags(settlement, lines),
+        "flags": _flags(settlement, [*lines, *moved_back]),
+        **({"rebounds": back} if back else {}),
     }

@@ -4,12 +4,12 @@
 2. Every order has a line at each of its PODs and every award with an availability price too, each with its reason in words and
    code; nothing is settled that is not in a line.
 3. Payments sum to zero over all parties; what is held or missing is flagged and moves no money.
-4. Beside the lines stand the totals of each order and of each offer and quarter-hour, the correction of each BRP's position, and
-   how far 4 s energy and registers are apart.
+4. Beside the lines stand the totals of each order and of each offer and quarter-hour, what moved back behind them, the
+   correction of each BRP's position, and how far 4 s energy and registers are apart.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backend.market import canonical
 from backend.market.settled_availability import AvailabilityLine, availability
@@ -18,6 +18,7 @@ from backend.market.settled_energy import EnergyLine, OrderTotal, energy, points
 from backend.market.settled_evidence import Evidence, Flag, Reconciled, differing
 from backend.market.settled_input import SettlementInput
 from backend.market.settled_money import BrpAdjustment, Paid, adjustments, gained_ueur, paid
+from backend.market.settled_rebound import ReboundLine, rebounds
 
 FORMAT = "lightnode-settlement/1"
 
@@ -53,6 +54,7 @@ class Settlement:
     adjustments: tuple[BrpAdjustment, ...]
     reconciliation: tuple[Reconciled, ...]
     flags: tuple[Flag, ...]
+    rebounds: tuple[ReboundLine, ...] = field(default=(), metadata={"written": "if set"})
 
 
 def settled(made: SettlementInput) -> Settlement:
@@ -61,12 +63,13 @@ def settled(made: SettlementInput) -> Settlement:
     evidence = Evidence(made)
     done = energy(made, evidence)
     held_ready = availability(made, done.totals, evidence)
+    moved_back, undeclared = rebounds(made, done.lines, evidence)
     payments = paid(done.lines, held_ready)
     reconciled = evidence.reconciled()
     reserved = [
         (one.point(pod), one.frame) for one in made.awards if one.availability_ueur_per_mw_h for pod in one.parts_w
     ]
-    flags = [*evidence.flags(points_of(made.orders), reserved), *done.flags, *differing(reconciled)]
+    flags = [*evidence.flags(points_of(made.orders), reserved), *done.flags, *undeclared, *differing(reconciled)]
     return Settlement(
         session=made.session,
         outcome_sha256=made.outcome_sha256,
@@ -78,9 +81,10 @@ def settled(made: SettlementInput) -> Settlement:
         offers=_by_offer(done.totals),
         payments=payments,
         gained_ueur=gained_ueur(payments),
-        adjustments=adjustments(done.lines),
+        adjustments=adjustments(done.lines, moved_back),
         reconciliation=tuple(reconciled),
         flags=tuple(sorted(flags, key=lambda one: (one.pod, one.frame, one.code))),
+        rebounds=moved_back,
     )
 
 

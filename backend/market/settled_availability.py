@@ -1,7 +1,7 @@
 """What is paid for W that were held ready, beside what is paid for energy.
 
 1. An award with an availability price (micro-EUR per MW and hour) earns it for each W of its PODs over its quarter-hour,
-   rounded once per award, split over the PODs by their W as settlement.py splits.
+   rounded once per award, split over the PODs by their W as settled_order.py splits.
 2. A POD whose owner said that it was unavailable (I-13) earns nothing for that quarter-hour.
 3. An award whose order was short beyond the tolerance earns nothing for that quarter-hour, whatever part of it was ordered.
 4. While an order on the award is held, so is its availability; so is that of a POD whose measurement is missing, since
@@ -18,7 +18,7 @@ from backend.domain.quantity import FRAME_S, part_of, value_ueur
 from backend.market.settled_energy import OrderTotal
 from backend.market.settled_evidence import Evidence, Point
 from backend.market.settled_input import Key, Reserved, SettlementInput
-from backend.market.settlement import Source, part_ueur
+from backend.market.settled_order import Source, part_ueur
 
 
 class AvailabilityCode(StrEnum):

@@ -2,7 +2,8 @@
 
 1. Every W per POD that was awarded is reserved, at its award's price, else its offer's; what validation cut to nothing is not.
 2. Every order of which something is active is called with what is active of it: what the grid operator stopped nobody owes.
-3. The orders of other sessions count as far as they are on a POD and quarter-hour that is ordered here.
+3. The orders of other sessions count as far as they are on a POD and quarter-hour that is ordered here, or in which what was
+   ordered here may rebound.
 """
 
 import json
@@ -13,6 +14,7 @@ from backend.domain.trade import OrderKind, Outcome
 from backend.errors import Rejected
 from backend.market.settled_energy import points_of
 from backend.market.settled_input import Called, OtherOrder, Reserved, SettlementInput
+from backend.market.settled_rebound import backs
 
 
 def reserved_of(outcome: Outcome, offers: Iterable[Offer], requests: Iterable[Request]) -> tuple[Reserved, ...]:
@@ -32,6 +34,7 @@ def reserved_of(outcome: Outcome, offers: Iterable[Offer], requests: Iterable[Re
                 Reserved(
                     award.offer, award.request, award.frame, award.step, award.reserve, request.buyer, offer.aggregator,
                     offer.direction, offer.product, parts, price, offer.availability_ueur_per_mw_h,
+                    tuple(sorted(offer.rebound_ppm.items())),
                 )
             )  # fmt: skip
     return tuple(found)
@@ -50,9 +53,15 @@ def called_of(activation: str) -> tuple[Called, ...]:
     )  # fmt: skip
 
 
-def others_of(orders: Iterable[Called], elsewhere: Mapping[str, Iterable[Called]]) -> tuple[OtherOrder, ...]:
+def others_of(
+    awards: Iterable[Reserved],
+    orders: Iterable[Called],
+    elsewhere: Mapping[str, Iterable[Called]],
+    watched_frames: int = 0,
+) -> tuple[OtherOrder, ...]:
     """Rule 3; elsewhere: the orders of the other sessions, by session."""
-    points = set(points_of(orders))
+    mine = list(orders)
+    points = {*points_of(mine), *((one.pod, one.frame) for one in backs(awards, mine, watched_frames))}
     found = []
     for session, called in elsewhere.items():
         for one in called:
@@ -78,7 +87,10 @@ def check_against(
             "the activation list",
         )
     if elsewhere is not None:
-        others = {f"order {one.id} of session {one.session}": one for one in others_of(made.orders, elsewhere)}
+        others = {
+            f"order {one.id} of session {one.session}": one
+            for one in others_of(made.awards, made.orders, elsewhere, made.watched_frames)
+        }
         _same(
             {f"order {one.id} of session {one.session}": one for one in made.others}, others, "another activation list"
         )

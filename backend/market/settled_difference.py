@@ -4,6 +4,7 @@
 2. Of a line that differs the fields that do are given, before and after; a line that is the same is not named.
 3. Each party has what it gained before and after, and the difference; the differences sum to zero. Each BRP and quarter-hour has
    its correction before and after.
+4. Where a line, what a party gains or a correction differs, a version moves something: it needs a second person (flows/settle.py).
 """
 
 from collections.abc import Mapping
@@ -16,8 +17,8 @@ Row = Mapping[str, Any]
 def difference(before: Row, after: Row) -> dict[str, Any]:
     """Of two settlement documents, as json.loads gives them."""
     changed = []
-    for kind in ("lines", "availability"):
-        was, now = _by_id(before[kind]), _by_id(after[kind])
+    for kind in ("lines", "availability", "rebounds"):
+        was, now = _by_id(before.get(kind, [])), _by_id(after.get(kind, []))
         changed += [
             {"id": id, **_changed(was.get(id), now.get(id))} for id in sorted(was | now) if was.get(id) != now.get(id)
         ]
@@ -28,6 +29,11 @@ def difference(before: Row, after: Row) -> dict[str, Any]:
         "parties": _moved(before["gained_ueur"], after["gained_ueur"]),
         "adjustments": _moved(_positions(before), _positions(after)),
     }
+
+
+def moves(found: Row) -> bool:
+    """Rule 4."""
+    return bool(found["lines"] or found["parties"] or found["adjustments"])
 
 
 def _by_id(lines: list[Row]) -> dict[str, Row]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
-from backend.domain.bids import MOST_UEUR_PER_MWH, MOST_W, Buyer, Direction, Product
+from backend.domain.bids import MOST_REBOUND_FRAMES, MOST_UEUR_PER_MWH, MOST_W, Buyer, Direction, Product
 from backend.domain.quantity import PPM
 from backend.domain.trade import OrderKind
 from backend.market import canonical
@@ -46,6 +47,7 @@ def input_of(text: str) -> SettlementInput:
         unavailable=_all(fields, "unavailable", "unavailability", not_available_of),
         setpoints=_all(fields, "setpoints", "set-point", _setpoint) if fields.has("setpoints") else (),
         others=_all(fields, "others", "other order", _other) if fields.has("others") else (),
+        watched_frames=watched_of(fields),
     )
     fields.end()
     return in_order(made)
@@ -100,7 +102,25 @@ def _bought(row: Fields, empty: bool) -> dict[str, Any]:
 
 def _reserved(row: Fields) -> Reserved:
     price = row.whole("availability_ueur_per_mw_h", 0, MOST_UEUR_PER_MWH)
-    return Reserved(**_bought(row, False), availability_ueur_per_mw_h=price)
+    rebound = _rebound(row) if row.has("rebound") else ()
+    return Reserved(**_bought(row, False), availability_ueur_per_mw_h=price, rebound=rebound)
+
+
+def _rebound(row: Fields) -> tuple[tuple[int, int], ...]:
+    """Pairs of quarter-hours later and part, the earlier first."""
+    found = row.rows("rebound", MOST_REBOUND_FRAMES)
+    for one in found:
+        pair = isinstance(one, list) and [type(value) for value in one] == [int, int]
+        if not (pair and 1 <= one[0] <= MOST_REBOUND_FRAMES and 1 <= one[1] <= PPM):
+            row.refuse("rebound", one, f"[quarter-hours later, ppm]: 1 to {MOST_REBOUND_FRAMES} and 1 to {PPM}")
+    if any(b[0] <= a[0] for a, b in pairwise(found)):
+        row.refuse("rebound", found, "each quarter-hour once, the earlier first")
+    return tuple((later, part) for later, part in found)
+
+
+def watched_of(fields: Fields) -> int:
+    """How many quarter-hours behind an order are watched; may be left out."""
+    return fields.whole("watched_frames", 0, MOST_REBOUND_FRAMES) if fields.has("watched_frames") else 0
 
 
 def _called(row: Fields) -> Called:
@@ -110,9 +130,11 @@ def _called(row: Fields) -> Called:
 
 def pod_of(row: Fields) -> PodRow:
     """Whose a POD is, and how its baseline is made."""
+    reactive = row.take("reactive_method") if row.has("reactive_method") else None
     return PodRow(
-        row.name("pod"), row.party("owner"), row.party("brp"), method_of(row.part("method", row.take("method")))
-    )
+        row.name("pod"), row.party("owner"), row.party("brp"), method_of(row.part("method", row.take("method"))),
+        None if reactive is None else method_of(row.part("reactive_method", reactive)),
+    )  # fmt: skip
 
 
 def method_of(row: Fields) -> Method:

@@ -1,6 +1,6 @@
 """What each order delivered and is worth, with the reason in words and code.
 
-1. Delivered energy, paid energy, group and split are those of settlement.py, whose rules 1 to 3, 6 and 7 hold here; of the
+1. Delivered energy, paid energy, group and split are those of settled_order.py, whose rules hold here; of the
    orders on one POD and quarter-hour those of the market come first, in order of id, then those of an emergency, whatever
    session they are of: what went to an order of another session is paid there, and not here.
 2. What is missing pays by the table of the terms, the wrong way included (settled_terms.py).
@@ -9,6 +9,7 @@
 4. The BRP's position is corrected by the active energy that is paid for, less withdrawal for up, more for down. Of an order of
    several PODs each has a part by what it delivered itself, not by how it is paid. Over-delivery, what went the wrong way
    and reactive energy stay the BRP's own.
+5. Of the reactive product every energy is var s, a price is micro-EUR per Mvarh, and its own penalty table counts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +21,8 @@ from backend.domain.quantity import FRAME_S, part_of
 from backend.domain.trade import Order, OrderKind
 from backend.market.settled_evidence import Evidence, Flag, FlagCode, Point
 from backend.market.settled_input import Called, OtherOrder, PodRow, SettlementInput
+from backend.market.settled_order import Source, Totals, delivered, parts_of, total_of
 from backend.market.settled_terms import ProductTerms, SettlementTerms
-from backend.market.settlement import Measured, Source, Totals, delivered, parts_of, total_of
 
 
 class LineCode(StrEnum):
@@ -138,7 +139,7 @@ def energy(made: SettlementInput, evidence: Evidence) -> Energy:
 
 
 def _order(one: Called, terms: SettlementTerms) -> Order:
-    """As settlement.py takes it, at the price that counts."""
+    """As settled_order.py takes it, at the price that counts."""
     asked = Order(
         one.id, one.offer, one.request, one.buyer.value, one.frame, one.points, one.direction.value,
         one.price_ueur_per_mwh, one.kind,
@@ -189,17 +190,18 @@ def _explained(
     called: Called, sums: Totals, bands: Sequence[tuple[int, int]], missing_ws: int, short: bool
 ) -> tuple[LineCode, str]:
     """Why an order that is not held is paid as it is."""
-    words = f"{sums.delivered_ws} of {sums.ordered_ws} Ws delivered"
-    fined = "".join(f", {ws} Ws at {part} ppm of the price" for ws, part in bands)
+    unit = "Ws" if called.product is Product.ACTIVE else "var s"
+    words = f"{sums.delivered_ws} of {sums.ordered_ws} {unit} delivered"
+    fined = "".join(f", {ws} {unit} at {part} ppm of the price" for ws, part in bands)
     penalty = f": penalty on what is missing{fined}" if bands else ": no penalty"
     if sums.delivered_ws < 0:
         return LineCode.WRONG_WAY, f"{words}, the other way{penalty}"
     if called.kind is OrderKind.EMERGENCY and missing_ws:
         return LineCode.EMERGENCY_SHORT, f"{words} in an emergency: paid for these, no penalty"
     if short:
-        return LineCode.SHORT, f"{words}, {missing_ws} Ws are missing{penalty}"
+        return LineCode.SHORT, f"{words}, {missing_ws} {unit} are missing{penalty}"
     if missing_ws:
-        return LineCode.WITHIN, f"{words}, {missing_ws} Ws are missing, within the tolerance"
+        return LineCode.WITHIN, f"{words}, {missing_ws} {unit} are missing, within the tolerance"
     if sums.delivered_ws > sums.ordered_ws:
         return LineCode.OVER, f"{words}: what is more is unpaid"
     return LineCode.DELIVERED, f"{words}"
@@ -208,18 +210,17 @@ def _explained(
 def _lines(
     pods: Mapping[str, PodRow], called: Called, one: Order, sums: Totals, total: OrderTotal, evidence: Evidence
 ) -> list[EnergyLine]:
-    found: Mapping[Point, Measured] = {(pod, one.frame): evidence.measured((pod, one.frame)) for pod in one.parts_w}
     lines, position_ws = [], _position_ws(called, sums)
-    for part in parts_of(one, sums, called.aggregator, found):
-        point = part.pod, part.frame
-        seen, row = found[point], pods[part.pod.removesuffix("/var")]
+    for part in parts_of(one, sums):
+        point = part.pod, one.frame
+        seen, row = evidence.measured(point), pods[part.pod.removesuffix("/var")]
         lines.append(
             EnergyLine(
                 f"energy/{one.id}/{part.pod}", one.id, called.kind, called.offer, called.request, called.buyer, called.aggregator,
-                row.owner, row.brp, part.pod, called.product, part.frame, called.direction, evidence.baseline_w(point),
+                row.owner, row.brp, part.pod, called.product, one.frame, called.direction, evidence.baseline_w(point),
                 None if seen.source is Source.MISSING else seen.energy_ws, seen.source, seen.completeness_ppm,
-                part.ordered_ws, part.delivered_ws, part.paid_ws, part.price_ueur_per_mwh, part.payment_ueur,
-                part.penalty_ueur, part.fee_ueur, position_ws[part.pod], part.held, total.code, total.reason,
+                part.ordered_ws, part.delivered_ws, part.paid_ws, one.price_ueur_per_mwh, part.payment_ueur,
+                part.penalty_ueur, part.fee_ueur, position_ws[part.pod], total.held, total.code, total.reason,
             )
         )  # fmt: skip
     return lines

@@ -16,8 +16,8 @@ from enum import StrEnum
 
 from backend.domain.quantity import PPM
 from backend.market.settled_input import BaselineRow, MeasuredRow, SettlementInput, Told
+from backend.market.settled_order import Measured, Source
 from backend.market.settled_terms import SettlementTerms
-from backend.market.settlement import Measured, Source
 
 Point = tuple[str, int]
 
@@ -32,6 +32,7 @@ class FlagCode(StrEnum):
     BOTH_WAYS = "both-ways"
     REGISTERS_DIFFER = "registers-differ"
     NOT_TOLD = "not-told"
+    REBOUND = "rebound-not-declared"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ Key = tuple[str, str, int, int, bool]
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """An award (I-08) with what its offer and request say: W per POD at an energy price, held at an availability price."""
+    """An award (I-08) with what its offer and request say: W per POD at an energy price, held at an availability price; rebound:
+    (quarter-hours later, part in 1e-6 of what was taken that moves the other way then)."""
 
     offer: str
     request: str
@@ -44,6 +45,7 @@ class Reserved:
     parts_w: Mapping[str, int]
     price_ueur_per_mwh: int
     availability_ueur_per_mw_h: int
+    rebound: tuple[tuple[int, int], ...] = field(default=(), metadata={"written": "if set"})
 
     @property
     def key(self) -> Key:
@@ -88,12 +90,18 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class PodRow:
-    """Whose a POD is, who balances it, and how its baseline is made."""
+    """Whose a POD is, who balances it, and how its baseline is made; reactive_method: that of its reactive power, which no BRP
+    schedules; None is the same."""
 
     pod: str
     owner: str
     brp: str
     method: Method
+    reactive_method: Method | None = field(default=None, metadata={"written": "if set"})
+
+    def method_of(self, point: str) -> Method:
+        """How the baseline of POD or POD/var is made."""
+        return self.method if point == self.pod or self.reactive_method is None else self.reactive_method
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,7 @@ class SettlementInput:
     unavailable: tuple[NotAvailable, ...] = field(default=())
     setpoints: tuple[SetPointRow, ...] = field(default=(), metadata={"written": "if set"})
     others: tuple[OtherOrder, ...] = field(default=(), metadata={"written": "if set"})
+    watched_frames: int = field(default=0, metadata={"written": "if set"})
 
     def __post_init__(self) -> None:
         _each_once("award", (_words(one.key) for one in self.awards))

@@ -1,14 +1,15 @@
 """A session's settlement input, made of what the market published, the settings, and what was measured.
 
-1. Measurements are those of every POD and quarter-hour that is ordered, or paid for being there.
-2. Baselines are those of every POD and quarter-hour that is ordered, each run of quarter-hours of a market day by the POD's
-   method. What it was not measured for, or had an order in it, does not count (baseline.py, rule 4); where that leaves too
-   little there is none, with the reason.
-3. Settings are ``lightnode-settlement-settings/1``: terms, time zone, and owner, BRP and method of each POD; a POD that is
-   traded and not among them is refused.
+1. Measurements are those of every POD and quarter-hour that is ordered, in which an order may rebound, or that is paid for
+   being there.
+2. Baselines are those of every POD and quarter-hour that is ordered, or in which an order may rebound, each run of quarter-hours
+   of a market day by the POD's method. What it was not measured for, or had an order in it, does not count (baseline.py, rule
+   4); where that leaves too little there is none, with the reason.
+3. Settings are ``lightnode-settlement-settings/1``: terms, time zone, and owner, BRP and method of each POD, and where it differs
+   the method of its reactive power; a POD that is traded and not among them is refused.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -17,21 +18,22 @@ from backend.domain.local_day import Calendar
 from backend.domain.quantity import FRAME_S, half_even
 from backend.errors import Rejected
 from backend.market.baseline import Known, baseline, looks_at
-from backend.market.settled_document import MOST_PODS, MOST_ROWS, not_available_of, pod_of
+from backend.market.settled_awards import others_of
+from backend.market.settled_document import MOST_PODS, MOST_ROWS, not_available_of, pod_of, watched_of
 from backend.market.settled_evidence import Point, chosen
 from backend.market.settled_input import (
     BaselineRow,
     Called,
     MeasuredRow,
     NotAvailable,
-    OtherOrder,
     PodRow,
     Reserved,
     SetPointRow,
     SettlementInput,
 )
+from backend.market.settled_order import Source
+from backend.market.settled_rebound import backs
 from backend.market.settled_terms import SettlementTerms, terms_of
-from backend.market.settlement import Source
 from backend.market.strict import parse
 
 SETTINGS, BASELINES = "lightnode-settlement-settings/1", "lightnode-baselines/1"
@@ -40,23 +42,24 @@ UNAVAILABLE = "lightnode-unavailable/1"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Rule 3."""
+    """Rule 3; watched_frames: see settled_rebound.py."""
 
     terms: SettlementTerms
     calendar: Calendar
     pods: Mapping[str, PodRow]
+    watched_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Traded:
-    """What the market published of a session (settled_awards.py); others: of other sessions on the same PODs."""
+    """What the market published of a session (settled_awards.py); elsewhere: the orders of all other sessions."""
 
     session: str
     outcome_sha256: str
     outcome_version: int
     awards: tuple[Reserved, ...]
     orders: tuple[Called, ...]
-    others: tuple[OtherOrder, ...] = ()
+    elsewhere: Mapping[str, Sequence[Called]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,9 @@ def settings_of(text: str) -> Settings:
         if one.pod in pods:
             raise Rejected(f"settlement settings: POD {one.pod} stands twice")
         pods[one.pod] = one
+    watched = watched_of(fields)
     fields.end()
-    return Settings(terms, calendar, pods)
+    return Settings(terms, calendar, pods, watched)
 
 
 def schedule_of(text: str, session: str, settings: Settings) -> dict[Point, int]:
@@ -125,6 +129,8 @@ def unavailable_of(text: str) -> tuple[NotAvailable, ...]:
 def made_input(traded: Traded, settings: Settings, known: Knowledge) -> SettlementInput:
     """The input (rules 1 and 2); Rejected for a POD that is not among the settings."""
     ordered = {(pod, one.frame) for one in traded.orders for pod in one.points}
+    others = others_of(traded.awards, traded.orders, traded.elsewhere, settings.watched_frames)
+    back = {(one.pod, one.frame) for one in backs(traded.awards, traded.orders, settings.watched_frames)} - ordered
     reserved = {
         (one.point(pod), one.frame) for one in traded.awards if one.availability_ueur_per_mw_h for pod in one.parts_w
     }
@@ -135,9 +141,10 @@ def made_input(traded: Traded, settings: Settings, known: Knowledge) -> Settleme
     known_gone = [one for one in known.unavailable if one.pod in set(pods)]
     return SettlementInput(
         traded.session, traded.outcome_sha256, traded.outcome_version, settings.terms, traded.awards, traded.orders,
-        tuple(settings.pods[pod] for pod in pods), tuple(_baselines(ordered, settings, known)),
-        tuple(known.measure(*point) for point in sorted(ordered | reserved)), tuple(known_gone),
-        () if known.told is None else tuple(known.told(*point) for point in sorted(ordered)), traded.others,
+        tuple(settings.pods[pod] for pod in pods), (*_baselines(ordered, settings, known), *_baselines(back, settings, known)),
+        tuple(known.measure(*point) for point in sorted(ordered | reserved | back)), tuple(known_gone),
+        () if known.told is None else tuple(known.told(*point) for point in sorted(ordered)), others,
+        settings.watched_frames,
     )  # fmt: skip
 
 
@@ -162,7 +169,7 @@ def _runs(frames: list[int], calendar: Calendar) -> list[list[int]]:
 
 
 def _of_run(pod: str, run: list[int], settings: Settings, known: Knowledge) -> list[BaselineRow]:
-    method = settings.pods[pod.removesuffix("/var")].method
+    method = settings.pods[pod.removesuffix("/var")].method_of(pod)
     measured_w = {}
     for frame in looks_at(method, run, settings.calendar):
         seen = chosen(known.measure(pod, frame), settings.terms)

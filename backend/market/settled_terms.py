@@ -17,7 +17,7 @@ from backend.domain.bids import MOST_UEUR_PER_MWH, Buyer, Product
 from backend.domain.quantity import FRAME_S, PPM, value_ueur
 from backend.domain.trade import Order, OrderKind
 from backend.errors import Rejected
-from backend.market.settlement import part_ueur
+from backend.market.settled_order import part_ueur
 from backend.market.strict import Fields
 
 MOST_PPM = 100 * PPM
@@ -102,7 +102,7 @@ class SettlementTerms:
 
 @dataclass(frozen=True, slots=True)
 class ProductTerms:
-    """The terms for orders of one product, as the settlement's rules ask for them (market.settlement.Rates)."""
+    """The terms for orders of one product, as the settlement's rules ask for them (market.settled_order.Rates)."""
 
     terms: SettlementTerms
     product: str

@@ -13,7 +13,13 @@ from typing import Any
 from backend.domain.bids import Offer
 from backend.domain.trade import Award, Order, Outcome
 from backend.market.canonical import document
-from backend.market.settlement import Line, Terms, Totals
+from backend.market.settled_energy import EnergyLine, OrderTotal
+from backend.market.settled_terms import SettlementTerms
+
+_LINE = (
+    "order", "offer", "buyer", "aggregator", "pod", "frame", "ordered_ws", "delivered_ws", "paid_ws", "price_ueur_per_mwh",
+    "payment_ueur", "penalty_ueur", "fee_ueur", "source", "held", "code",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Answered:
 
 
 def orders_document(
-    pod: str, orders: Iterable[Order], aggregator_of: Mapping[str, str], terms: Terms
+    pod: str, orders: Iterable[Order], aggregator_of: Mapping[str, str], terms: SettlementTerms
 ) -> dict[str, Any]:
     """The orders on a POD, by quarter-hour and id, with the terms; aggregator_of maps offers."""
     mine = sorted((one for one in orders if pod in one.parts_w), key=lambda one: (one.frame, one.id))
@@ -103,20 +109,20 @@ def _award_row(pod: str, one: Award) -> dict[str, Any]:
     }
 
 
-def totals_document(one: Totals) -> dict[str, Any]:
+def totals_document(one: OrderTotal) -> dict[str, Any]:
     """The totals of an order of several PODs (rule 3)."""
     names = (
         "order", "frame", "members", "ordered_ws", "delivered_ws", "paid_ws", "payment_ueur", "penalty_ueur", "fee_ueur", "held",
+        "code",
     )  # fmt: skip
-    return {"format": "lightnode-totals/1", **{name: getattr(one, name) for name in names}}
+    return {"format": "lightnode-totals/1", **{name: document(getattr(one, name)) for name in names}}
 
 
 def statement_document(
     pod: str,
     period_ms: tuple[int, int],
-    lines: Iterable[Line],
-    baseline_w: Mapping[tuple[str, int], int],
-    terms: Terms,
+    lines: Iterable[EnergyLine],
+    terms: SettlementTerms,
     answered: Iterable[Answered],
 ) -> dict[str, Any]:
     """The statement of a POD for [start, end); answered: its set-points that reach into the period, in order of id."""
@@ -126,13 +132,13 @@ def statement_document(
         "pod": pod,
         "start_ms": period_ms[0],
         "end_ms": period_ms[1],
-        "baseline_w": {str(line.frame): baseline_w[pod, line.frame] for line in mine},
+        "baseline_w": {str(line.frame): line.baseline_w for line in mine},
         "terms": document(terms),
         "setpoints": [
             {"id": one.id.hex(), "decision": _digest(one.decision), "execution": _digest(one.execution)}
             for one in answered
         ],
-        "lines": document(mine),
+        "lines": [{name: document(getattr(line, name)) for name in _LINE} for line in mine],
     }
 
 

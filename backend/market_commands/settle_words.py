@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.argument import number
+from backend.argument import hexadecimal, number
 
 EXAMPLES = {
     "settlement-input": "da-27 --settings settings.json --baselines baselines.json > input.json",
     "settle": "da-27 --input input.json",
-    "resettle": 'da-27 --input input.json --reason "readings of POD b came in"',
+    "resettle": 'da-27 --input input.json --reason "readings of POD b came in" --party ann',
+    "approve-settlement": "da-27 SHA256 --party bob",
     "settlement": "da-27 --version 1",
     "statement": "da-27 aggregator/A",
     "disputes": "da-27",
@@ -35,12 +36,19 @@ def add_settlement(
     )
     for name, help in (
         ("settle", "settles a session; the same input again gives the same settlement"),
-        ("resettle", "settles it again with what came late; prints what that changes, by line and party"),
+        (
+            "resettle",
+            "settles it again with what came late; prints what that changes, by line and party, and proposes it",
+        ),
     ):
         made = add(name, help)
         made.add_argument("--input", type=Path, required=True, help="as `lightnode market settlement-input` prints it")
         if name == "resettle":
             made.add_argument("--reason", required=True, help="why")
+            made.add_argument("--party", required=True, help="who proposes it")
+    approve = add("approve-settlement", "makes a proposed settlement the next version; by another person")
+    approve.add_argument("digest", type=hexadecimal(32), help="of the proposed settlement, 64 hexadecimal digits")
+    approve.add_argument("--party", required=True, help="who does it")
     statement = add("statement", "prints what one party gets of a settlement, with a reason for each line")
     statement.add_argument("party", help="DSO, TSO, aggregator/NAME, owner/NAME or BRP/NAME")
     for made in (add("settlement", "prints a settlement"), statement):

@@ -10,8 +10,7 @@ from backend.adapters.bounded import read_text
 from backend.adapters.history import read_history
 from backend.adapters.settled_meter import SettledMeter
 from backend.adapters.sqlite import SqliteStore
-from backend.flows.settle import Settlements, Version
-from backend.flows.trade import digest_of
+from backend.flows.settle import Proposed, Settlements, Version
 from backend.market.canonical import document, text
 from backend.market.dispute import Dispute, DisputeState
 from backend.market.settled_document import input_text
@@ -31,10 +30,15 @@ class Desk:
 
 def stands(session: str, desk: Desk) -> tuple[dict[str, Any], list[str]]:
     """Where a session's settlement stands: its versions, and how many disputes are open."""
-    versions = [[one.version, digest_of(one.settlement)] for one in desk.settlements.versions(session)]
+    versions = [[one.version, one.sha256] for one in desk.settlements.versions(session)]
     still = sum(one.state is DisputeState.OPEN for one in desk.settlements.disputes(session))
     lines = [f"settlement {version}: {digest}" for version, digest in versions]
-    return {"settled": versions, "open_disputes": still}, [*lines, *([f"{still} disputes are open"] if still else [])]
+    waiting = desk.settlements.proposed(session)
+    if waiting is not None:
+        one = waiting.version
+        lines.append(f"settlement {one.version} is proposed by {one.proposed_by}: {one.sha256}")
+    facts = {"settled": versions, "open_disputes": still, "proposed": waiting and waiting.version.sha256}
+    return facts, [*lines, *([f"{still} disputes are open"] if still else [])]
 
 
 def _input(options: argparse.Namespace, desk: Desk) -> Said:
@@ -57,13 +61,23 @@ def _settle(options: argparse.Namespace, desk: Desk) -> Said:
 
 def _resettle(options: argparse.Namespace, desk: Desk) -> Said:
     body = read_text(options.input)
-    return _version(desk.settlements.resettle(options.session, body, options.reason, OPERATOR))
+    return _version(desk.settlements.resettle(options.session, body, options.reason, options.party))
 
 
-def _version(one: Version) -> Said:
+def _approve(options: argparse.Namespace, desk: Desk) -> Said:
+    return _version(desk.settlements.approve(options.session, options.digest.hex(), options.party))
+
+
+def _version(found: Version | Proposed) -> Said:
+    one = found.version if isinstance(found, Proposed) else found
     said = json.loads(one.settlement)
-    facts = {"version": one.version, "reason": one.reason, "difference": one.difference, "settlement": said}
+    facts = {
+        "version": one.version, "reason": one.reason, "difference": one.difference, "settlement": said, "sha256": one.sha256,
+        "proposed": isinstance(found, Proposed),
+    }  # fmt: skip
     lines = [f"version {one.version}" + (f": {one.reason}" if one.reason else "")]
+    if isinstance(found, Proposed):
+        lines = [f"proposed {lines[0]}", f"another person has to approve {one.sha256}"]
     lines += [
         f"{row['id']}: {row['payment_ueur']} less {row['penalty_ueur']} micro-EUR: {row['reason']}"
         for row in said["lines"]
@@ -108,6 +122,6 @@ def _told(one: Dispute) -> str:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Desk], Said]] = {
-    "settlement-input": _input, "settle": _settle, "resettle": _resettle, "settlement": _settlement, "statement": _statement,
-    "dispute": _dispute, "disputes": _disputes,
+    "settlement-input": _input, "settle": _settle, "resettle": _resettle, "approve-settlement": _approve,
+    "settlement": _settlement, "statement": _statement, "dispute": _dispute, "disputes": _disputes,
 }  # fmt: skip

@@ -39,7 +39,7 @@ from backend.flows.ledgers import EvidenceTrees
 from backend.flows.receipts import Issuer, ReceiptFiles
 from backend.flows.register import Register
 from backend.market.canonical import text
-from backend.market.settlement import Terms
+from backend.market.settled_terms import SettlementTerms
 from backend.market.statement import orders_document, outcome_document, statement_document
 from hil.benches import month
 from hil.benches.badinput import Cost, cases, checked, refuse
@@ -100,8 +100,8 @@ class _Period:
         self.collect.process([Incoming(topics.topic(self.device, "record"), one, 0, 1) for one in out])
 
     def _file(self) -> None:
-        terms, period = Terms(50_000, 500_000, {}), self._period_ms
-        orders, statement = orders_document(_POD, [], {}, terms), statement_document(_POD, period, [], {}, terms, [])
+        terms, period = SettlementTerms((), {}), self._period_ms
+        orders, statement = orders_document(_POD, [], {}, terms), statement_document(_POD, period, [], terms, [])
         self.trees.add_document(records.TREE_MARKET, "orders", _POD, 1, text(orders), _START_MS)
         self.trees.add_document(records.TREE_MARKET, "outcome", _POD, 1, text(outcome_document(_POD, [])), _START_MS)
         self.trees.add_document(records.TREE_SETTLEMENT, "statement", _POD, 1, text(statement), _START_MS)

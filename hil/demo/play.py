@@ -9,8 +9,12 @@ from lightwire import records
 
 from backend.adapters.ethereum import EmbeddedChain
 from backend.demo.day import ExampleDay, load_day
+from backend.demo.terms import TERMS
+from backend.domain.local_day import Calendar
 from backend.domain.quantity import FRAME_MS
 from backend.market.canonical import text
+from backend.market.settled import settlement_text
+from backend.market.settled_day import SettledDay
 from backend.market.statement import orders_document, outcome_document, totals_document
 from hil.bench import Bench
 from hil.demo.cast import Mishaps, cast, mishaps, site_customer
@@ -20,7 +24,7 @@ from hil.demo.options import Options
 from hil.demo.played import Played
 from hil.demo.proof import check_bundles
 from hil.demo.reserved import hand_over
-from hil.demo.results import TERMS, Settlement, settle, statement
+from hil.demo.results import hand_out, settle, statement
 from hil.demo.story import Story
 from hil.demo.tell import tell
 from hil.output import own
@@ -67,7 +71,11 @@ def play(options: Options, progress: Progress, finish: Callable[[Story], None]) 
 
 def _clean(out: Path) -> Path:
     """The output folder with nothing of an earlier run in it; its work folder. Nothing that is not ours is touched."""
-    own(out, "demo", ("work", "bundles", "reservations", "summary.json", "story.json", "report.html", "anchors.json"))
+    own(
+        out,
+        "demo",
+        ("work", "bundles", "reservations", "statements", "summary.json", "story.json", "report.html", "anchors.json"),
+    )
     (out / "bundles").mkdir()
     return (out / "work").resolve()
 
@@ -118,11 +126,9 @@ def _close(
     progress("draining and settling")
     bench.drain()
     devices = {pod: node.device for pod, node in bench.nodes.items()}
-    orders = [one for one in trades.orders if one.frame in live.frames]
-    settled = settle(
-        bench.backend.store, devices, day.customers, live.frames, orders, trades.baseline_w, _aggregator_of(trades)
-    )  # fmt: skip
-    _file_statements(bench, settled, trades, live.frames)
+    settled = settle(bench.backend.store, devices, day.customers, live.frames, trades, Calendar(day.zone))
+    _file_statements(bench, settled.day, live.frames)
+    hand_out(settled.day, options.out / "statements")
     progress("anchoring the settlement")
     epoch = live.run_out()
     _receipts(bench)
@@ -138,14 +144,17 @@ def _close(
     )  # fmt: skip
 
 
-def _file_statements(bench: Bench, settled: Settlement, trades: Trades, frames: list[int]) -> None:
+def _file_statements(bench: Bench, settled: SettledDay, frames: list[int]) -> None:
+    """Each session's settlement becomes evidence, and what the customers get in hand of it."""
     period = (frames[0] * FRAME_MS, (frames[-1] + 1) * FRAME_MS)
     trees, at = bench.backend.trees, bench.conductor.now_ms
-    for one in settled.totals:
+    for made in settled.settlements:
+        trees.add_document(records.TREE_SETTLEMENT, "settlement", made.session, 1, settlement_text(made), at)
+    for one in settled.orders:
         if one.members > 1:
             trees.add_document(records.TREE_SETTLEMENT, "totals", one.order, 1, text(totals_document(one)), at)
     for pod in sorted(bench.nodes):
-        body = statement(bench.backend.store, pod, period, settled.lines, trades.baseline_w)
+        body = statement(bench.backend.store, pod, period, settled.lines)
         trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, at)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backend.demo.customer import Customer
+from backend.demo.terms import TERMS
 from backend.market.reservation import Reservation, reservation_text, reservations
 from hil.demo.market import Trades
-from hil.demo.results import TERMS
 
 
 def hand_over(trades: Trades, customers: Sequence[Customer], out: Path) -> list[Path]:

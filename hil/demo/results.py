@@ -1,92 +1,77 @@
 """From the store to money: what each POD measured, the settlement, the statements, the grid as it was."""
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from backend.adapters.settled_meter import SettledMeter
 from backend.adapters.sqlite import SqliteStore
 from backend.demo.customer import Customer
 from backend.demo.day import ExampleDay
-from backend.domain.quantity import FRAME_MS, FRAME_S, half_even
-from backend.domain.trade import Order
+from backend.demo.terms import TERMS, settings_for
+from backend.domain.local_day import Calendar
+from backend.domain.quantity import FRAME_S, half_even
 from backend.flows.bundle import reaches
 from backend.grid.congestion import Violation
 from backend.grid.flow import Scenarios
 from backend.grid.series import measured_violations
 from backend.market.canonical import text
-from backend.market.settlement import (
-    Line,
-    Measured,
-    Payment,
-    Source,
-    Terms,
-    Totals,
-    lines,
-    payments,
-    totals,
-    unbalanced_ueur,
-)
+from backend.market.party_statement import parties, party_statement
+from backend.market.settled import settlement_text
+from backend.market.settled_day import SettledDay, Sold, settled_day
+from backend.market.settled_energy import EnergyLine
+from backend.market.settled_evidence import chosen
+from backend.market.settled_making import Knowledge
+from backend.market.settled_order import Measured
+from backend.market.settled_terms import SettlementTerms
 from backend.market.statement import Answered, statement_document
-from hil.demo.market import Market
-
-SLOTS = 225
-TERMS = Terms(tolerance_ppm=50_000, penalty_ppm=500_000, fee_ppm={"Aggregator A": 100_000, "Aggregator B": 120_000})
+from hil.demo.market import Market, Trades
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The settled window."""
+    """The settled window: what each POD with a light node measured, and the settlements of both sessions."""
 
     measured: Mapping[tuple[str, int], Measured]
-    lines: tuple[Line, ...]
-    totals: tuple[Totals, ...]
-    payments: tuple[Payment, ...]
-    unbalanced_ueur: int
-
-
-def measure(store: SqliteStore, device: bytes, frame: int) -> Measured:
-    """Energy of a quarter-hour: from its 4 s readings if 90 % are there, else from the registers at its ends."""
-    start = frame * FRAME_MS
-    rows = store.readings(device, start, start + FRAME_MS + 1)
-    powers = [power for t, power, _, _ in rows if t < start + FRAME_MS]
-    complete = len(powers) * 1_000_000 // SLOTS
-    if len(powers) * 10 >= SLOTS * 9:
-        return Measured(half_even(sum(powers) * FRAME_S, len(powers)), Source.READINGS, complete)
-    ends = {t: imported - exported for t, _, imported, exported in rows if t in (start, start + FRAME_MS)}
-    if len(ends) == 2:
-        return Measured((ends[start + FRAME_MS] - ends[start]) * 3600, Source.REGISTERS, complete)
-    return Measured(0, Source.MISSING, complete)
+    day: SettledDay
 
 
 def settle(
-    store: SqliteStore,
-    devices: Mapping[str, bytes],
-    customers: Sequence[Customer],
-    frames: Sequence[int],
-    orders: Sequence[Order],
-    baseline_w: Mapping[tuple[str, int], int],
-    aggregator_of: Mapping[str, str],
-) -> Settlement:
-    """Settles the orders of the customers that have a light node; aggregator_of: of each offer."""
-    measured = {(pod, f): measure(store, device, f) for pod, device in devices.items() for f in frames}
-    mine = [
-        Order(o.id, o.offer, o.request, o.buyer, o.frame, {p: w for p, w in o.parts_w.items() if p in devices}, o.direction,
-              o.price_ueur_per_mwh)
-        for o in orders
-    ]  # fmt: skip
-    case = mine, aggregator_of, baseline_w, measured, TERMS
-    found = lines(*case)
-    owner_of = {c.pod: c.owner for c in customers}
-    made = payments(found, owner_of)
-    return Settlement(measured, found, totals(*case), made, unbalanced_ueur(found, made, owner_of))
+    store: SqliteStore, pods: Iterable[str], customers: Sequence[Customer], frames: Sequence[int], trades: Trades,
+    calendar: Calendar,
+) -> Settlement:  # fmt: skip
+    """Settles the orders of these quarter-hours by what the store knows; pods: those with a light node."""
+    meter = SettledMeter(store)
+    orders = [one for one in trades.orders if one.frame in frames]
+    ordered = frozenset((pod, one.frame) for one in orders for pod in one.parts_w)
+    known = Knowledge(meter.measured, ordered, trades.baseline_w, told=meter.told)
+    sold = [Sold(one.outcome, one.offers, one.requests) for one in (trades.day_ahead, trades.near_real_time)]
+    measured = {(pod, frame): chosen(meter.measured(pod, frame), TERMS) for pod in pods for frame in frames}
+    return Settlement(measured, settled_day(sold, orders, settings_for(customers, calendar), known))
+
+
+def hand_out(day: SettledDay, out: Path) -> None:
+    """A file for each session and party, below out: SESSION/PARTY.json; the settlement itself beside them."""
+    for one in day.settlements:
+        folder = out / one.session
+        folder.mkdir(parents=True)
+        body = settlement_text(one)
+        (folder / "settlement.json").write_text(body + "\n")
+        said = json.loads(body)
+        for party in parties(said):
+            (folder / f"{re.sub('[^A-Za-z0-9]+', '-', party)}.json").write_text(
+                text(party_statement(said, party)) + "\n"
+            )
 
 
 def statement(
     store: SqliteStore,
     pod: str,
     period_ms: tuple[int, int],
-    settled: Sequence[Line],
-    baseline_w: Mapping[tuple[str, int], int],
-    terms: Terms = TERMS,
+    settled: Sequence[EnergyLine],
+    terms: SettlementTerms = TERMS,
 ) -> str:
     """What one customer gets in hand: its lines and all that is needed to make them again, as canonical JSON."""
     answered = [
@@ -94,7 +79,7 @@ def statement(
         for row in store.setpoints()
         if row.pod == pod and reaches(row.sealed, period_ms)
     ]
-    return text(statement_document(pod, period_ms, settled, baseline_w, terms, answered))
+    return text(statement_document(pod, period_ms, settled, terms, answered))
 
 
 def violations_measured(

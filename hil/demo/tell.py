@@ -11,8 +11,8 @@ from backend.evidence.anchoring import ANCHORED, FINAL
 from backend.flows.market_day import Session
 from backend.grid.congestion import Violation
 from backend.grid.series import series, with_measured
-from backend.market.canonical import outcome_hash, settlement_hash
-from backend.market.settlement import Source
+from backend.market.canonical import outcome_hash
+from backend.market.settled_order import Source
 from hil.demo.played import Played
 from hil.demo.results import violations_measured
 from hil.demo.story import ElementSeries, Event, OfferRow, PodSeries, Proof, Story
@@ -34,7 +34,7 @@ def tell(played: Played) -> Story:
         story.pods.append(_pod(played, pod))
     for session in (played.trades.day_ahead, played.trades.near_real_time):
         _session(played, session, story)
-    story.payments = [StoryPayment(p.payer, p.payee, p.amount_ueur, p.what) for p in played.settled.payments]
+    story.payments = [StoryPayment(p.payer, p.payee, p.amount_ueur, p.what.value) for p in played.settled.day.payments]
     story.summary = summary(played, left)
     found = [*played.live.events, *_from_records(played), *_short(played)]
     story.events = sorted(found, key=lambda event: event.time_ms)
@@ -128,7 +128,7 @@ def _short(played: Played) -> list[Event]:
     """Who delivered less than ordered, and what was settled from registers."""
     found = []
     for pod in played.bench.nodes:
-        mine = [line for line in played.settled.lines if line.pod == pod]
+        mine = [line for line in played.settled.day.lines if line.pod == pod]
         ordered, paid = sum(x.ordered_ws for x in mine), sum(x.paid_ws for x in mine)
         if ordered and paid * 100 < ordered * 95:
             what = f"{pod}: delivered {100 * paid // ordered} % of what was ordered; the rest is unpaid and penalised"
@@ -147,7 +147,7 @@ def _count(outcomes: Sequence[Outcome], fate: Fate) -> int:
 
 def summary(played: Played, left: tuple[Violation, ...]) -> dict[str, object]:
     """summary.json."""
-    trades, settled, store = played.trades, played.settled, played.bench.backend.store
+    trades, settled, store = played.trades, played.settled.day, played.bench.backend.store
     outcomes = [trades.day_ahead.outcome, trades.near_real_time.outcome]
     frames, first = played.live.frames, played.day.first_frame
     live = [
@@ -195,7 +195,7 @@ def summary(played: Played, left: tuple[Violation, ...]) -> dict[str, object]:
         "bundles_verified": played.verified,
         "tampered_bundles_refused": len(played.refused),
         "outcome_hash": outcome_hash(outcomes),
-        "settlement_hash": settlement_hash(settled.lines, settled.payments),
+        "settlement_hash": settled.sha256,
         "seed": played.options.seed,
         "wall_s": round(played.wall_s, 1),
     }

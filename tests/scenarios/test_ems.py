@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from lightwire import decision, envelope, records, topics
 
+from backend.adapters.settled_meter import SettledMeter
 from backend.domain.bids import Direction, Offer
 from backend.domain.trade import Award, Fate, Order, Outcome, Reason, Result
 from backend.evidence.verifier.anchors import Anchors, from_file
@@ -23,19 +25,21 @@ from backend.evidence.verifier.bundle import verify
 from backend.flows.activate import Target
 from backend.market.activation import plans
 from backend.market.canonical import text
-from backend.market.settlement import Terms, lines
+from backend.market.settled import settled
+from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
 from backend.market.statement import orders_document, outcome_document
 from hil.bench import Bench
 from hil.broker import Broker, client_context
-from hil.demo.results import measure, statement
+from hil.demo.results import statement
 from hil.ems import APPLIED, FALLBACK, IN_FORCE, NONE, STALE, EnergyManager, over_tcp, tables
 from hil.pki import Pki
+from tests.backend.market.settlement_case import case_of
 
 POD = "IT001E00000009"
 FRAME = 1_796_040_000_000 // 900_000
 START_MS = FRAME * 900_000 - 20 * 4000
 BASE_W, ORDERED_W = 50_000, 30_000
-TERMS = Terms(50_000, 500_000, {"Aggregator A": 100_000})
+TERMS = SettlementTerms((PenaltyTable((PenaltyStep(50_000, 500_000),)),), {"Aggregator A": 100_000})
 ORDER = Order("11" * 16, "A-1", "R-1", "DSO", FRAME, {POD: ORDERED_W}, "up", 100_000_000)
 PERIOD = (FRAME * 900_000, (FRAME + 1) * 900_000)
 
@@ -127,10 +131,9 @@ def file_market(bench: Bench) -> None:
 
 
 def settle(bench: Bench) -> None:
-    measured = {(POD, FRAME): measure(bench.backend.store, bench.nodes[POD].device, FRAME)}
-    baseline_w = {(POD, FRAME): BASE_W}
-    paid = lines([ORDER], {"A-1": "Aggregator A"}, baseline_w, measured, TERMS)
-    body = statement(bench.backend.store, POD, PERIOD, paid, baseline_w, TERMS)
+    case = case_of([ORDER], {"A-1": "Aggregator A"}, {(POD, FRAME): BASE_W}, {}, TERMS)
+    paid = settled(replace(case, measured=(SettledMeter(bench.backend.store).measured(POD, FRAME),))).lines
+    body = statement(bench.backend.store, POD, PERIOD, paid, TERMS)
     trees = bench.backend.trees
     trees.add_document(records.TREE_SETTLEMENT, "statement", POD, 1, body, bench.conductor.now_ms)
 

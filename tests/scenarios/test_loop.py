@@ -1,21 +1,24 @@
 """The loop is physical: an order moves the meter through node, agent and DER; without the agent nothing moves, nothing is paid."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from backend.adapters.settled_meter import SettledMeter
 from backend.domain.trade import Order
 from backend.flows.activate import Target
-from backend.market.settlement import Terms, lines
+from backend.market.settled import settled
+from backend.market.settled_terms import SettlementTerms
 from hil.bench import Bench
-from hil.demo.results import measure
+from tests.backend.market.settlement_case import case_of
 
 POD = "IT001E00000007"
 FRAME = 1_796_040_000_000 // 900_000
 START_MS = FRAME * 900_000 - 20 * 4000
 BASE_W, ORDERED_W = 50_000, 30_000
-TERMS = Terms(50_000, 500_000, {"Aggregator A": 100_000})
+TERMS = SettlementTerms((), {"Aggregator A": 100_000})
 
 
 @pytest.fixture
@@ -36,8 +39,8 @@ def run_frame(bench: Bench, frame: int) -> None:
 def paid_ws(bench: Bench, frame: int) -> int:
     bench.drain()
     order = Order("o", "A-1", "r", "DSO", frame, {POD: ORDERED_W}, "up", 100_000_000)
-    measured = {(POD, frame): measure(bench.backend.store, bench.nodes[POD].device, frame)}
-    (line,) = lines([order], {"A-1": "Aggregator A"}, {(POD, frame): BASE_W}, measured, TERMS)
+    case = case_of([order], {"A-1": "Aggregator A"}, {(POD, frame): BASE_W}, {}, TERMS)
+    (line,) = settled(replace(case, measured=(SettledMeter(bench.backend.store).measured(POD, frame),))).lines
     return line.paid_ws
 
 

@@ -1,4 +1,4 @@
-"""The orders of one POD (document "orders"): what was bought of it, at which price, on which terms. Layout in FORMAT.md.
+"""The orders of one POD (document "orders"): what was bought of it, at which price, on which terms (terms.py). Layout in FORMAT.md.
 
 1. Every field is there, of its type, inside its limits; nothing of another POD is in it.
 2. Orders stand in order of quarter-hour and id; no id twice.
@@ -7,34 +7,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from backend.evidence.verifier.finding import NotValid
 from backend.evidence.verifier.sheet import number, record, rows, word
+from backend.evidence.verifier.terms import Terms, read_terms
 
 FRAME_MS = 900_000
 _FIELDS = ("id", "offer", "request", "buyer", "aggregator", "frame", "direction", "watts", "group_w", "before_w",
            "price_ueur_per_mwh")  # fmt: skip
 MOST_W = 1 << 31
 MOST_UEUR = 10**15
-_MOST_PPM = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Tolerance and penalty in 1e-6, fees in 1e-6 by aggregator."""
-
-    tolerance_ppm: int
-    penalty_ppm: int
-    fee_ppm: Mapping[str, int]
-
-    def document(self) -> dict[str, Any]:
-        """As a document has them."""
-        return {
-            "tolerance_ppm": self.tolerance_ppm,
-            "penalty_ppm": self.penalty_ppm,
-            "fee_ppm": dict(self.fee_ppm),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +64,7 @@ def read_orders(document: object, pod: str, where: str) -> Book:
         last = (one.frame, one.id)
         ids.add(one.id)
         found.setdefault(one.frame, []).append(one)
-    return Book(found, _terms(table["terms"], f"{where}, terms"))
+    return Book(found, read_terms(table["terms"], f"{where}, terms"))
 
 
 def _order(value: object, where: str) -> Order:
@@ -107,13 +89,3 @@ def _order(value: object, where: str) -> Order:
         number(row["before_w"], f"{where}, before_w", 0, group_w - watts),
         number(row["price_ueur_per_mwh"], f"{where}, price_ueur_per_mwh", 0, MOST_UEUR),
     )
-
-
-def _terms(value: object, where: str) -> Terms:
-    table = record(value, ("tolerance_ppm", "penalty_ppm", "fee_ppm"), where)
-    fees = table["fee_ppm"]
-    if not isinstance(fees, dict):
-        raise NotValid(f"{where}, fee_ppm", "is not an object")
-    checked = {word(n, f"{where}, fee_ppm"): number(v, f"{where}, fee_ppm, {n}", 0, _MOST_PPM) for n, v in fees.items()}
-    tolerance, penalty = (number(table[n], f"{where}, {n}", 0, _MOST_PPM) for n in ("tolerance_ppm", "penalty_ppm"))
-    return Terms(tolerance, penalty, checked)

@@ -57,14 +57,16 @@ def _expected(case: Case) -> dict[str, Any]:
         up = _is_up(mine, frame)
         ordered_w = sum(one.watts for one in mine)
         baseline_w[str(frame)] = points[frame].number("value") + (ordered_w if up else -ordered_w)
-        lines += _lines(case, mine, up, baseline_w[str(frame)], case.metered.measured(frame))
+        lines += _lines(
+            case, mine, up, baseline_w[str(frame)], case.metered.measured(frame, case.book.terms.completeness_ppm)
+        )
     return {
         "format": "lightnode-statement/1",
         "pod": case.pod,
         "start_ms": case.start_ms,
         "end_ms": case.end_ms,
         "baseline_w": baseline_w,
-        "terms": case.book.terms.document(),
+        "terms": dict(case.book.terms.document),
         "setpoints": [
             {"id": one.point.octets("id").hex(), "decision": one.decision, "execution": one.execution}
             for one in case.setpoints
@@ -144,6 +146,7 @@ def _line(case: Case, one: Order, delivered: int, source: str) -> dict[str, Any]
         "price_ueur_per_mwh": one.price_ueur_per_mwh,
         "source": source,
         "held": total.held,
+        "code": total.code,
         "delivered_ws": 0 if total.held else delivered,
         **total.part(one),
     }

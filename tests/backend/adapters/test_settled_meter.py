@@ -13,6 +13,7 @@ from backend.adapters.sqlite import SqliteStore
 from backend.grid.candidate import History
 from backend.market.settled_input import MeasuredRow, SetPointRow, Told
 
+ISSUER = SigningKey(b"\x07" * 32)
 F = 1_993_108
 START, END = F * 900_000, (F + 1) * 900_000
 
@@ -24,15 +25,17 @@ class Pod:
         self.store = SqliteStore(path)
         self.seq = 0
 
-    def keep(self, device: int, at_ms: int, power_w: int, imported_wh: int = 0, exported_wh: int = 0) -> None:
+    def keep(
+        self, device: int, at_ms: int, power_w: int, imported_wh: int = 0, exported_wh: int = 0, reactive_var: int = 0
+    ) -> None:
         self.seq += 1
         id = bytes([device]) * 8
         if id not in {party.id for party in self.store.parties()}:
             self.store.register(Party(id, 1, "node", "a", 1, b"", 0, 1 << 62, b"", b""))
         made = records.Reading(
-            id, 1, 1, self.seq, at_ms, 0, power_w, 0, imported_wh, exported_wh, (230_000,) * 3, 50_000
+            id, 1, 1, self.seq, at_ms, 0, power_w, reactive_var, imported_wh, exported_wh, (230_000,) * 3, 50_000
         )
-        self.store.keep_message(made, b"", at_ms)
+        self.store.keep_message(made, envelope.seal(made, bytes(16), ISSUER.sign), at_ms)
 
     def measured(self, pod: str = "a", quarters: History | None = None) -> MeasuredRow:
         return SettledMeter(self.store, quarters).measured(pod, F)
@@ -58,6 +61,13 @@ def test_rule_2_registers_need_both_ends_of_one_light_node(pod: Pod) -> None:
     assert pod.measured().registers_ws == (1_000 - 40) * 3_600
 
 
+@pytest.mark.parametrize(("imported", "exported"), [(999, 60), (1_010, 49), (0, 0)])
+def test_rule_2_registers_that_fell_are_of_another_meter_and_no_energy(pod: Pod, imported: int, exported: int) -> None:
+    pod.keep(1, START, 0, 1_000, 50)
+    pod.keep(1, END, 0, imported, exported)
+    assert pod.measured() == MeasuredRow("a", F, 0, 4_444, None)
+
+
 def test_a_light_node_that_was_exchanged_within_the_quarter_hour_measures_with_its_successor(pod: Pod) -> None:
     for slot in range(0, 225, 5):
         pod.keep(1 if slot < 100 else 2, START + 4_000 * slot, 1_000)
@@ -74,20 +84,26 @@ def test_rule_3_a_table_of_quarter_hours_takes_the_place_of_the_registers(pod: P
     assert pod.measured(quarters=History(F - 9, ("a",), np.array([[1]]))).registers_ws == 3_600_000
 
 
-def test_rule_4_of_what_nobody_measures_nothing_is_known(pod: Pod) -> None:
+def test_of_a_pod_that_nobody_measures_nothing_is_known(pod: Pod) -> None:
     pod.keep(1, START, 7)
-    for name in ("a/var", "z"):
+    for name in ("z/var", "z"):
         assert pod.measured(name) == MeasuredRow(name, F, None, 0, None)
 
 
-ISSUER = SigningKey(b"\x07" * 32)
+def test_rule_4_reactive_energy_is_that_of_the_readings_and_of_a_table_never_of_the_registers(pod: Pod) -> None:
+    """Slots of 300 and -101 var: 99.5 var over 900 s are 89,550 var s."""
+    for at, var in ((START, 300), (END - 4_000, -101), (END, 9_999)):
+        pod.keep(1, at, 50, 1_000 if at == END else 0, reactive_var=var)
+    assert pod.measured("a/var") == MeasuredRow("a/var", F, 89_550, 8_888, None)
+    table = History(F, ("a", "a/var"), np.array([[1, -70]]))
+    assert pod.measured("a/var", table).registers_ws == -70 * 900
 
 
 def test_rule_5_the_last_command_of_the_whole_quarter_hour_and_what_was_decided_on_it(pod: Pod) -> None:
-    def command(number: int, start_ms: int, outcome: int | None, value: int) -> None:
+    def command(number: int, start_ms: int, outcome: int | None, value: int, control: int = records.TARGET) -> None:
         point = records.SetPoint(
             bytes([number]) * 16, b"\x01" * 8, b"\x02" * 8, records.ROLE_DSO, number, start_ms, start_ms + 900_000,
-            records.POD_NET, records.TARGET, value, 0, records.FALLBACK_RELEASE, 0, 0, bytes(16), bytes(16), bytes(16),
+            records.POD_NET, control, value, 0, records.FALLBACK_RELEASE, 0, 0, bytes(16), bytes(16), bytes(16),
         )  # fmt: skip
         pod.store.add_setpoint(point.id, point.device, "a", envelope.seal(point, bytes(16), ISSUER.sign))
         if outcome is not None:
@@ -107,4 +123,7 @@ def test_rule_5_the_last_command_of_the_whole_quarter_hour_and_what_was_decided_
     assert told() == SetPointRow("a", F, 4_000, Told.REFUSED)
     command(5, START, records.ACCEPTED, -3_000)
     assert told() == SetPointRow("a", F, -3_000, Told.ACCEPTED)
+    command(6, START, records.REFUSED, 700, records.REACTIVE_TARGET)
+    assert told().target_w == -3_000, "of active power"
+    assert SettledMeter(pod.store).told("a/var", F) == SetPointRow("a/var", F, 700, Told.REFUSED)
     assert SettledMeter(pod.store).told("z", F).told is Told.NOT_SENT

@@ -7,7 +7,11 @@ from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.trade import Award, Order, Outcome
 from backend.grid.congestion import Violation
 from backend.market.indicators import Campaign
-from backend.market.settlement import Line, Payment, Source
+from backend.market.settled_day import SettledDay, Sold, settled_day
+from backend.market.settled_input import MeasuredRow
+from backend.market.settled_making import Knowledge
+from backend.market.settled_terms import PenaltyStep, PenaltyTable
+from tests.backend.market.settlement_case import domain_order, settings
 
 F = 1_964_000
 MWH_WS = 3_600_000_000
@@ -17,27 +21,30 @@ def broken(*frames: int, element: str = "line:1") -> tuple[Violation, ...]:
     return tuple(Violation(F + f, element, 11 * 10**11, 10**12, 10**11) for f in frames)
 
 
+def settled_as(sold: Sold, order: Order) -> SettledDay:
+    """2 MW ordered of 3, 1.6 delivered; half the price for what is missing beyond a twentieth."""
+    terms = settings({"pod": "owner"}, PenaltyTable((PenaltyStep(50_000, 500_000),)), {"A": 100_000})
+    known = Knowledge(
+        lambda pod, frame: MeasuredRow(pod, frame, 1_400_000 * 900, 1_000_000, None),
+        schedule_w={("pod", F): 3_000_000},
+    )
+    return settled_day([sold], [order], terms, known)
+
+
 def record(day: date = date(2026, 1, 5), checked: Checked | None = None) -> DayRecord:
     """1 MWh asked for, 0.5 ordered at 60 EUR, 0.4 delivered; five violations, three after taps, one left that no plan knew."""
     offer = Offer("o", "A", Direction.UP, {F: 4_000_000}, {"pod": 4_000_000}, 60_000_000, 0)
     request = Request("r", Buyer.DSO, Direction.UP, "line:1", {F: 100}, 10**9)
     outcome = Outcome(f"{day}-da", (Award("o", "r", F, 2_000_000, {"pod": 2_000_000}),), (), {("r", F): 50})
-    line = Line(
-        "x", "o", "DSO", "A", "pod", F, MWH_WS // 2, MWH_WS * 4 // 10, MWH_WS * 4 // 10, 60_000_000, 24_000_000, 3_000_000,
-        2_400_000, Source.READINGS, False,
-    )  # fmt: skip
-    campaign = Campaign((request,), (offer,), outcome, (line,), frozenset({"pod", "other"}))
+    order = domain_order(outcome, "o", {"pod": 2_000_000}, 60_000_000)
+    settled = settled_as(Sold(outcome, (offer,), (request,)), order)
+    campaign = Campaign((request,), (offer,), outcome, settled.lines, frozenset({"pod", "other"}))
     return DayRecord(
         day=day,
         frames=tuple(range(F, F + 96)),
         sessions=(SessionRecord(f"{day}-da", campaign, 1, {"DSO": MWH_WS, "TSO": 0}),),
-        orders=(Order("x", "o", "r", "DSO", F, {"pod": 2_000_000}, "up", 60_000_000),),
-        lines=(line,),
-        payments=(
-            Payment("DSO", "A", 24_000_000, "delivered flexibility"),
-            Payment("A", "DSO", 3_000_000, "penalty for missing flexibility"),
-        ),
-        unbalanced_ueur=0,
+        orders=(order,),
+        settled=settled,
         unserved=(
             Named(f"{day}-da", "r", "line:1", F, 50, "ppt"),
             Named(f"{day}-da", "", "node:2:high", F + 1, 7, "ppt"),

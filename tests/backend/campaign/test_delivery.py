@@ -9,7 +9,6 @@ import pytest
 from backend.campaign.delivery import Chance, Delivered, Imperfections, available_w, delivered, present
 from backend.demo.customer import Customer
 from backend.domain.trade import Order
-from backend.market.settlement import Source
 
 F = 1_993_108
 FRAMES = range(F, F + 12)
@@ -32,14 +31,14 @@ def done(
 
 def test_without_an_order_a_customer_is_at_its_load() -> None:
     found = done([])
-    assert {m.energy_ws for m in found.measured.values()} == {600 * 900} and found.response_s == {}
+    assert {m.readings_ws for m in found.measured.values()} == {600 * 900} and found.response_s == {}
 
 
 def test_rule_2_a_device_acts_some_seconds_late_and_goes_on_without_a_break() -> None:
     found = done([order(F, 400), order(F + 1, 400), order(F + 2, 100)])
     late_s = found.response_s["pod", F]
     assert 2 <= late_s <= 40 and found.response_s["pod", F + 1] == 0 and found.response_s["pod", F + 2] == late_s
-    assert [found.measured["pod", F + k].energy_ws for k in range(3)] == [
+    assert [found.measured["pod", F + k].readings_ws for k in range(3)] == [
         600 * 900 - 400 * (900 - late_s), 200 * 900, 600 * 900 - 100 * (900 - late_s),
     ]  # fmt: skip
 
@@ -48,8 +47,8 @@ def test_two_orders_of_a_quarter_hour_add_up_and_down_is_more() -> None:
     both = done([order(F, 100), order(F, 200)])
     down = done([order(F, 200, "down")])
     late_s = down.response_s["pod", F]
-    assert both.measured["pod", F].energy_ws == 600 * 900 - 300 * (900 - late_s)
-    assert down.measured["pod", F].energy_ws == 600 * 900 + 200 * (900 - late_s)
+    assert both.measured["pod", F].readings_ws == 600 * 900 - 300 * (900 - late_s)
+    assert down.measured["pod", F].readings_ws == 600 * 900 + 200 * (900 - late_s)
 
 
 def test_rule_1_a_silent_one_does_nothing_and_a_weak_one_its_part() -> None:
@@ -58,8 +57,8 @@ def test_rule_1_a_silent_one_does_nothing_and_a_weak_one_its_part() -> None:
         done([order(F, 400)], replace(PERFECT, weak_ppm=ALWAYS)),
     )
     assert (silent.silent, weak.weak) == (("pod",), ("pod",))
-    assert silent.measured["pod", F].energy_ws == 600 * 900 and silent.response_s == {}
-    given_w = (600 * 900 - weak.measured["pod", F].energy_ws) // (900 - weak.response_s["pod", F])
+    assert silent.measured["pod", F].readings_ws == 600 * 900 and silent.response_s == {}
+    given_w = (600 * 900 - weak.measured["pod", F].readings_ws) // (900 - weak.response_s["pod", F])
     assert 200 <= given_w <= 380
 
 
@@ -81,21 +80,25 @@ def test_rule_3_a_battery_runs_empty_and_fills_up_again() -> None:
     hours = range(F, F + 40)
     orders = [order(f, 1_000) for f in hours]
     found = delivered([BATTERY], hours, {"pod": [0] * 40}, orders, CHANCE, PERFECT)
-    given_ws = [-found.measured["pod", f].energy_ws for f in hours]
+    given_ws = [-found.measured["pod", f].readings_ws for f in hours]
     assert sum(given_ws) == 1_000 * 4 * 3600, "half of eight hours"
     assert given_ws[-1] == 0 < given_ws[0]
     back = [*orders[:20], *(order(f, 1_000, "down") for f in hours[20:])]
     held = delivered([BATTERY], hours, {"pod": [0] * 40}, back, CHANCE, PERFECT)
-    assert held.measured["pod", hours[-1]].energy_ws == 1_000 * 900
+    assert held.measured["pod", hours[-1]].readings_ws == 1_000 * 900
 
 
 @pytest.mark.parametrize(
-    ("how", "source", "energy_ws"),
-    [("registers_ppm", Source.REGISTERS, 600 * 900), ("missing_ppm", Source.MISSING, 0)],
+    ("how", "readings_ws", "complete_ppm", "registers_ws"),
+    [("registers_ppm", 600 * 900, 600_000, 600 * 900), ("missing_ppm", None, 0, None)],
 )
-def test_rule_4_lost_readings_leave_the_registers_or_nothing(how: str, source: Source, energy_ws: int) -> None:
+def test_rule_4_lost_readings_leave_the_registers_or_nothing(
+    how: str, readings_ws: int | None, complete_ppm: int, registers_ws: int | None
+) -> None:
     found = done([], replace(PERFECT, **{how: ALWAYS}))
-    assert {(m.source, m.energy_ws) for m in found.measured.values()} == {(source, energy_ws)}
+    assert {(m.readings_ws, m.completeness_ppm, m.registers_ws) for m in found.measured.values()} == {
+        (readings_ws, complete_ppm, registers_ws)
+    }
     assert set(found.mean_w.values()) == {600}, "what is not proven happened all the same"
 
 

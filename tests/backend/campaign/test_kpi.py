@@ -48,9 +48,20 @@ def test_a_need_that_stays_is_named_with_its_quarter_hour_of_the_day() -> None:
 
 
 def test_money_sums_to_zero_and_pairs_are_added_up() -> None:
-    assert TWO["balance_ueur"] == {"A": 42_000_000, "DSO": -42_000_000} and TWO["sum_ueur"] == 0
-    assert [p["amount_ueur"] for p in TWO["payments"]] == [6_000_000, 48_000_000]
-    assert TWO["campaign"]["cost_ueur"] == {"DSO": 42_000_000}
+    """0.4 MWh at 60 EUR less a fee of a tenth; of the 0.1 that is missing 0.075 at 30 EUR; two days of it."""
+    assert TWO["balance_ueur"] == {"DSO": -43_500_000, "aggregator/A": 4_800_000, "owner/owner": 38_700_000}
+    assert TWO["sum_ueur"] == TWO["campaign"]["unbalanced_ueur"] == 0
+    assert [(p["payer"], p["what"], p["amount_ueur"]) for p in TWO["payments"]] == [
+        ("DSO", "energy", 48_000_000), ("aggregator/A", "penalty", 4_500_000), ("aggregator/A", "energy", 43_200_000),
+        ("owner/owner", "penalty", 4_500_000),
+    ]  # fmt: skip
+    assert TWO["campaign"]["cost_ueur"] == {"DSO": 43_500_000}
+
+
+def test_rule_6_lines_by_code_flags_and_the_positions_of_the_balancing_parties() -> None:
+    found = TWO["campaign"]
+    assert (found["settled_as"], found["flags"]) == ({"short": 2}, {})
+    assert found["adjustments_ws"] == {"X": -2 * MWH_WS * 4 // 10}
 
 
 def test_rule_1_days_add_up_to_the_campaign_and_everything_is_whole() -> None:

@@ -13,7 +13,6 @@ from backend.campaign.delivery import Imperfections
 from backend.campaign.kpi import kpi_document
 from backend.campaign.play import Play, played_all
 from backend.cli import main
-from backend.market.settlement import balances
 
 FIRST = date(2026, 1, 7)
 DAYS = [FIRST, FIRST + timedelta(days=1)]
@@ -47,7 +46,9 @@ def test_every_quarter_hour_has_one_session_near_real_time_and_orders_are_of_it(
 @pytest.mark.timeout(0)
 def test_money_of_every_day_sums_to_zero(records) -> None:
     for record in records:
-        assert record.unbalanced_ueur == 0 and sum(balances(record.payments).values()) == 0 and record.payments
+        assert record.settled.unbalanced_ueur == 0 and record.settled.payments
+        assert [sum(one.gained_ueur.values()) for one in record.settled.settlements] == [0] * 25
+        assert {line.order for line in record.settled.lines} == {one.id for one in record.orders if one.parts_w}
 
 
 @pytest.mark.long
@@ -63,7 +64,7 @@ def test_the_same_seed_gives_the_same_bytes_in_two_workers_and_another_seed_does
         again = list(played_all(PLAY, DAYS, executor, lambda _record: None))
     assert json.dumps(kpi_document(again, 1)) == json.dumps(kpi_document(records, 1))
     other = list(played_all(Play(2, Imperfections()), DAYS[:1], None, lambda _record: None))
-    assert other[0].lines != records[0].lines
+    assert other[0].settled.lines != records[0].settled.lines
 
 
 def asked_for(first: str, out: Path) -> list[str]:

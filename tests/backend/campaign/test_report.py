@@ -38,7 +38,7 @@ def test_the_page_stands_alone_beside_its_pictures_and_shows_every_figure() -> N
         "80.0 %",
         "1.50 MWh",
         "10 s / 40 s",
-        "63.00 EUR",
+        "65.25 EUR",
         "nobody could help",
         "sum of all",
     ):

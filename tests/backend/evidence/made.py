@@ -18,6 +18,7 @@ from lightwire.receipt import commitment_word
 
 from backend.adapters.keys import SigningKey
 from backend.adapters.mqtt import Incoming
+from backend.adapters.settled_meter import SettledMeter
 from backend.adapters.sqlite import SqliteStore
 from backend.domain.bids import Direction, Offer
 from backend.domain.trade import Award, Fate, Order, Outcome, Reason, Result
@@ -29,9 +30,11 @@ from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
 from backend.market.activation import plans
 from backend.market.canonical import text
-from backend.market.settlement import Terms, lines, totals
+from backend.market.settled import settled
+from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
 from backend.market.statement import orders_document, outcome_document, totals_document
-from hil.demo.results import measure, statement
+from hil.demo.results import statement
+from tests.backend.market.settlement_case import case_of
 
 DEPLOYMENT = bytes(range(16))
 FRAME = 1_996_000
@@ -40,7 +43,13 @@ FRAME_MS, SLOT_MS = 900_000, 4000
 PERIOD = (FRAME * FRAME_MS, (FRAME + 3) * FRAME_MS)
 BASE_W = 50_000
 POD, OTHER = "IT001E00000001", "IT001E00000002"
-TERMS = Terms(50_000, 500_000, {"Aggregator A": 100_000, "Aggregator B": 120_000})
+TERMS = SettlementTerms(
+    (
+        PenaltyTable((PenaltyStep(50_000, 500_000), PenaltyStep(400_000, 1_000_000))),
+        PenaltyTable((PenaltyStep(0, 1_000_000),), "TSO"),
+    ),
+    {"Aggregator A": 100_000, "Aggregator B": 120_000},
+)
 CONTRACT, CHAIN = bytes(range(20)), 31337
 
 
@@ -248,17 +257,18 @@ class Made:
 
     def _settle(self) -> None:
         baseline_w = {(pod, frame): BASE_W for pod in (POD, OTHER) for frame in FRAMES}
-        measured = {(pod, f): measure(self.store, self.devices[pod].id, f) for pod in (POD, OTHER) for f in FRAMES}
         aggregator_of = {one.offer: "Aggregator A" for one in self.orders}
-        case = self.orders, aggregator_of, baseline_w, measured, TERMS
-        self.lines = lines(*case)
-        for one in totals(*case):
+        meter = SettledMeter(self.store)
+        case = case_of(self.orders, aggregator_of, baseline_w, {}, TERMS)
+        made = settled(replace(case, measured=tuple(meter.measured(pod, f) for pod in (POD, OTHER) for f in FRAMES)))
+        self.lines = made.lines
+        for one in made.orders:
             if one.members > 1:
                 self.trees.add_document(
                     records.TREE_SETTLEMENT, "totals", one.order, 1, text(totals_document(one)), PERIOD[1]
                 )
         for pod in (POD, OTHER):
-            body = statement(self.store, pod, PERIOD, self.lines, baseline_w, TERMS)
+            body = statement(self.store, pod, PERIOD, self.lines, TERMS)
             self.trees.add_document(records.TREE_SETTLEMENT, "statement", pod, 1, body, PERIOD[1])
 
     def close(self, epoch: int) -> None:

@@ -19,6 +19,7 @@ from backend.evidence.verifier import (
     run,
     single,
     state,
+    terms,
     totals,
 )
 from tests.backend.evidence.made import Made
@@ -55,6 +56,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "Orders document": orders,
         "Order row": orders["orders"][0],
         "Terms": orders["terms"],
+        "Penalty table": orders["terms"]["tables"][0],
+        "Penalty step": orders["terms"]["tables"][0]["steps"][0],
         "Statement": statement,
         "Answer row": statement["setpoints"][0],
         "Line": statement["lines"][0],
@@ -63,6 +66,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 TITLES = (
     "Bundle", "Key row", "Batch row", "Set-point row", "Document row", "Orders document", "Order row", "Terms",
+    "Penalty table", "Penalty step",
     "Statement", "Answer row", "Line", "Placement row", "Placement", "Outcome document", "Session row", "Offer row",
     "Award row", "Totals",
 )  # fmt: skip
@@ -88,6 +92,9 @@ def test_tables_have_the_fields_that_are_checked() -> None:
     assert table("Checkpoint row") == list(consistency.POINT_FIELDS)
     assert table("State proof") == list(state.FIELDS)
     assert table("Order row") == list(order._FIELDS)
+    assert table("Terms") == list(terms.FIELDS)
+    assert table("Penalty table") == list(terms.TABLE_FIELDS)
+    assert table("Penalty step") == list(terms.STEP_FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +116,7 @@ def test_tables_have_the_fields_that_are_checked() -> None:
         "metered",
         "document",
         "outcome",
+        "terms",
         "totals",
         "placement",
         "trie",

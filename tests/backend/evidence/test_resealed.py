@@ -279,7 +279,9 @@ TABLE = [
         "documents[3], body, paid_ws", "is "),
     Row("totals of more money", filed("totals", lambda b: b.update(payment_ueur=b["payment_ueur"] + 1)),
         "documents[3], body, payment_ueur", "is "),
-    Row("totals held", filed("totals", lambda b: b.update(held=True)), "documents[3], body, delivered_ws", "is "),
+    Row("totals held", filed("totals", lambda b: b.update(held=True, code="held-no-baseline")),
+        "documents[3], body, delivered_ws", "is "),
+    Row("totals held for no reason", filed("totals", lambda b: b.update(held=True)), "documents[3], body, code", "is none"),
     Row("totals held as 1", filed("totals", lambda b: b.update(held=1)), "documents[3], body, held", "is neither"),
     Row("totals of one", filed("totals", lambda b: b.update(members=1)), "documents[3], body, members", "1 is outside"),
     Row("totals with a POD in them", filed("totals", lambda b: b.update(pod=OTHER)), "documents[3], body", FEWER + "pod"),
@@ -392,7 +394,7 @@ TABLE = [
         "documents[1], body, lines[", "is 100000000, the evidence gives 1"),
     Row("more watts in the orders alone", filed("orders", lambda b: b["orders"][0].update(watts=11_000, group_w=11_000)),
         "documents[1], body, baseline_w", "is 50000, the evidence gives 51000"),
-    Row("other terms in the orders alone", filed("orders", lambda b: b["terms"].update(penalty_ppm=0)),
+    Row("other terms in the orders alone", filed("orders", lambda b: b["terms"]["tables"][0]["steps"][0].update(part_ppm=0)),
         "documents[3], body, penalty_ueur", "is "),
     Row("another fee in the orders alone", filed("orders", lambda b: b["terms"]["fee_ppm"].update({"Aggregator B": 1})),
         "documents[1], body, terms, fee_ppm, Aggregator B", "is 120000"),
@@ -414,8 +416,29 @@ TABLE = [
     Row("a greater fee", field("fee_ueur", 1), "documents[1], body, lines[0], fee_ueur", "is 1,"),
     Row("another baseline", filed("statement", lambda b: b["baseline_w"].update({str(FRAME): 40_000})),
         "documents[1], body, baseline_w, ", "is 40000"),
-    Row("other terms", filed("statement", lambda b: b["terms"].update(tolerance_ppm=0)),
-        "documents[1], body, terms, tolerance_ppm", "is 0"),
+    Row("other terms", filed("statement", lambda b: b["terms"]["tables"][0]["steps"][0].update(from_ppm=0)),
+        "documents[1], body, terms, tables[0], steps[0], from_ppm", "is 0"),
+    Row("fewer penalty steps", filed("statement", lambda b: b["terms"]["tables"][0]["steps"].pop()),
+        "documents[1], body, terms, tables[0], steps", "has 1 entries"),
+    Row("another table for the buyer", filed("orders", lambda b: b["terms"]["tables"][1].update(buyer="DSO")),
+        "documents[3], body, penalty_ueur", "is "),
+    Row("two tables for all", filed("orders", lambda b: b["terms"]["tables"][1].update(buyer="")),
+        "documents[0], body, terms, tables[1]", "is a second one"),
+    Row("a table for nobody", filed("orders", lambda b: b["terms"]["tables"][1].update(buyer="BRP")),
+        "documents[0], body, terms, tables[1]", "is not for DSO or TSO"),
+    Row("steps that fall", filed("orders", lambda b: b["terms"]["tables"][0]["steps"].reverse()),
+        "documents[0], body, terms, tables[0], steps[1], from_ppm", "does not rise"),
+    Row("a table without steps", filed("orders", lambda b: b["terms"]["tables"][0].update(steps=[])),
+        "documents[0], body, terms, tables[0], steps", "are 0, not 1 to 20"),
+    Row("no table at all", filed("orders", lambda b: b["terms"].update(tables=[])),
+        "documents[3], body, penalty_ueur", "is "),
+    Row("readings that need not be complete", filed("orders", lambda b: b["terms"].update(completeness_ppm=700_000)),
+        "documents[1], body, ", ""),
+    Row("a completeness of nothing", filed("orders", lambda b: b["terms"].update(completeness_ppm=0)),
+        "documents[0], body, terms, completeness_ppm", "0 is outside"),
+    Row("another reason for the money", field("code", "within-tolerance", 2), "documents[1], body, lines[2], code", "is "),
+    Row("totals with another reason", filed("totals", lambda b: b.update(code="delivered")),
+        "documents[3], body, code", "is 'delivered'"),
     Row("a statement with junk", filed("statement", lambda b: b.update(junk=1)), "documents[1], body", FEWER),
     Row("a statement of floats", filed("statement", lambda b: written(b).replace("250000,", "250000.0,", 1)),
         "documents[1], body", "is not JSON: 250000.0 is not"),
@@ -456,7 +479,10 @@ def test_with_every_reading_the_quarter_hours_are_measured_by_readings(tmp_path:
     sources = [line["source"] for line in lines]
     assert sources == ["4 s readings", "4 s readings", "registers of the quarter-hour", "4 s readings"]
     assert [line["payment_ueur"] for line in lines] == [250_000, 500_000, 187_493, 125_000]
-    assert lines[2]["delivered_ws"] == 7_500 * 900 and lines[2]["penalty_ueur"] == 84_378
+    assert lines[2]["delivered_ws"] == 7_500 * 900
+    # of 27,000,900 Ws 13,500,900 are missing: 9,450,315 at half of 100 EUR/MWh, 2,700,540 at the whole; 15,000 of 30,001 W
+    assert lines[2]["penalty_ueur"] == (131_254 + 75_015) * 15_000 // 30_001
+    assert [line["code"] for line in lines] == ["delivered", "delivered", "short", "delivered"]
     columns = every.sealed(every.bundle(in_full=0))
     assert verify(columns, every.anchors()) == report and len(columns) < len(every.sealed(document)) // 2
     source = random.Random(1)

@@ -13,7 +13,7 @@ from backend.adapters.power_grid import PowerGridFlow
 from backend.adapters.sqlite import DocumentRow, SqliteStore
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.local_day import Calendar
-from backend.domain.quantity import FRAME_MS, FRAME_S, PPM
+from backend.domain.quantity import FRAME_MS, FRAME_S
 from backend.domain.trade import Order
 from backend.errors import Rejected
 from backend.flows.trade import Registered, Sessions
@@ -28,10 +28,13 @@ from backend.market.rounds import Rounds, Verdict, clear_and_validate
 from backend.market.rules import GUARDED
 from backend.market.schedule import Window, day_ahead
 from backend.market.session import Answer, SessionRules, State
-from backend.market.settlement import Measured, Source, Terms, lines, payments, unbalanced_ueur
+from backend.market.settled import Settlement, settled
+from backend.market.settled_money import unbalanced_ueur
+from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
 from backend.market.statement import statement_document
 from backend.market.submission import Submission
 from tests.backend.grid import three_nodes as small
+from tests.backend.market.settlement_case import case_of
 
 ROME, ZONE = Calendar("Europe/Rome"), ZoneInfo("Europe/Rome")
 GATE = time(11)
@@ -44,7 +47,7 @@ DAYS = {  # day: quarter-hours, its gate as UTC has it
     date(2026, 10, 26): (96, "2026-10-25T10:00+00:00"),
 }
 FLOW = PowerGridFlow(small.network())
-TERMS = Terms(50_000, 500_000, {"A": 100_000, "B": 120_000})
+TERMS = SettlementTerms((PenaltyTable((PenaltyStep(50_000, 500_000),)),), {"A": 100_000, "B": 120_000})
 
 
 class Clock:
@@ -73,7 +76,7 @@ class Day:
     scenarios: Scenarios
     outcome: dict
     orders: list[Order]
-    found: tuple
+    made: Settlement
     statement: dict
     published: list[str]
 
@@ -142,20 +145,20 @@ def day(request, tmp_path_factory) -> Day:
     body = sessions.publish("da", "operator")
     by_offer, by_request = {o.id: o for o in frozen}, {r.id: r for r in requests}
     orders = [order("da", a, by_offer[a.offer], by_request[a.request], a.parts_w) for a in outcome.awards]
-    return Day(window, scenarios, json.loads(body), orders, *settled(window, orders), published)
+    return Day(window, scenarios, json.loads(body), orders, *half_delivered(window, orders), published)
 
 
-def settled(window: Window, orders: list[Order]):
+def half_delivered(window: Window, orders: list[Order]) -> tuple[Settlement, dict]:
     """Every order delivered to the half at POD2 and whole at POD3; baseline is the load of each quarter-hour."""
     baseline = {(pod, f): load_w(f)[k] for k, pod in enumerate(PODS) for f in window.frames}
     given = {"POD2": 2, "POD3": 1}
-    measured = {}
+    energy_ws = {}
     for pod, frame in baseline:
         watts = sum(o.parts_w.get(pod, 0) for o in orders if o.frame == frame) // given[pod]
-        measured[pod, frame] = Measured((baseline[pod, frame] - watts) * FRAME_S, Source.READINGS, PPM)
-    found = lines(orders, {f"o-{pod}": party for pod, party in PODS.items()}, baseline, measured, TERMS)
+        energy_ws[pod, frame] = (baseline[pod, frame] - watts) * FRAME_S
+    made = settled(case_of(orders, {f"o-{pod}": party for pod, party in PODS.items()}, baseline, energy_ws, TERMS))
     period = (window.frames[0] * FRAME_MS, (window.frames[-1] + 1) * FRAME_MS)
-    return found, statement_document("POD3", period, found, baseline, TERMS, [])
+    return made, statement_document("POD3", period, made.lines, TERMS, [])
 
 
 def test_the_day_has_its_quarter_hours_each_once_in_order_and_its_gate_by_the_local_clock(day: Day) -> None:
@@ -199,9 +202,8 @@ def test_the_statement_has_each_ordered_quarter_hour_once_in_order_and_the_days_
 
 
 def test_money_sums_to_zero_and_only_what_was_delivered_is_paid(day: Day) -> None:
-    owners = {"POD2": "owner 2", "POD3": "owner 3"}
-    assert unbalanced_ueur(day.found, payments(day.found, owners), owners) == 0
-    for line in day.found:
+    assert unbalanced_ueur(day.made.lines, (), day.made.payments) == sum(day.made.gained_ueur.values()) == 0
+    for line in day.made.lines:
         part = 2 if line.pod == "POD2" else 1
         assert line.paid_ws == line.ordered_ws // FRAME_S // part * FRAME_S or line.ordered_ws == 0
         assert bool(line.penalty_ueur) == (line.pod == "POD2" and line.ordered_ws > 10**6)

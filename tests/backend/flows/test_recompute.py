@@ -21,7 +21,7 @@ from backend.domain.constraint import Constraint
 from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.flows.recompute import bundled, recomputed
-from backend.flows.settle import Settlements
+from backend.flows.settle import Proposed, Settlements
 from backend.flows.trade import BY, VERDICTS, WITHIN
 from backend.market import exchange
 from backend.market.baseline import Kind, Method
@@ -82,7 +82,9 @@ def settled_twice(floor: Floor) -> None:
         if not known:
             desk.settle("s", made, "operator")
         else:
-            desk.resettle("s", made, "late data", "operator")
+            found = desk.resettle("s", made, "late data", "ann")
+            assert isinstance(found, Proposed)
+            desk.approve("s", found.version.sha256, "bob")
 
 
 def decided(floor: Floor, session: str, book: Any, engine: Engine) -> None:
@@ -245,6 +247,18 @@ def hidden(events: list[Any]) -> None:
     body(events, "settled", 1)["difference"]["lines"] = []
 
 
+def resettled_alone(events: list[Any]) -> None:
+    events[-1]["party"] = "ann"
+
+
+def resettled_unasked(events: list[Any]) -> None:
+    events.remove(next(e for e in events if e["what"] == "settlement-proposed"))
+
+
+def proposed_by_another(events: list[Any]) -> None:
+    body(events, "settlement-proposed")["proposed_by"] = "carl"
+
+
 def unlisted(events: list[Any]) -> None:
     events.remove(next(e for e in events if e["what"] == "activated"))
 
@@ -274,6 +288,9 @@ def twice(events: list[Any]) -> None:
         (active, r"\(activated\), orders \[.*\], volume_w: "), (judged, r"\(activated\), orders \["),
         (underpaid, r"\(settled\), .*payment_ueur: the bundle has"),
         (measured, r"\(settled\), "), (hidden, r"\(settled\), difference, lines "),
+        (resettled_alone, r"\(settled\): changes what somebody gains, and no second person"),
+        (resettled_unasked, r"\(settled\): changes what somebody gains, and no second person"),
+        (proposed_by_another, r"\(settlement-proposed\), proposed_by: the bundle has 'carl', recomputed is 'ann'"),
         (unlisted, "followed by no activation list"),
         (unruled, r"\(cleared\): the clearing that it was decided by is missing"),
         (strange, r"event 4 \(wished\): is no event of a session"), (twice, r"event 2 \(announced\): a session is announced once"),

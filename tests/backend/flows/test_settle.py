@@ -23,7 +23,7 @@ from backend.domain.local_day import Calendar
 from backend.domain.quantity import FRAME_MS
 from backend.errors import Rejected
 from backend.flows.orders import Orders
-from backend.flows.settle import Settlements, Version
+from backend.flows.settle import Proposed, Settlements, Version
 from backend.flows.trade import Sessions, digest_of
 from backend.market.baseline import Kind, Method
 from backend.market.clearing import clear
@@ -108,6 +108,12 @@ class Desk:
         known = Knowledge(measure, self.settlements.ordered(), SCHEDULE_W)
         return input_text(made_input(self.settlements.traded(session), SETTINGS, known))
 
+    def resettled(self, body: str, reason: str) -> Version:
+        """Proposed by ann, approved by bob."""
+        found = self.settlements.resettle("s", body, reason, "ann")
+        assert isinstance(found, Proposed), "it changes money"
+        return self.settlements.approve("s", found.version.sha256, "bob")
+
     def published_settlements(self) -> list[tuple[int, str]]:
         return [(row.version, row.body) for row in self.store.documents("settlement")]
 
@@ -159,7 +165,7 @@ def test_rule_2_the_same_input_again_is_the_same_settlement_and_another_needs_a_
         desk.settlements.settle("s", desk.input(), "operator")
     with pytest.raises(Rejected, match="needs a reason"):
         desk.settlements.resettle("s", desk.input(), " ", "operator")
-    second = desk.settlements.resettle("s", desk.input(), "readings of b came in", "operator")
+    second = desk.resettled(desk.input(), "readings of b came in")
     assert desk.settlements.resettle("s", desk.input(), "again", "operator") == second
     assert second.version == 2 and second.reason == "readings of b came in"
     gained = {row["name"]: row["difference"] for row in second.difference["parties"]}
@@ -171,9 +177,46 @@ def test_rule_2_the_same_input_again_is_the_same_settlement_and_another_needs_a_
     assert desk.settlements.versions("s") == [first, second]
 
 
+def test_rule_2_what_changes_money_needs_a_second_person_who_names_it_by_its_digest(desk: Desk) -> None:
+    desk.settlements.settle("s", desk.input(b=None), "operator")
+    first = desk.settlements.resettle("s", desk.input(), "late readings", " ann ")
+    assert isinstance(first, Proposed) and first.version.proposed_by == "ann"
+    assert len(desk.settlements.versions("s")) == 1 == len(desk.published_settlements()), "nothing is settled by it"
+    assert (
+        desk.settlements.resettle("s", desk.input(), "late readings", "ann") == first == desk.settlements.proposed("s")
+    )
+    events = len(MarketStore(desk.store).events("s"))
+    for digest, party, says in (
+        ("00" * 32, "bob", "no settlement with the digest 0000"), (first.version.sha256, "ann", "another person has to"),
+        (first.version.sha256, "ann ", "another person has to"), (first.version.sha256, " ", "expected 1 to 96 printable"),
+        (digest_of("x"), "ann", "no settlement with the digest"),
+    ):  # fmt: skip
+        with pytest.raises(Rejected, match=says):
+            desk.settlements.approve("s", digest, party)
+    assert len(MarketStore(desk.store).events("s")) == events
+    done = desk.settlements.approve("s", first.version.sha256, "bob")
+    assert done == first.version == desk.settlements.approve("s", first.version.sha256, "carl"), "asked again, the same"
+    assert MarketStore(desk.store).events("s")[-1].party == "bob" and desk.settlements.proposed("s") is None
+
+
+def test_rule_2_only_the_latest_proposal_counts_and_it_must_still_stand_on_the_outcome(desk: Desk) -> None:
+    desk.settlements.settle("s", desk.input(b=None), "operator")
+    first = desk.settlements.resettle("s", desk.input(b=9_000), "late readings", "ann")
+    second = desk.settlements.resettle("s", desk.input(), "better readings", "ann")
+    assert isinstance(first, Proposed) and isinstance(second, Proposed)
+    with pytest.raises(Rejected, match="no settlement with the digest"):
+        desk.settlements.approve("s", first.version.sha256, "bob")
+    outcome = json.loads(desk.sessions.kept("s", State.VALIDATED))
+    digest = desk.sessions.propose("s", {**outcome, "unserved": {f"r/{F}": 1}}, "a slip", "ann")
+    desk.sessions.approve("s", digest, "bob")
+    with pytest.raises(Rejected, match="the published one is 2"):
+        desk.settlements.approve("s", second.version.sha256, "bob")
+    assert desk.resettled(desk.input(), "on the corrected outcome").version == 2
+
+
 def test_a_statement_names_the_version_and_the_digest_that_it_is_taken_from(desk: Desk) -> None:
     first = desk.settlements.settle("s", desk.input(b=None), "operator")
-    desk.settlements.resettle("s", desk.input(), "late readings", "operator")
+    desk.resettled(desk.input(), "late readings")
     old = desk.settlements.statement("s", "owner/Owner b", 1)
     assert (old["version"], old["gained_ueur"], old["settlement_sha256"]) == (1, 0, digest_of(first.settlement))
     assert desk.settlements.statement("s", "owner/Owner b")["gained_ueur"] == 558_000
@@ -237,6 +280,7 @@ def test_a_later_version_may_stand_on_a_corrected_outcome(desk: Desk) -> None:
     digest = desk.sessions.propose("s", {**outcome, "unserved": {f"r/{F}": 1}}, "a slip", "ann")
     desk.sessions.approve("s", digest, "bob")
     again = desk.settlements.resettle("s", desk.input(), "the outcome was corrected", "operator")
+    assert isinstance(again, Version) and again.proposed_by == "", "nobody's money changed: one person is enough"
     assert json.loads(again.settlement)["outcome_version"] == 2 and again.difference["lines"] == []
 
 
@@ -283,7 +327,7 @@ def whole(desk: Desk) -> Version:
         desk.settlements.open_dispute("s", line, "my readings are late", "owner/Owner b")
     ]
     desk.settlements.answer_dispute("s", found.id, DisputeState.UPHELD, "they came", "operator")
-    return desk.settlements.resettle("s", desk.input(), "late readings", "operator")
+    return desk.resettled(desk.input(), "late readings")
 
 
 def killed_after(path: Path, writes: int) -> None:
@@ -310,7 +354,7 @@ def test_a_kill_at_any_write_leaves_none_or_one_of_each_version_and_the_rest_can
     whole(reference)
     versions = reference.published_settlements()
     seen = set()
-    for writes in range(8):
+    for writes in range(9):
         path = tmp_path / f"killed-{writes}"
         shutil.copy(start, path)
         process = multiprocessing.get_context("fork").Process(target=killed_after, args=(path, writes))

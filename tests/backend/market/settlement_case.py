@@ -1,9 +1,13 @@
 """A session small enough to settle on paper: eight PODs, two aggregators, both buyers. Its numbers stand in test_settled.py."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from backend.domain.bids import Buyer, Direction, Product
-from backend.domain.trade import OrderKind
+from backend.domain.local_day import Calendar
+from backend.domain.quantity import PPM
+from backend.domain.trade import Order, OrderKind, Outcome
+from backend.market.activation import order_id
 from backend.market.baseline import Kind, Method
 from backend.market.settled_input import (
     BaselineRow,
@@ -14,6 +18,7 @@ from backend.market.settled_input import (
     Reserved,
     SettlementInput,
 )
+from backend.market.settled_making import Settings
 from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
 
 F = 1_993_108
@@ -84,3 +89,43 @@ def worked() -> SettlementInput:
         ),
         unavailable=(NotAvailable("g", F, "inverter off"),),
     )
+
+
+def domain_order(outcome: Outcome, offer: str, parts_w: dict[str, int], price_ueur_per_mwh: int) -> Order:
+    """The order on the one award of an offer in an outcome, up."""
+    (award,) = [one for one in outcome.awards if one.offer == offer]
+    id = order_id(outcome.session, award)
+    return Order(id, offer, award.request, "DSO", award.frame, parts_w, "up", price_ueur_per_mwh)
+
+
+def settings(owner_of: Mapping[str, str], table: PenaltyTable, fee_ppm: Mapping[str, int]) -> Settings:
+    """PODs on the schedule of BRP X, one penalty table for all."""
+    pods = {pod: PodRow(pod, owner, "X", Method(Kind.SCHEDULE)) for pod, owner in owner_of.items()}
+    return Settings(SettlementTerms((table,), fee_ppm), Calendar(), pods)
+
+
+def case_of(
+    orders: Iterable[Order],
+    aggregator_of: Mapping[str, str],
+    baseline_w: Mapping[tuple[str, int], int],
+    energy_ws: Mapping[tuple[str, int], int],
+    terms: SettlementTerms,
+) -> SettlementInput:
+    """The input of a session "s" in which each order is the whole of an award of its own; aggregator_of maps offers,
+    energy_ws is of complete 4 s readings by (POD, quarter-hour), every POD has an owner of its own."""
+    every = list(orders)
+    awards = tuple(
+        Reserved(
+            o.offer, o.request, o.frame, k, False, Buyer(o.buyer), aggregator_of[o.offer], Direction(o.direction),
+            Product.ACTIVE, o.parts_w, o.price_ueur_per_mwh, 0,
+        )
+        for k, o in enumerate(every)
+    )  # fmt: skip
+    points = sorted({(pod, o.frame) for o in every for pod in o.parts_w})
+    return SettlementInput(
+        session="s", outcome_sha256="ab" * 32, outcome_version=1, terms=terms, awards=awards,
+        orders=tuple(order(o.id, award) for o, award in zip(every, awards, strict=True)),
+        pods=tuple(PodRow(pod, f"owner {pod}", "X", Method(Kind.SCHEDULE)) for pod in sorted({p for p, _ in points})),
+        baselines=tuple(BaselineRow(*point, baseline_w[point]) for point in points),
+        measured=tuple(MeasuredRow(*point, energy_ws[point], PPM, None) for point in points if point in energy_ws),
+    )  # fmt: skip

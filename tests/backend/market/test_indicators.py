@@ -5,7 +5,9 @@ from dataclasses import replace
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.trade import Award, Outcome
 from backend.market.indicators import Campaign, indicators
-from backend.market.settlement import Line, Source
+from backend.market.settled import settled
+from backend.market.settled_energy import EnergyLine
+from tests.backend.market.settlement_case import worked
 
 F = 1_993_108
 OFFER = Offer("o", "A", Direction.UP, {F: 4_000, F + 1: 2_000}, {"a": 3_000, "b": 1_000}, 60_000_000, 0)
@@ -13,11 +15,14 @@ REQUEST = Request("r", Buyer.DSO, Direction.UP, "line:1", {F: 100, F + 1: 80, F 
 OUTCOME = Outcome("s", (Award("o", "r", F, 4_000, {"a": 3_000, "b": 1_000}),), (), {("r", F + 1): 20})
 
 
-def line(pod: str, ordered_w: int, delivered_w: int, held: bool = False) -> Line:
+SETTLED = settled(worked()).lines[0]
+
+
+def line(pod: str, ordered_w: int, delivered_w: int, held: bool = False) -> EnergyLine:
     paid = 0 if held else min(ordered_w, delivered_w) * 900
-    return Line(
-        "x", "o", "DSO", "A", pod, F, ordered_w * 900, delivered_w * 900, paid, 60_000_000, paid * 60 // 3_600, 100, 0,
-        Source.READINGS, held,
+    return replace(
+        SETTLED, pod=pod, ordered_ws=ordered_w * 900, delivered_ws=delivered_w * 900, paid_ws=paid,
+        payment_ueur=paid * 60 // 3_600, penalty_ueur=100, held=held,
     )  # fmt: skip
 
 

@@ -16,8 +16,11 @@ from backend.market.awarded import changes
 from backend.market.clearing import clear
 from backend.market.optimal import clear_optimally
 from backend.market.rules import Engine, Pricing, Rules
-from backend.market.settlement import Measured, Source, Terms, lines, payments, unbalanced_ueur
+from backend.market.settled import settled
+from backend.market.settled_money import unbalanced_ueur
+from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
 from tests.backend.market.books import books, grids, requests
+from tests.backend.market.settlement_case import case_of
 
 RESERVES = st.sampled_from((0, 100_000, 1_000_000))
 
@@ -79,16 +82,14 @@ def money_is_conserved(by_id: dict[str, Offer], orders: list) -> None:
     every = [one for one, _ in orders]
     points = {(pod, one.frame): one.direction for one in every for pod in one.parts_w}
     ordered = {point: sum(one.parts_w.get(point[0], 0) for one in every if one.frame == point[1]) for point in points}
-    measured = {
-        point: Measured((-w if points[point] == "up" else w) * FRAME_S, Source.READINGS, 1_000_000)
-        for point, w in ordered.items()
-    }
-    terms = Terms(0, 1_000_000, {"A": 30_000})
-    found = lines(every, {id: one.aggregator for id, one in by_id.items()}, dict.fromkeys(points, 0), measured, terms)
-    owners = {pod: f"owner of {pod}" for pod, _ in points}
-    assert unbalanced_ueur(found, payments(found, owners), owners) == 0
+    energy_ws = {point: (-w if points[point] == "up" else w) * FRAME_S for point, w in ordered.items()}
+    terms = SettlementTerms((PenaltyTable((PenaltyStep(0, 1_000_000),)),), {"A": 30_000})
+    aggregator_of = {id: one.aggregator for id, one in by_id.items()}
+    made = settled(case_of(every, aggregator_of, dict.fromkeys(points, 0), energy_ws, terms))
+    assert unbalanced_ueur(made.lines, made.availability, made.payments) == sum(made.gained_ueur.values()) == 0
     due = sum(value_ueur(sum(one.parts_w.values()) * FRAME_S, price) for one, price in orders)
-    assert sum(line.payment_ueur for line in found) == due and not any(line.penalty_ueur for line in found)
+    assert sum(line.payment_ueur for line in made.lines) == due
+    assert not any(line.penalty_ueur or line.held for line in made.lines)
 
 
 def dearer(one: Offer, by: int) -> Offer:

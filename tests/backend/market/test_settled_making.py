@@ -12,7 +12,9 @@ from backend.domain.bids import Product
 from backend.domain.local_day import Calendar
 from backend.errors import Rejected
 from backend.market.baseline import Adjustment, Kind, Known, Method, baseline, looks_at
+from backend.market.canonical import text
 from backend.market.settled import settled
+from backend.market.settled_document import input_of, input_text
 from backend.market.settled_input import MeasuredRow, NotAvailable, PodRow, SetPointRow, Told
 from backend.market.settled_making import (
     Knowledge,
@@ -129,6 +131,18 @@ def test_rule_1_what_is_only_held_ready_is_measured_too_and_needs_no_baseline() 
     made = made_input(one, settings(Method(Kind.SCHEDULE)), Knowledge(Meter().measured))
     assert [row.frame for row in made.measured] == [F] and made.baselines == ()
     assert settled(made).availability[0].code == "available"
+
+
+def test_rule_3_the_reactive_power_of_a_pod_has_a_method_of_its_own_and_is_in_the_document() -> None:
+    """a is on its BRP's schedule, which says nothing of var: they are what they were in the hour before."""
+    rows = {"a": PodRow("a", "ann", "X", Method(Kind.SCHEDULE), Method(Kind.BEFORE, before=2))}
+    known = Knowledge(lambda pod, frame: MeasuredRow(pod, frame, 500 * 900, 1_000_000, None), schedule_w={("a", F): 9})
+    for product, watts in ((Product.REACTIVE, 500), (Product.ACTIVE, 9)):
+        made = made_input(traded(F, product=product), Settings(TERMS, ROME, rows), known)
+        assert [row.power_w for row in made.baselines] == [watts]
+        assert input_of(input_text(made)).pods == (rows["a"],)
+    same = replace(rows["a"], reactive_method=None)
+    assert same.method_of("a/var") == same.method and "reactive_method" not in text(same)
 
 
 def test_reactive_energy_is_not_taken_from_a_meter_of_active_energy() -> None:

@@ -168,11 +168,16 @@ def test_the_readme_s_settlement_from_the_input_to_the_second_version(desk: Desk
         if "ORDER" in command:
             (order,) = desk.json("settlement", "da-27")["settlement"]["orders"]
             command = command.replace("ORDER", order["order"])
+        if "SHA256" in command:
+            said_by_status = desk.json("status", "da-27")
+            assert [version for version, _ in said_by_status["settled"]] == [1]
+            command = command.replace("SHA256", said_by_status["proposed"])
         out = desk.run(*(word for word in shlex.split(command.replace("--folder market", ""))))
         said.append(out)
         if file:
             (desk.folder / file).write_text(out)
-    first, second = said[1], said[6]
+    first, proposed, second = said[1], said[6], said[7]
+    assert proposed.startswith("proposed version 2: readings of b came in\nanother person has to approve ")
     assert "version 1" in first and f"flag b, quarter-hour {frame}: no-measurement" in first
     assert "changed for TSO: -930000 micro-EUR" in second and "version 2: readings of b came in" in second
     ann = desk.read("ann.json")
@@ -220,7 +225,9 @@ def test_what_is_missing_or_wrong_is_said_in_one_line(desk: Desk) -> None:
     desk.files(frame)
     (desk.folder / "input.json").write_text(desk.run("settlement-input", "da-27", "--settings", "settings.json"))
     assert "nothing is settled yet" in desk.run("statement", "da-27", "TSO", code=1)
-    assert "nothing is settled yet" in desk.run("resettle", "da-27", "--input", "input.json", "--reason", "x", code=1)
+    assert "nothing is settled yet" in desk.run(
+        "resettle", "da-27", "--input", "input.json", "--reason", "x", "--party", "a", code=1
+    )
     assert "o such file" in desk.run("settle", "da-27", "--input", "none.json", code=3)
     assert "was never announced" in desk.run("disputes", "da-28", code=1)
     desk.run("settle", "da-27", "--input", "input.json")

@@ -1,22 +1,26 @@
-"""Settlement: worked examples, and money that sums to zero."""
+"""An order over its PODs: worked examples, and money that sums to zero."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain.trade import Order
-from backend.errors import Rejected
-from backend.market.settlement import Line, Measured, Source, Terms, balances, lines, payments, totals, unbalanced_ueur
+from backend.market.settled import settled
+from backend.market.settled_energy import EnergyLine, LineCode
+from backend.market.settled_money import gained_ueur, unbalanced_ueur
+from backend.market.settled_order import Source
+from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
+from tests.backend.market.settlement_case import case_of
 
 F = 1_970_000
-TERMS = Terms(tolerance_ppm=50_000, penalty_ppm=500_000, fee_ppm={"agg": 100_000})
+TABLE = PenaltyTable((PenaltyStep(50_000, 500_000),))
+TERMS = SettlementTerms((TABLE,), {"agg": 100_000})
 PRICE = 120_000_000  # micro-EUR per MWh
 
 
-def one_line(ordered_w: int, baseline_w: int, measured_w: int | None, direction: str = "up") -> Line:
+def one_line(ordered_w: int, baseline_w: int, measured_w: int | None, direction: str = "up") -> EnergyLine:
     order = Order("o1", "A-1", "r", "DSO", F, {"pod": ordered_w}, direction, PRICE)
-    measured = {} if measured_w is None else {("pod", F): Measured(measured_w * 900, Source.READINGS, 1_000_000)}
-    (found,) = lines([order], {"A-1": "agg"}, {("pod", F): baseline_w}, measured, TERMS)
+    energy_ws = {} if measured_w is None else {("pod", F): measured_w * 900}
+    (found,) = settled(case_of([order], {"A-1": "agg"}, {("pod", F): baseline_w}, energy_ws, TERMS)).lines
     return found
 
 
@@ -53,20 +57,16 @@ def test_downward_delivery_is_more_withdrawal() -> None:
 
 def test_two_orders_of_one_point_share_what_was_delivered_in_order_of_id() -> None:
     orders = [Order(f"o{k}", "A-1", "r", "DSO", F, {"pod": 20_000}, "up", PRICE) for k in (2, 1)]
-    measured = {("pod", F): Measured(20_000 * 900, Source.READINGS, 1_000_000)}
-    found = lines(orders, {"A-1": "agg"}, {("pod", F): 50_000}, measured, TERMS)
+    energy_ws = {("pod", F): 20_000 * 900}
+    found = settled(case_of(orders, {"A-1": "agg"}, {("pod", F): 50_000}, energy_ws, TERMS)).lines
     assert [(x.order, x.paid_ws) for x in found] == [("o1", 18_000_000), ("o2", 9_000_000)]
 
 
-def group(delivered_w: dict[str, int | None]) -> tuple[Line, ...]:
+def group(delivered_w: dict[str, int | None]) -> tuple[EnergyLine, ...]:
     """One order of 10 kW of a, 20 kW of b and 30 kW of c; what each delivers, None without evidence."""
     order = Order("o1", "A-1", "r", "DSO", F, {"a": 10_000, "b": 20_000, "c": 30_000}, "up", PRICE)
-    measured = {
-        (pod, F): Measured((50_000 - watts) * 900, Source.READINGS, 1_000_000)
-        for pod, watts in delivered_w.items()
-        if watts is not None
-    }
-    return lines([order], {"A-1": "agg"}, {(pod, F): 50_000 for pod in "abc"}, measured, TERMS)
+    energy_ws = {(pod, F): (50_000 - watts) * 900 for pod, watts in delivered_w.items() if watts is not None}
+    return settled(case_of([order], {"A-1": "agg"}, {(pod, F): 50_000 for pod in "abc"}, energy_ws, TERMS)).lines
 
 
 def test_an_order_of_three_is_settled_on_the_sum_and_split_by_what_each_was_ordered() -> None:
@@ -94,24 +94,19 @@ def test_an_order_of_three_is_held_when_the_evidence_of_one_is_missing() -> None
 def test_the_parts_of_an_order_add_up_to_its_totals(pods: dict[str, tuple[int, int]], price: int, fee_ppm: int) -> None:
     """No part is below nothing, and no fee above what it is taken from, to the last micro-euro."""
     order = Order("o1", "A-1", "r", "DSO", F, {pod: watts for pod, (watts, _) in pods.items()}, "up", price)
-    measured = {(pod, F): Measured(ws, Source.READINGS, 1_000_000) for pod, (_, ws) in pods.items()}
-    case = (
-        [order],
-        {"A-1": "agg"},
-        {(pod, F): 50_000 for pod in pods},
-        measured,
-        Terms(50_000, 500_000, {"agg": fee_ppm}),
-    )
-    found, (total,) = lines(*case), totals(*case)
+    energy_ws = {(pod, F): ws for pod, (_, ws) in pods.items()}
+    terms = SettlementTerms((TABLE,), {"agg": fee_ppm})
+    made = settled(case_of([order], {"A-1": "agg"}, {(pod, F): 50_000 for pod in pods}, energy_ws, terms))
+    found, (total,) = made.lines, made.orders
     for name in ("ordered_ws", "delivered_ws", "paid_ws", "payment_ueur", "penalty_ueur", "fee_ueur"):
         assert sum(getattr(line, name) for line in found) == getattr(total, name), name
     assert all(0 <= line.paid_ws <= line.ordered_ws and line.payment_ueur >= line.fee_ueur >= 0 for line in found)
 
 
-def test_orders_in_both_directions_at_one_point_are_refused() -> None:
+def test_orders_in_both_directions_at_one_point_are_held() -> None:
     orders = [Order(f"o{way}", "A-1", "r", "DSO", F, {"pod": 20_000}, way, PRICE) for way in ("up", "down")]
-    with pytest.raises(Rejected, match="up and down at once"):
-        lines(orders, {"A-1": "agg"}, {("pod", F): 50_000}, {}, TERMS)
+    found = settled(case_of(orders, {"A-1": "agg"}, {("pod", F): 50_000}, {("pod", F): 0}, TERMS)).lines
+    assert [(line.held, line.code, line.payment_ueur) for line in found] == [(True, LineCode.BOTH_WAYS, 0)] * 2
 
 
 @given(
@@ -125,12 +120,12 @@ def test_money_sums_to_zero_over_all_parties(rows: list[tuple[str, int, int, boo
         Order(f"o{k}", "A-1", "r", "TSO" if tso else "DSO", F, {pod: watts}, "up", price)
         for k, (pod, watts, price, tso) in enumerate(rows)
     ]
-    measured = {(pod, F): Measured(ws, Source.READINGS, 1_000_000) for pod, ws in energy.items()}
-    found = lines(orders, {"A-1": "agg"}, {(pod, F): 50_000 for pod in "abc"}, measured, TERMS)
-    made = payments(found, {pod: f"owner {pod}" for pod in "abc"})
-    owners = {pod: f"owner {pod}" for pod in "abc"}
-    assert unbalanced_ueur(found, made, owners) == sum(balances(made).values()) == 0
-    if made:
-        assert unbalanced_ueur(found, made[1:], owners) == 2 * made[0].amount_ueur
-    assert all(p.amount_ueur > 0 for p in made)
-    assert all(0 <= x.paid_ws <= x.ordered_ws for x in found)
+    energy_ws = {(pod, F): ws for pod, ws in energy.items()}
+    made = settled(case_of(orders, {"A-1": "agg"}, {(pod, F): 50_000 for pod in "abc"}, energy_ws, TERMS))
+    assert unbalanced_ueur(made.lines, made.availability, made.payments) == sum(made.gained_ueur.values()) == 0
+    if made.payments:
+        short = made.payments[1:]
+        assert unbalanced_ueur(made.lines, made.availability, short) == 2 * made.payments[0].amount_ueur
+        assert sum(gained_ueur(short).values()) == 0
+    assert all(paid.amount_ueur > 0 for paid in made.payments)
+    assert all(0 <= line.paid_ws <= line.ordered_ws for line in made.lines)
