@@ -169,6 +169,29 @@ def test_no_watt_is_sold_twice_over_several_sessions(floor: Floor) -> None:
     assert floor.sessions.submit("second", Submission((small,), (), ()), "A") == [("o2", "taken")]
 
 
+def test_what_stands_in_a_book_that_is_not_decided_is_not_sold_elsewhere(floor: Floor) -> None:
+    floor.opened("first").opened("second")
+    floor.sessions.submit("first", Submission((OFFER,), (REQUEST,), ()), "A")
+    assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [
+        ("o", "more of a POD than it has left to sell")
+    ]
+    floor.sessions.withdraw("first", "o", "A")
+    assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [("o", "taken")]
+
+
+def test_what_a_correction_gives_back_may_be_sold_again(floor: Floor) -> None:
+    floor.published("first")
+    digest = floor.sessions.propose("first", Outcome("first", (), (), {}), "was not there", "ann")
+    assert floor.sessions.moves("second"), "proposed only"
+    with pytest.raises(Rejected, match="another person"):
+        floor.sessions.approve("first", digest, " ANN")
+    floor.sessions.approve("first", digest, "bob")
+    floor.clock.at_ms = 0
+    floor.opened("second")
+    assert not floor.sessions.moves("second")
+    assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [("o", "taken")]
+
+
 def test_what_a_cancelled_session_took_is_free_again(floor: Floor) -> None:
     floor.opened("first")
     floor.sessions.submit("first", Submission((OFFER,), (REQUEST,), ()), "A")
