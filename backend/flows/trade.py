@@ -20,6 +20,7 @@ from backend.errors import Rejected
 from backend.market.canonical import text
 from backend.market.correction import check_correction, is_same_person
 from backend.market.exchange import outcome_of
+from backend.market.form import identity
 from backend.market.schedule import Window
 from backend.market.session import KEPT, Answer, MarketSession, Point, Registered, SessionRules, State, takes
 from backend.market.submission import Submission
@@ -46,6 +47,7 @@ class Sessions:
         """Makes a session; Rejected if there is one of this id that is not the same."""
         if "/" in session:
             raise Rejected(f"session {session[:64]}: its id has a /, which parts the names of what is ordered")
+        identity(session, "session")
         body = announcement_text(window, rules)
         with self._store.writing():
             before = self._store.events(session)

@@ -172,8 +172,10 @@ class Facts:
     def _binds(self, margins: Ints) -> Ints:
         """Elements x entries: where it is not sure that the entry fits whole, or sure that its whole watts do not."""
         room = np.maximum(0, margins - self._slacks).astype(float)
-        breaks = (np.maximum(0, margins) + self._change < 0).astype(bool)
-        return np.asarray(breaks | ((self._left * self._eats * (1 + _FAR) > room) & (self._eats > 0)))
+        binds = np.asarray((self._left * self._eats * (1 + _FAR) > room) & (self._eats > 0))
+        if self._columns.single:
+            return binds
+        return np.asarray(binds | (np.maximum(0, margins) + self._change < 0).astype(bool))
 
     def _behind(self, shut: Ints) -> Ints:
         """Later price steps whose earlier one is not taken whole, neither before nor in this window."""

@@ -141,6 +141,13 @@ def test_steps_out_of_order_are_refused_and_nothing_is_kept(floor: Floor) -> Non
     assert MarketStore(floor.store).events("s") == before
 
 
+@pytest.mark.parametrize("session", ["", " da", "da\n", "x" * 65, "da/1", "dé"])
+def test_a_session_without_a_plain_id_is_refused(floor: Floor, session: str) -> None:
+    with pytest.raises(Rejected):
+        floor.sessions.announce(session, WINDOW, SessionRules(), "operator")
+    assert MarketStore(floor.store).sessions() == []
+
+
 def test_rule_4_a_correction_needs_a_second_person_and_adds_a_version(floor: Floor) -> None:
     floor.published()
     (first,) = floor.outcomes()

@@ -81,6 +81,13 @@ def states_of(desk: Desk, frames: range) -> str:
     )
 
 
+@pytest.mark.parametrize("party", ["", "  ", "A\n", "A" * 65])
+def test_nobody_is_no_party(desk: Desk, capsys: pytest.CaptureFixture[str], party: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["market", "withdraw", "da", "x", "--folder", str(desk.folder), "--party", party])
+    assert "a name of 1 to 64 characters" in capsys.readouterr().err
+
+
 def test_a_request_at_nodes_takes_who_is_connected_there(desk: Desk) -> None:
     frames = desk.announced()
     f = frames[72]
