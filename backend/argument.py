@@ -25,3 +25,10 @@ def number(least: int, most: int) -> Any:
         raise argparse.ArgumentTypeError(f"{text[:20]}: a whole number from {least} to {most} belongs here")
 
     return parse
+
+
+def named(text: str) -> str:
+    """Reads an option that names somebody: 1 to 64 characters that any terminal can print, not all of them blank."""
+    if text.strip() and len(text) <= 64 and text.isprintable():
+        return text
+    raise argparse.ArgumentTypeError(f"{text[:64]!r}: a name of 1 to 64 characters belongs here")

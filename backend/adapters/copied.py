@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from backend.adapters.schema import check_readable
 from backend.errors import Unavailable
 from backend.evidence.audit.copy import Message, Row
 from backend.evidence.audit.registry import operator_of
@@ -90,6 +91,7 @@ def copied(path: Path) -> Iterator[SqliteCopy]:
         try:
             database.text_factory = lambda octets: octets.decode("utf-8", "surrogateescape")
             database.execute("begin")
+            check_readable(database, path)
             yield SqliteCopy(database)
         finally:
             database.close()

@@ -20,9 +20,9 @@ from backend.adapters.rows import DocumentRow as DocumentRow
 from backend.adapters.rows import Kept as Kept
 from backend.adapters.rows import Party as Party
 from backend.adapters.rows import SetPointRow as SetPointRow
+from backend.adapters.schema import bring_forward
 from backend.errors import Unavailable
 
-_SCHEMA = Path(__file__).with_name("schema.sql")
 _WAIT_S = 600.0
 """How long a writer waits for another process: erasing a customer writes the whole file again."""
 
@@ -37,9 +37,7 @@ class SqliteStore:
             self._db = sqlite3.connect(path, _WAIT_S, check_same_thread=False, isolation_level=None)
             self._db.execute("pragma journal_mode=wal")
             self._db.execute("pragma synchronous=full")
-            if not self._db.execute("select count(*) from sqlite_master").fetchone()[0]:
-                self._db.executescript(_SCHEMA.read_text())
-                self._db.execute("insert into fact values ('incarnation', ?)", (os.urandom(8),))
+            bring_forward(self._db, path)
         except sqlite3.Error as error:
             raise Unavailable("database", f"{path}: {error}") from error
         self._path = path

@@ -18,8 +18,11 @@ from typing import Any
 from backend.domain.bids import Direction, Offer, Product, Request
 from backend.errors import Rejected
 from backend.market.canonical import text
+from backend.market.correction import check_correction, is_same_person
+from backend.market.exchange import outcome_of
+from backend.market.form import identity
 from backend.market.schedule import Window
-from backend.market.session import KEPT, Answer, MarketSession, Point, Registered, SessionRules, State
+from backend.market.session import KEPT, Answer, MarketSession, Point, Registered, SessionRules, State, takes
 from backend.market.submission import Submission
 from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.ports import Clock, MarketEvent, SessionStore
@@ -44,6 +47,7 @@ class Sessions:
         """Makes a session; Rejected if there is one of this id that is not the same."""
         if "/" in session:
             raise Rejected(f"session {session[:64]}: its id has a /, which parts the names of what is ordered")
+        identity(session, "session")
         body = announcement_text(window, rules)
         with self._store.writing():
             before = self._store.events(session)
@@ -134,11 +138,13 @@ class Sessions:
     def propose(self, session: str, outcome: Any, reason: str, party: str) -> str:
         """Proposes a correction (rule 4); its digest. Rejected before there is anything to correct."""
         with self._store.writing():
-            if self.load(session).state is not State.PUBLISHED:
+            one = self.load(session)
+            if one.state is not State.PUBLISHED:
                 raise Rejected(f"session {session}: nothing is published that could be corrected")
-            if not reason.strip():
-                raise Rejected(f"session {session}: a correction needs a reason")
+            if not reason.strip() or not party.strip():
+                raise Rejected(f"session {session}: a correction needs a reason and the person who proposes it")
             body = text(outcome)
+            check_correction(one, outcome_of(body))
             self._add(session, party, "proposed", _json({"outcome": body, "reason": reason}))
         return digest_of(body)
 
@@ -153,7 +159,7 @@ class Sessions:
             body, version = json.loads(proposed[-1].body)["outcome"], len(published) + 1
             if digest in [json.loads(event.body)["sha256"] for event in published]:
                 raise Rejected(f"session {session}: this is published already")
-            if proposed[-1].party == party:
+            if not party.strip() or is_same_person(proposed[-1].party, party):
                 raise Rejected(f"session {session}: {party} proposed the correction, another person has to approve it")
             self._publish(OUTCOME, session, version, body, self._clock.now_ms())
             self._add(session, party, "published", _json({"version": version, "sha256": digest}))
@@ -175,10 +181,16 @@ class Sessions:
         events = self._store.events(session)
         if not events:
             raise Rejected(f"session {session}: was never announced")
+        sold = self._sold(session)
+        for point, w in self._offered(session):
+            sold[point] = sold.get(point, 0) + w
+        return self._replayed(events, sold)
+
+    def _replayed(self, events: Sequence[MarketEvent], sold_w: Mapping[Point, int]) -> MarketSession:
         window, rules = window_of(events[0].body)
         one = MarketSession(
-            session, window.frames, window.gate_ms, self._registered.aggregator_of, rules=rules,
-            capacity_w=self._registered.capacity_w, sold_w=self._sold(session), register=self._registered.periods,
+            events[0].session, window.frames, window.gate_ms, self._registered.aggregator_of, rules=rules,
+            capacity_w=self._registered.capacity_w, sold_w=sold_w, register=self._registered.periods,
         )  # fmt: skip
         for event in events[1:]:
             _replay(one, event)
@@ -193,25 +205,44 @@ class Sessions:
         return next((event for event in self._store.events(session) if event.what == what), None)
 
     def _sold(self, session: str) -> dict[Point, int]:
-        """What the validated outcomes of the other sessions take of each POD."""
+        """What the outcomes of the other sessions, as last corrected, take of each POD."""
         sold: dict[Point, int] = {}
-        for other in self._store.sessions():
-            if other == session:
-                continue
-            events = self._store.events(other)
-            if any(event.what == "moved" and event.body == State.CANCELLED.value for event in events):
-                continue
-            decided = [event for event in events if event.what == State.VALIDATED.value]
+        for events in self._others(session):
             directions = _directions(events)
-            for award in json.loads(decided[-1].body)["awards"] if decided else ():
+            for award in json.loads(_standing(events) or '{"awards":[]}')["awards"]:
                 for pod, w in award["parts_w"].items():
                     point = pod, award["frame"], directions[award["offer"]]
                     sold[point] = sold.get(point, 0) + w
         return sold
 
+    def _offered(self, session: str) -> Iterable[tuple[Point, int]]:
+        """What the books of the other sessions that are not decided may take of each POD."""
+        for events in self._others(session):
+            if not _standing(events):
+                for offer in self._replayed(events, {}).book()[1]:
+                    yield from takes(offer)
+
+    def _others(self, session: str) -> Iterable[list[MarketEvent]]:
+        """The events of each other session that was not cancelled."""
+        for other in self._store.sessions():
+            events = [] if other == session else self._store.events(other)
+            if events and not any(e.what == "moved" and e.body == State.CANCELLED.value for e in events):
+                yield events
+
     def _add(self, session: str, party: str, what: str, body: str, time_ms: int | None = None) -> None:
         at_ms = self._clock.now_ms() if time_ms is None else time_ms
         self._store.add_event(MarketEvent(session, at_ms, party, what, body))
+
+
+def _standing(events: Sequence[MarketEvent]) -> str:
+    """The outcome that stands: the last correction that was published, else what was validated; "" before there is one."""
+    published = [json.loads(event.body)["sha256"] for event in events if event.what == "published"]
+    validated = [event.body for event in events if event.what == State.VALIDATED.value]
+    corrected = [json.loads(event.body)["outcome"] for event in events if event.what == "proposed"]
+    return next(
+        (body for body in reversed(corrected) if published[1:] and digest_of(body) == published[-1]),
+        "".join(validated[-1:]),
+    )
 
 
 def _directions(events: Iterable[MarketEvent]) -> dict[str, Direction]:

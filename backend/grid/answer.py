@@ -46,9 +46,10 @@ def text_of(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
-def constraints(found: Sequence[Constraint]) -> dict[str, Any]:
-    """What a market session is cleared within: margin and effect of each POD, per element and frame."""
-    return {"format": CONSTRAINTS, "constraints": plain(found)}
+def constraints(network: Network, found: Sequence[Constraint]) -> dict[str, Any]:
+    """What a market session is cleared within: margin and effect of each POD, per element and frame; the node of each POD."""
+    nodes = {one.pod: str(one.node) for one in network.connections}
+    return {"format": CONSTRAINTS, "constraints": plain(found), "nodes": nodes}
 
 
 def localisation(network: Network, found: Localisation) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def _constraints(options: argparse.Namespace) -> Answer:
         PowerGridFlow(day.network), day.level(options.level), day.frames, _limits(options), options.near_ppm
     )
     lines = [f"frame {c.frame} {c.element}: margin {c.margin_ppt // 10**6} ppm" for c in found]
-    return DONE, answer.constraints(found), lines or ["no element is near its limit"]
+    return DONE, answer.constraints(day.network, found), lines or ["no element is near its limit"]
 
 
 def _with_points(network: Network) -> Network:

@@ -4,7 +4,8 @@
 2. For relief of an element offers stand in order of price per unit of relief on it in that quarter-hour: 50 EUR with a
    tenth of the effect is dearer than 60. For volume in order of price. Ties: receipt time, then id.
 3. Each acceptance is held against every limit of the quarter-hour, linearised: the largest W that leaves none broken
-   that held, and none more broken than it was. A TSO acceptance thus never takes back what the DSO bought.
+   that held, and none more broken than it was. What the whole watts of its PODs would break all the same is not taken.
+   A TSO acceptance thus never takes back what the DSO bought.
 4. Volume is split over an offer's PODs by their shares, largest remainder, ties by POD id.
 5. Every offer ends in exactly one result with a reason; need that stays when all awards are active is published.
 6. An award is settled at its own price, or at the dearest accepted of its request and quarter-hour: see market.pricing.

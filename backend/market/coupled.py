@@ -4,7 +4,7 @@
    one part (1e-6): the least that need and limits leave in any of them. Its merit is its whole price by its whole relief.
 2. What rebounds moves the same points the other way, quarter-hours later, and is held against the limits there. It is
    nobody's award, and does not say which way a POD moves.
-3. Whole watts differ from the part by rounding: limits keep that much free.
+3. Whole watts differ from the part by rounding: limits keep that much free. What breaks one all the same is not taken.
 """
 
 from collections.abc import Mapping, Sequence
@@ -221,7 +221,23 @@ def _fits(state: State, unit: Unit, movements: Mapping[int, _Movement], wanted: 
             eaten = -rate * movement.per_part / whole
             if eaten > 0 and (most := int(max(0, margin - movement.roundings * slack) // eaten)) < fits:
                 fits, element, at = most, name, frame
-    return fits, element, at
+    rounded = _broken(state, unit, fits) if fits else None
+    return (fits, element, at) if rounded is None else (0, *rounded)
+
+
+def _broken(state: State, unit: Unit, part: int) -> tuple[str, int] | None:
+    """The first element, with its quarter-hour, that the whole watts of a part would break, if one."""
+    for frame, parts_w in sorted(state.moved_w(unit.offer, _volume_w(state, unit, part)).items()):
+        row = state.broken_by(unit.offer, frame, parts_w)
+        if row is not None:
+            return state.limits.at(frame).elements[row], frame
+    return None
+
+
+def _volume_w(state: State, unit: Unit, part: int) -> dict[int, int]:
+    """W of a part of a unit, by quarter-hour."""
+    full = {f: int(state.book.full_w[e]) for f, e in sorted(unit.entries.items())}
+    return {f: watts * part // PPM if unit.linked else part for f, watts in full.items()}
 
 
 def fits_now(state: State, unit: Unit, wanted: int) -> int:
@@ -238,14 +254,11 @@ def fits_now(state: State, unit: Unit, wanted: int) -> int:
 
 def take_unit(state: State, unit: Unit, queues: Mapping[int, Queue], part: int) -> None:
     """Books a part of a unit, with what rebounds of it."""
-    book = state.book
-    for frame, entry in sorted(unit.entries.items()):
-        watts = int(book.full_w[entry]) * part // PPM if unit.linked else part
-        parts = state.parts_w(unit.offer, watts)
-        change_margins(state, queues, unit.offer, frame, parts)
-        for later, ppm in book.rebound_ppm.get(unit.offer, {}).items():
-            change_margins(state, queues, unit.offer, frame + later, [-(w * ppm // PPM) for w in parts])
-        queue = queues[frame]
+    volume_w = _volume_w(state, unit, part)
+    for frame, parts_w in state.moved_w(unit.offer, volume_w).items():
+        _change_margins(state, queues, unit.offer, frame, parts_w)
+    for frame, watts in volume_w.items():
+        queue, entry = queues[frame], unit.entries[frame]
         state.taken_w[entry] += watts
         state.move(np.array([unit.offer]), np.array([watts]), frame)
         state.bought.append(Bought(queue.request, queue.reserve, frame, np.array([entry]), np.array([watts])))
@@ -253,13 +266,10 @@ def take_unit(state: State, unit: Unit, queues: Mapping[int, Queue], part: int) 
             queue.need -= watts
 
 
-def change_margins(state: State, queues: Mapping[int, Queue], offer: int, frame: int, parts_w: Sequence[int]) -> None:
-    """Moves an offer's points by these W (negative: the other way), with the needs that hang on the limits."""
-    book, here = state.book, state.limits.at(frame)
-    effect = here.effect_ppt_per_w[:, state.limits.place[book.point[book.points_of(offer)]]].tolist()
-    sign, margin = -int(book.sign[offer]), state.margin(frame)
-    for m, row in enumerate(effect):
-        gained = sign * sum(e * w for e, w in zip(row, parts_w, strict=True))
-        margin[m] += gained
+def _change_margins(state: State, queues: Mapping[int, Queue], offer: int, frame: int, parts_w: Sequence[int]) -> None:
+    """Moves an offer's points by these W, with the needs that hang on the limits."""
+    margin = state.margin(frame)
+    for m, change in enumerate(state.gained(offer, frame, parts_w)):
+        margin[m] += change
         if frame in queues and queues[frame].row == m:
-            queues[frame].need -= gained
+            queues[frame].need -= change

@@ -1,13 +1,14 @@
 """An outcome from what it is decided by: the engine's rules and limits, then the operator's verdicts. The same on any machine.
 
 1. ``lightnode-clearing/1`` says by which rules a session was cleared, which way PODs moved by other sessions, and, of the
-   optimal engine, what the solver said of each program, in whole numbers.
+   optimal engine, what the solver said of each program, in whole numbers; where a request names nodes, at which node each
+   POD that is offered is connected.
 2. From the frozen book, these, and the limits, `cleared` makes the outcome to the byte, whatever engine it was.
 3. From that and the operator's verdicts `validated` makes the outcome that is published.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from backend.domain.bids import Direction, Offer, Request
@@ -31,11 +32,13 @@ Book = tuple[Sequence[Request], Sequence[Offer]]
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a session is cleared by beside its book and the limits; solutions: of the optimal engine, None to be solved."""
+    """What a session is cleared by beside its book and the limits; solutions: of the optimal engine, None to be solved;
+    node_of: by POD."""
 
     rules: Rules
     moves: Moves
     solutions: tuple[Solution | None, ...] | None = None
+    node_of: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,21 @@ class Cleared:
 
 def cleared(session: str, book: Book, constraints: Sequence[Constraint], basis: Basis) -> Cleared:
     """The outcome before validation. Rejected for solutions that are not those of its programs."""
-    rules, moves = basis.rules, basis.moves
+    rules, arguments = basis.rules, (session, *book, constraints, basis.moves, basis.rules)
     if rules.engine is Engine.OPTIMAL:
         said = _Said(basis.solutions)
-        outcome, report = clear_optimally(session, *book, constraints, moves, rules, solve=said.solve)
-        return Cleared(outcome, Basis(rules, moves, said.all()), report)
+        outcome, report = clear_optimally(*arguments, node_of=basis.node_of, solve=said.solve)
+        return Cleared(outcome, replace(basis, solutions=said.all()), report)
     decide = clear_literally if rules.engine is Engine.LITERAL else clear
-    return Cleared(decide(session, *book, constraints, moves, rules), Basis(rules, moves, ()))
+    return Cleared(decide(*arguments, node_of=basis.node_of), replace(basis, solutions=()))
+
+
+def nodes_asked(book: Book, node_of: Mapping[str, str]) -> dict[str, str]:
+    """The node of each POD that is offered, if a request names nodes; nothing else is to be known of where a POD is."""
+    requests, offers = book
+    if not any(request.nodes for request in requests):
+        return {}
+    return {pod: node_of[pod] for pod in sorted({p for o in offers for p in o.shares_w}) if pod in node_of}
 
 
 class _Said:
@@ -106,13 +117,15 @@ def basis_row(basis: Basis) -> dict[str, Any]:
         for s in basis.solutions or ()
     ]
     moves = [[pod, frame, way.value] for (pod, frame), way in sorted(basis.moves.items())]
-    return {"format": CLEARING, "rules": rules, "moves": moves, "solutions": solutions}
+    nodes = {"nodes": dict(basis.node_of)} if basis.node_of else {}
+    return {"format": CLEARING, "rules": rules, "moves": moves, "solutions": solutions, **nodes}
 
 
 def basis_of(text: str) -> Basis:
     """The same read; Rejected in one line for what is none."""
     row = form.read(text, CLEARING, "clearing")
-    taken = form.fields(row, "clearing", {"format": str, "rules": dict, "moves": list, "solutions": list})
+    documents = {"format": str, "rules": dict, "moves": list, "solutions": list, "nodes": dict}
+    taken = form.fields(row, "clearing", documents, {"nodes": {}})
     kinds = {"engine": str, "pricing": str, "reserve_ppm": int, "rounds": int, "time_limit_s": int}
     rules = form.fields(taken["rules"], "clearing rules", kinds)
     try:
@@ -120,7 +133,8 @@ def basis_of(text: str) -> Basis:
         moves = {(str(pod), _whole(frame)): Direction(way) for pod, frame, way in taken["moves"]}
     except (TypeError, ValueError) as error:
         raise Rejected(f"clearing: {error!s:.120}") from error
-    return Basis(made, moves, tuple(_solution(one, k) for k, one in enumerate(taken["solutions"], 1)))
+    solutions = tuple(_solution(one, k) for k, one in enumerate(taken["solutions"], 1))
+    return Basis(made, moves, solutions, form.words(taken["nodes"], "clearing nodes"))
 
 
 def _solution(row: object, number: int) -> Solution | None:

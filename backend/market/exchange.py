@@ -11,7 +11,7 @@ from backend.domain.bids import Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.trade import Award, Fate, Outcome, Reason, Result
 from backend.errors import Rejected
-from backend.market.form import fields, json_object, numbers, read, rows, written
+from backend.market.form import fields, json_object, numbers, read, rows, words, written
 from backend.market.judged import Judged
 from backend.market.register import END_FRAME, Register, Resource
 from backend.market.submission import FORMAT as BIDS
@@ -67,6 +67,14 @@ def constraints_of(text: str) -> tuple[Constraint, ...]:
             numbers(taken[name], f"{where} {name}")
         found.append(Constraint(**taken))
     return tuple(found)
+
+
+def nodes_of(text: str) -> dict[str, str]:
+    """At which node each POD is connected, where the document of the limits says so."""
+    nodes = read(text, CONSTRAINTS, "constraints").get("nodes", {})
+    if not isinstance(nodes, dict):
+        raise Rejected("constraints nodes, expected an object")
+    return words(nodes, "constraints nodes")
 
 
 def constraints_text(constraints: Sequence[Constraint]) -> str:

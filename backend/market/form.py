@@ -79,6 +79,14 @@ def numbers(row: Mapping[str, Any], where: str) -> Mapping[str, int]:
     return row
 
 
+def words(row: Mapping[str, Any], where: str) -> dict[str, str]:
+    """A row whose values are all text."""
+    for key, value in row.items():
+        if type(value) is not str:
+            raise Rejected(f"{where} of {key[:60]} = {value!r:.60}, expected text")
+    return dict(row)
+
+
 def identity(text: str, where: str) -> str:
     """The id of a POD or of a party that trades."""
     if not is_identity(text):

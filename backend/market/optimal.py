@@ -5,7 +5,8 @@
 2. Limits are held as by the merit order: none broken that held, none more broken, but only by all awards of a buyer together.
 3. Whole watts: what the program gives is rounded down. If that breaks a limit, what eats of it is taken back, the dearest
    first; what then is missing is served by the merit order, which also gives every offer its reason.
-4. Where the merit order itself leaves less unserved, or costs less at the same, its awards stand: never worse than it.
+4. Where the merit order itself leaves less unserved, or costs less at the same, its awards stand: never worse than it. So
+   they do where a group's goes, each in whole watts of its PODs, would break a limit once they are one award.
 5. The gap is what the awards cost beyond the program's bound, in micro-EUR and in 1e-6 of the cost. With a time limit an
    outcome may depend on the machine; without one it does not.
 6. Cost is energy at the price bid, whatever it is settled at. Of equals the program chooses: receipt time plays no part.
@@ -102,7 +103,6 @@ def optimise_book(
         if any(part.mine):
             state, best, done, merit = part.serve(state)
             bound, proven, by_merit = bound + best, proven and done, by_merit + merit
-    state.bought = _merged(state.bought)
     cost = cost_ueur(state)
     gap = max(0, cost - bound)
     report = Report(cost, min(bound, cost), gap, gap * PPM // cost if cost else 0, proven, by_merit)
@@ -135,7 +135,7 @@ class _Part:
         self._by_merit(merit)
         bound, proven = self._optimise(best)
         self._by_merit(best)
-        worse = self._rank(best, begin) > self._rank(merit, begin)
+        worse = not _joined(best, state) or self._rank(best, begin) > self._rank(merit, begin)
         return (merit if worse else best), bound, proven, worse
 
     def _by_merit(self, state: State) -> None:
@@ -259,16 +259,33 @@ def _components(frames: Iterable[int], touched: Sequence[Sequence[int]]) -> list
     return list(found.values())
 
 
-def _merged(bought: Sequence[Bought]) -> list[Bought]:
-    """What was bought in several goes for one request and quarter-hour as one, by entry."""
-    sums: dict[tuple[int, bool, int], dict[int, int]] = {}
-    for one in bought:
-        mine = sums.setdefault((one.request, one.reserve, one.frame), {})
+def _joined(state: State, before: State) -> bool:
+    """Makes one of what was bought in several goes since `before` for one request and quarter-hour, by entry, and corrects
+    the margins by its rounding; whether that leaves every limit."""
+    goes: dict[tuple[int, bool, int], dict[int, list[int]]] = {}
+    for one in state.bought[len(before.bought) :]:
+        mine = goes.setdefault((one.request, one.reserve, one.frame), {})
         for entry, watts in zip(one.entry.tolist(), one.volume_w.tolist(), strict=True):
-            mine[entry] = mine.get(entry, 0) + watts
-    return [
-        Bought(
-            number, reserve, frame, np.array(sorted(mine), dtype=np.int64), np.array([mine[e] for e in sorted(mine)])
-        )
-        for (number, reserve, frame), mine in sums.items()
+            mine.setdefault(entry, []).append(watts)
+    touched: set[int] = set()
+    for (_, _, frame), mine in goes.items():
+        for entry, several in mine.items():
+            if len(several) > 1:
+                touched |= _rounded_once(state, entry, frame, several)
+    joined = [
+        Bought(*key, np.array(sorted(mine)), np.array([sum(mine[e]) for e in sorted(mine)]))
+        for key, mine in goes.items()
     ]
+    state.bought = [*before.bought, *joined]
+    return all((state.margin(f) >= np.minimum(before.margin(f), 0)).all() for f in touched)
+
+
+def _rounded_once(state: State, entry: int, frame: int, goes: Sequence[int]) -> set[int]:
+    """Corrects the margins by what the goes of an entry, rounded each, differ from their sum; where they may differ."""
+    offer = int(state.book.offer[entry])
+    touched: set[int] = set()
+    for sign, watts in ((1, sum(goes)), *((-1, w) for w in goes)):
+        for f, parts_w in state.moved_w(offer, {frame: watts}).items():
+            state.margin(f)[:] += sign * np.array(state.gained(offer, f, parts_w), dtype=state.margin(f).dtype)
+            touched.add(f)
+    return touched

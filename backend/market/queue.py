@@ -1,6 +1,7 @@
 """One request in one quarter-hour: candidates are taken in order of merit while the need lasts and every limit holds.
 
 1. An entry is taken with the least of what it has left, what the need asks for (rounded up) and what every limit leaves.
+   Where its rate eats nothing of a limit, but the whole watts of its PODs would break it, it is not taken.
 2. It stops at its least part: what cannot be taken to that extent is not taken. A later price step stands only behind
    an earlier one that is taken whole.
 3. What a limit stopped, wholly or in part, stops whatever is alike (market.alike) and stands behind it.
@@ -169,9 +170,12 @@ class Facts:
         return np.asarray((np.maximum(1, self._least) * self._eats * (1 - _FAR) > room) & (self._eats > 0))
 
     def _binds(self, margins: Ints) -> Ints:
-        """Elements x entries: where it is not sure that the entry fits whole."""
+        """Elements x entries: where it is not sure that the entry fits whole, or sure that its whole watts do not."""
         room = np.maximum(0, margins - self._slacks).astype(float)
-        return np.asarray((self._left * self._eats * (1 + _FAR) > room) & (self._eats > 0))
+        binds = np.asarray((self._left * self._eats * (1 + _FAR) > room) & (self._eats > 0))
+        if self._columns.single:
+            return binds
+        return np.asarray(binds | (np.maximum(0, margins) + self._change < 0).astype(bool))
 
     def _behind(self, shut: Ints) -> Ints:
         """Later price steps whose earlier one is not taken whole, neither before nor in this window."""
@@ -239,26 +243,20 @@ class Facts:
         if before is not None:
             state.note_stopped(np.array([offer]), self._here.elements, np.array([before]), queue.turn)
             return
-        change = self._gained(offer, fits)
+        change = state.gained(offer, queue.frame, state.parts_w(offer, fits))
         margin = state.margin(queue.frame)
         margin += np.array(change, dtype=margin.dtype)
         queue.take(just, np.array([fits]), fits if queue.row is None else change[queue.row])
 
     def _fits(self, k: int, wanted: int) -> tuple[int, int]:
         """The largest W up to `wanted` that every limit leaves, and the place of the one that stops it."""
-        fits, which, shares = wanted, -1, int(self._columns.shares[k])
-        margins = self._queue.state.margin(self._queue.frame)[self._near].tolist()
+        fits, which, shares, state = wanted, -1, int(self._columns.shares[k]), self._queue.state
+        margins, offer = state.margin(self._queue.frame)[self._near].tolist(), int(state.book.offer[self._entry[k]])
         rows = zip(self._near.tolist(), margins, self._effect[:, k].tolist(), self._slacks[:, k].tolist(), strict=True)
         for m, margin, effect, slack in rows:
             if effect < 0 and (most := max(0, margin - slack) * shares // -effect) < fits:
                 fits, which = most, m
-        return fits, which
-
-    def _gained(self, offer: int, watts: int) -> list[int]:
-        """Head-room gained by taking an offer with these W, of each element."""
-        state, book = self._queue.state, self._queue.state.book
-        mine = book.points_of(offer)
-        parts = state.parts_w(offer, watts)
-        effect = self._here.effect_ppt_per_w[:, state.limits.place[book.point[mine]]]
-        sign = -int(book.sign[offer])
-        return [sign * sum(e * w for e, w in zip(row, parts, strict=True)) for row in effect.tolist()]
+        rounded = (
+            None if self._columns.single else state.broken_by(offer, self._queue.frame, state.parts_w(offer, fits))
+        )
+        return (fits, which) if rounded is None else (0, rounded)

@@ -14,6 +14,7 @@ from backend.domain.quantity import FRAME_MS
 from backend.errors import Rejected
 
 NEAR_FRAMES = 16
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ def day_ahead(calendar: Calendar, day: date, gate: time) -> Window:
     """Rule 1; gate: without an offset, on the market's own clock."""
     if gate.tzinfo is not None:
         raise Rejected(f"gate {gate}: expected a time of the market's own clock, without an offset")
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise Rejected(f"day {day}: expected {FIRST_DAY} to {LAST_DAY}")
     zone = ZoneInfo(calendar.zone)
     local = datetime.combine(day - timedelta(days=1), gate, zone)
     shown = local.astimezone(UTC).astimezone(zone)

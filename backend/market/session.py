@@ -3,11 +3,13 @@
 1. announced -> open -> closed -> cleared -> validated -> published; until then it may be cancelled; nothing else, and
    nothing twice.
 2. Until the gate every submission is answered: taken, or refused with a reason code; the same id again amends, with the
-   time of the amendment; what was withdrawn is out of the book. A party changes what is its own only.
+   time of the amendment; what was withdrawn is out of the book. A party changes what is its own only, and an id is of an
+   offer or of a request, not of both.
 3. At the gate the book is frozen: what clears is exactly what stood there, whatever arrives afterwards.
 4. The session's rules bound lot, volume, price and products.
 5. No watt is sold twice: what the offers of a direction may take of a POD in a quarter-hour, with what other sessions
-   took, is at most what the POD was registered with (`capacity_w`; a POD without one is not bounded here).
+   took and what stands in those that are not decided, is at most what the POD was registered with (`capacity_w`; a POD
+   without one is not bounded here).
 6. A POD has one aggregator in a quarter-hour: an offer of another one, or of a quarter-hour outside the period in which the
    POD is its own, is refused.
 """
@@ -205,7 +207,11 @@ class MarketSession:
 
     def _take_request(self, bid: Request, party: str) -> Answer:
         before = self._requests.get(bid.id)
-        if (party and bid.buyer != party) or (before is not None and before.buyer is not bid.buyer):
+        if (
+            bid.id in self._offers
+            or (party and bid.buyer != party)
+            or (before is not None and before.buyer is not bid.buyer)
+        ):
             return Answer.NOT_THEIRS
         if not set(bid.need) <= set(self.frames):
             return Answer.OUTSIDE
@@ -218,7 +224,11 @@ class MarketSession:
 
     def _take_offer(self, bid: Offer, now_ms: int, party: str) -> Answer:
         before = self._offers.get(bid.id)
-        if (party and bid.aggregator != party) or (before is not None and before.aggregator != bid.aggregator):
+        if (
+            bid.id in self._requests
+            or (party and bid.aggregator != party)
+            or (before is not None and before.aggregator != bid.aggregator)
+        ):
             return Answer.NOT_THEIRS
         if (wrong := self._against_rules(bid)) is not None:
             return wrong
@@ -255,18 +265,18 @@ class MarketSession:
     def _oversold(self, bid: Offer) -> bool:
         """Rule 5."""
         registered = self._registered()
-        for point, w in _takes(bid):
+        for point, w in takes(bid):
             capacity = registered.has_w(*point)
             if capacity is not None and self.sold_w.get(point, 0) + self._taken_w.get(point, 0) + w > capacity:
                 return True
         return False
 
     def _count(self, bid: Offer, sign: int) -> None:
-        for point, w in _takes(bid):
+        for point, w in takes(bid):
             self._taken_w[point] = self._taken_w.get(point, 0) + sign * w
 
 
-def _takes(bid: Offer) -> Iterable[tuple[Point, int]]:
+def takes(bid: Offer) -> Iterable[tuple[Point, int]]:
     """The most that an offer takes of each of its PODs; reactive power is not bounded by active capacity."""
     if bid.product is not Product.ACTIVE:
         return []

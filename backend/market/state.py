@@ -1,12 +1,12 @@
 """The state of one clearing: what is taken, what every limit has left, and the reason nearest to acceptance of each offer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from backend.domain.bids import Direction
-from backend.domain.quantity import split
+from backend.domain.quantity import PPM, split
 from backend.domain.trade import Reason
 from backend.market.book import Book, Ints
 from backend.market.limits import Limits
@@ -102,6 +102,33 @@ class State:
         mine = book.points_of(offer)
         weights = dict(zip(book.point[mine].tolist(), book.share[mine].tolist(), strict=True))
         return list(split(watts, weights).values())
+
+    def moved_w(self, offer: int, volume_w: Mapping[int, int]) -> dict[int, list[int]]:
+        """W of each of an offer's points by quarter-hour when it is taken with these W; negative: what rebounds."""
+        found: dict[int, list[int]] = {}
+        for frame, watts in volume_w.items():
+            parts = self.parts_w(offer, watts)
+            _add(found, frame, parts)
+            for later, ppm in self.book.rebound_ppm.get(offer, {}).items():
+                _add(found, frame + later, [-(w * ppm // PPM) for w in parts])
+        return found
+
+    def gained(self, offer: int, frame: int, parts_w: Sequence[int]) -> list[int]:
+        """Head-room gained on each element when an offer's points move by these W (negative: the other way)."""
+        book, effect = self.book, self.limits.at(frame).effect_ppt_per_w
+        mine, sign = effect[:, self.limits.place[book.point[book.points_of(offer)]]], -int(book.sign[offer])
+        return [sign * sum(e * w for e, w in zip(row, parts_w, strict=True)) for row in mine.tolist()]
+
+    def broken_by(self, offer: int, frame: int, parts_w: Sequence[int]) -> int | None:
+        """Place of the first element that these W of an offer's points would break, or break more; None if none."""
+        margins, changes = self.margin(frame).tolist(), self.gained(offer, frame, parts_w)
+        broken = (m for m, (a, b) in enumerate(zip(margins, changes, strict=True)) if a + b < min(a, 0))
+        return next(broken, None)
+
+
+def _add(total: dict[int, list[int]], frame: int, more: Sequence[int]) -> None:
+    here = total.get(frame, [0] * len(more))
+    total[frame] = [a + b for a, b in zip(here, more, strict=True)]
 
 
 def fresh(book: Book, limits: Limits, moves: Moves) -> State:

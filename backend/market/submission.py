@@ -6,7 +6,7 @@
 2. Numbers are whole and in the unit of their name; text "10", 10.0 and true are not the number 10 in JSON.
 3. A quarter-hour is its number (utc_ms // 900000) or its begin with an offset, "2026-11-27T18:00+01:00".
 4. In CSV the rows with one id make one offer or request: a row for each quarter-hour and price step; other columns must
-   say the same in all of them. PODs and nodes stand as "IT001E1=4000;IT001E2=2500" and "12;34".
+   say the same in all of them. PODs and nodes stand as "IT001E1=4000;IT001E2=2500" and "12;34". Empty lines say nothing.
 5. Who submits it and when is not in a file: the session says it (`received_ms` is 0 here).
 """
 
@@ -26,6 +26,7 @@ from backend.nesting import too_deep
 
 FORMAT = "lightnode-bids/1"
 MOST_CHARACTERS = 64 << 20
+_MARK = "\ufeff"  # some programs begin a text with it
 BROKEN = ""
 _ONCE = {"frame", "volume_w", "price_ueur_per_mwh", "need"}
 _NUMBERS = {
@@ -64,7 +65,7 @@ def parse_json(text: str) -> Submission:
     if too_deep(text):
         raise Rejected("bids: nested too deep for bids")
     try:
-        document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_once_each)
+        document = json.loads(text.removeprefix(_MARK), parse_constant=_no_number, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise Rejected(f"bids: not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -86,15 +87,19 @@ def parse_csv(text: str) -> Submission:
     if len(text) > MOST_CHARACTERS:
         raise Rejected(f"bids: {len(text)} characters, at most {MOST_CHARACTERS}")
     try:
-        lines = list(csv.reader(io.StringIO(text), strict=True))
+        lines = list(csv.reader(io.StringIO(text.removeprefix(_MARK)), strict=True))
     except csv.Error as error:
         raise Rejected(f"bids: not CSV: {error}") from error
     names = [name.strip() for name in lines[0]] if lines else []
     if "id" not in names or ("aggregator" in names) == ("buyer" in names) or len(set(names)) < len(names):
-        raise Rejected("bids: line 1, expected columns once each, with 'id' and either 'aggregator' or 'buyer'")
+        raise Rejected(
+            "bids: line 1, expected columns once each, parted by commas, with 'id' and either 'aggregator' or 'buyer'"
+        )
     groups: dict[str, list[tuple[int, dict[str, str]]]] = {}
     short = []
     for number, cells in enumerate(lines[1:], 2):
+        if not cells:
+            continue
         if len(cells) != len(names):
             short.append(Refusal(number, "", "", Code.MALFORMED, f"{len(cells)} cells, expected {len(names)}"))
             continue

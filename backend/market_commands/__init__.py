@@ -9,7 +9,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
-from backend.argument import hexadecimal, number
+from backend.argument import hexadecimal, named, number
 from backend.market.session import EMERGENCY_UEUR_PER_MWH
 from backend.market_commands import campaign
 from backend.market_commands.baseline_words import add_words
@@ -70,7 +70,7 @@ def add_commands(groups: Any) -> None:
     approve = add("approve", "publishes a proposed correction as the next version; by another person")
     approve.add_argument("digest", type=hexadecimal(32), help="of the proposed outcome, 64 hexadecimal digits")
     for parser in (submit, withdraw, propose, approve, *_add_orders(add)):
-        parser.add_argument("--party", required=True, help="who does it")
+        parser.add_argument("--party", type=named, required=True, help="who does it")
     add_settlement(add, add.group, add.common)
     add_words(
         add.group(

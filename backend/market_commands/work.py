@@ -27,7 +27,7 @@ from backend.flows.settle import SETTLEMENT, Settlements
 from backend.flows.trade import BY, VERDICTS, WITHIN, Sessions
 from backend.market import exchange
 from backend.market.canonical import text
-from backend.market.decided import Basis, basis_row, cleared, validated
+from backend.market.decided import Basis, basis_row, cleared, nodes_asked, validated
 from backend.market.judged import Judged, to_judge
 from backend.market.rules import Engine, Pricing, Rules
 from backend.market.schedule import Window, day_ahead, near_real_time
@@ -191,13 +191,14 @@ def _close(options: argparse.Namespace, market: _Market) -> Said:
 
 def _clear(options: argparse.Namespace, market: _Market) -> Said:
     requests, offers = market.sessions.close(options.session, OPERATOR)
-    constraints = () if options.constraints is None else exchange.constraints_of(read_text(options.constraints))
+    limits = exchange.constraints_text(()) if options.constraints is None else read_text(options.constraints)
+    constraints = exchange.constraints_of(limits)
     rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm)
-    made = cleared(
-        options.session, (requests, offers), constraints, Basis(rules, market.sessions.moves(options.session))
-    )
-    basis = {WITHIN: exchange.constraints_text(constraints), BY: text(basis_row(made.basis))}
-    kept = market.sessions.decide(options.session, State.CLEARED, made.outcome, OPERATOR, basis)
+    node_of = nodes_asked((requests, offers), exchange.nodes_of(limits))
+    basis = Basis(rules, market.sessions.moves(options.session), node_of=node_of)
+    made = cleared(options.session, (requests, offers), constraints, basis)
+    documents = {WITHIN: exchange.constraints_text(constraints), BY: text(basis_row(made.basis))}
+    kept = market.sessions.decide(options.session, State.CLEARED, made.outcome, OPERATOR, documents)
     gap = made.report
     report = {} if gap is None else {"gap_ueur": gap.gap_ueur, "gap_ppm": gap.gap_ppm, "proven": gap.proven}
     return {"outcome": json.loads(kept), **report}, _explained(exchange.outcome_of(kept))

@@ -141,6 +141,13 @@ def test_steps_out_of_order_are_refused_and_nothing_is_kept(floor: Floor) -> Non
     assert MarketStore(floor.store).events("s") == before
 
 
+@pytest.mark.parametrize("session", ["", " da", "da\n", "x" * 65, "da/1", "dé"])
+def test_a_session_without_a_plain_id_is_refused(floor: Floor, session: str) -> None:
+    with pytest.raises(Rejected):
+        floor.sessions.announce(session, WINDOW, SessionRules(), "operator")
+    assert MarketStore(floor.store).sessions() == []
+
+
 def test_rule_4_a_correction_needs_a_second_person_and_adds_a_version(floor: Floor) -> None:
     floor.published()
     (first,) = floor.outcomes()
@@ -167,6 +174,29 @@ def test_no_watt_is_sold_twice_over_several_sessions(floor: Floor) -> None:
     assert answers == [("o", "more of a POD than it has left to sell")], "15 of 30 W are awarded, 20 are offered"
     small = Offer("o2", "A", Direction.UP, {F: 15}, {"a": 15}, 5, 0)
     assert floor.sessions.submit("second", Submission((small,), (), ()), "A") == [("o2", "taken")]
+
+
+def test_what_stands_in_a_book_that_is_not_decided_is_not_sold_elsewhere(floor: Floor) -> None:
+    floor.opened("first").opened("second")
+    floor.sessions.submit("first", Submission((OFFER,), (REQUEST,), ()), "A")
+    assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [
+        ("o", "more of a POD than it has left to sell")
+    ]
+    floor.sessions.withdraw("first", "o", "A")
+    assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [("o", "taken")]
+
+
+def test_what_a_correction_gives_back_may_be_sold_again(floor: Floor) -> None:
+    floor.published("first")
+    digest = floor.sessions.propose("first", Outcome("first", (), (), {}), "was not there", "ann")
+    assert floor.sessions.moves("second"), "proposed only"
+    with pytest.raises(Rejected, match="another person"):
+        floor.sessions.approve("first", digest, " ANN")
+    floor.sessions.approve("first", digest, "bob")
+    floor.clock.at_ms = 0
+    floor.opened("second")
+    assert not floor.sessions.moves("second")
+    assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [("o", "taken")]
 
 
 def test_what_a_cancelled_session_took_is_free_again(floor: Floor) -> None:

@@ -131,3 +131,60 @@ def large_book(seed: int, count: int, greatest_effect: int = 3_000_000):
         ),
     ]
     return asked, found, table
+
+
+def tight_case(seed: int):
+    """(requests, offers, constraints, reserve_ppm) where a watt decides: small groups, limits at or near nothing, effects
+    that cancel, needs of a few watts."""
+    draw = random.Random(seed)
+    return _tight_requests(draw), _tight_offers(draw), _tight_grid(draw), draw.choice((0, 100_000, PPM))
+
+
+def _tight_offers(draw: random.Random) -> list[Offer]:
+    found, most = [], draw.choice((3, 12, 60, 2_000))
+    for k in range(draw.randrange(1, 10)):
+        volume = {f: draw.randrange(1, most + 1) for f in draw.sample((F, F + 1, F + 2), draw.choice((1, 1, 2, 3)))}
+        shares = {
+            pod: draw.choice((1, 1, 2, draw.randrange(1, most + 1)))
+            for pod in draw.sample(PODS, draw.choice((1, 2, 3)))
+        }
+        each = -(-max(0, max(volume.values()) - sum(shares.values())) // len(shares))
+        linked, steps = draw.random() < 0.2, {}
+        for f, w in volume.items():
+            if w > 1 and not linked and draw.random() < 0.3:
+                first, price = draw.randrange(1, w), draw.randrange(6)
+                steps[f] = (Step(first, price), Step(w - first, price + draw.randrange(1, 6)))
+        minimum = draw.choice((0, 0, 0, 300_000, PPM))
+        if any(-(-volume[f] * minimum // PPM) > s[0].volume_w for f, s in steps.items()):
+            minimum = 0
+        found.append(Offer(
+            f"o{k}", "A", draw.choice((Direction.UP, Direction.UP, Direction.DOWN)), volume,
+            {pod: w + each for pod, w in shares.items()}, draw.randrange(6), draw.randrange(2), minimum,
+            draw.choice((Product.ACTIVE,) * 5 + (Product.REACTIVE,)), steps, linked,
+            {} if draw.random() < 0.7 else {draw.choice((1, 2)): draw.choice((100_000, 333_333, PPM))},
+        ))  # fmt: skip
+    return found
+
+
+def _tight_grid(draw: random.Random) -> list[Constraint]:
+    far, effect = draw.choice((3, 30, 300, 30_000)), draw.choice((1, 3, 6, 1_000))
+    return [
+        Constraint(
+            element, f, draw.choice((0, draw.randint(-far, far))),
+            {pod: draw.randint(-effect, effect) for pod in (*PODS, reactive("a"), reactive("b")) if draw.random() < 0.8},
+        )
+        for f in range(F, F + 4) for element in ELEMENTS[: draw.randrange(4)]
+    ]  # fmt: skip
+
+
+def _tight_requests(draw: random.Random) -> list[Request]:
+    found, far = [], draw.choice((3, 30, 300, 30_000))
+    for k in range(draw.randrange(1, 4)):
+        buyer = draw.choice((Buyer.DSO, Buyer.DSO, Buyer.TSO))
+        element = "substation" if buyer is Buyer.TSO else draw.choice((*ELEMENTS, ""))
+        nodes = draw.choice(((), ("a", "b"), PODS)) if element else ("a", "b", "c")
+        need = {f: draw.randrange(far) for f in draw.sample((F, F + 1, F + 2), draw.choice((1, 2, 3)))}
+        direction = draw.choice((Direction.UP, Direction.UP, Direction.DOWN))
+        product = draw.choice((Product.ACTIVE,) * 5 + (Product.REACTIVE,))
+        found.append(Request(f"r{k}", buyer, direction, element, need, 1_000, draw.randrange(2), product, nodes))
+    return found

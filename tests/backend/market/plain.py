@@ -198,16 +198,32 @@ class Plain:
                 room = max(0, self.margin(one) - self.roundings(offer, frame, frames) * self.slack(offer, one))
                 if eaten > 0 and room // eaten < fits:
                     fits, element, at = int(room // eaten), one.element, frame
+        moved = self.moved(offer, {f: offer.volume_w[f] * fits // PPM if offer.linked else fits for f in frames})
+        for frame in touched:
+            for one in self.table.get(frame, ()):
+                margin, gained = self.margin(one), one.margin_after(moved.get(frame, {})) - one.margin_ppt
+                if margin + gained < min(margin, 0):
+                    return 0, one.element, frame
         return fits, element, at
+
+    def moved(self, offer: Offer, watts: Mapping[int, int]) -> dict[int, dict[str, int]]:
+        """Change of withdrawal by quarter-hour and point when an offer is taken with these W."""
+        sign, found = -1 if offer.direction is Direction.UP else 1, {}
+        for frame, total in watts.items():
+            parts = split(total, dict(sorted(offer.shares_w.items())))
+            for point, pod in zip(offer.points, offer.shares_w, strict=True):
+                moved = [(frame, sign * parts[pod])]
+                moved += [(frame + d, -sign * (parts[pod] * p // PPM)) for d, p in offer.rebound_ppm.items()]
+                for f, w in moved:
+                    found.setdefault(f, {})[point] = found.get(f, {}).get(point, 0) + w
+        return found
 
     def award(self, request: Request, offer: Offer, frame: int, step: int, watts: int, reserve: bool, turn) -> None:
         parts = split(watts, dict(sorted(offer.shares_w.items())))
-        sign = -1 if offer.direction is Direction.UP else 1
-        for point, pod in zip(offer.points, offer.shares_w, strict=True):
-            moved = [(frame, sign * parts[pod])]
-            moved += [(frame + d, -sign * (parts[pod] * p // PPM)) for d, p in offer.rebound_ppm.items()]
-            for f, w in moved:
+        for f, here in self.moved(offer, {frame: watts}).items():
+            for point, w in here.items():
                 self.delta.setdefault(f, {})[point] = self.delta.get(f, {}).get(point, 0) + w
+        for point, pod in zip(offer.points, offer.shares_w, strict=True):
             if parts[pod]:
                 self.moves[point, frame] = offer.direction
         key = (offer.id, frame, step)

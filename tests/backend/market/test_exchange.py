@@ -7,7 +7,7 @@ import pytest
 from backend.domain.trade import Award, Fate, Outcome, Reason, Result
 from backend.errors import Rejected
 from backend.market.canonical import text
-from backend.market.exchange import outcome_of
+from backend.market.exchange import nodes_of, outcome_of
 
 F = 1_993_108
 OUTCOME = Outcome(
@@ -36,3 +36,14 @@ def test_an_award_that_does_not_hold_together_is_named(change: dict[str, object]
     document["awards"][0] |= change
     with pytest.raises(Rejected, match=f"^{said}$"):
         outcome_of(json.dumps(document))
+
+
+@pytest.mark.parametrize("nodes", ["[]", "5", '{"a": 18}', '{"a": null}', '{"a": "1", "a": "2"}'])
+def test_nodes_of_the_limits_are_words_by_pod_or_refused(nodes: str) -> None:
+    def text(said: str) -> str:
+        return f'{{"format": "lightnode-constraints/1", "constraints": [], "nodes": {said}}}'
+
+    assert nodes_of(text('{"a": "18"}')) == {"a": "18"}
+    assert nodes_of('{"format": "lightnode-constraints/1", "constraints": []}') == {}
+    with pytest.raises(Rejected):
+        nodes_of(text(nodes))

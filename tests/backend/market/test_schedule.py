@@ -40,6 +40,12 @@ def test_rule_1_a_gate_with_an_offset_is_refused() -> None:
         day_ahead(ROME, date(2026, 11, 27), time(11, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(1999, 12, 31), date(3000, 1, 1), date(9999, 12, 31)])
+def test_rule_1_a_day_that_no_calendar_reaches_is_refused(day: date) -> None:
+    with pytest.raises(Rejected, match="expected 2000-01-01 to 2999-12-31"):
+        day_ahead(ROME, day, time(11))
+
+
 @given(st.integers(0, 2**41), st.integers(0, 86_400_000), st.integers(1, 16))
 def test_rule_2_the_window_begins_the_lead_after_a_gate_that_is_not_over(now_ms: int, lead_ms: int, count: int) -> None:
     window = near_real_time(now_ms, lead_ms, count)

@@ -1,6 +1,7 @@
 """Sessions: all pairs of states, every answer to a submission, and a book that the gate freezes."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,13 @@ def test_the_same_id_amends_and_another_aggregator_may_not() -> None:
     assert one.submit(offer(), 0) is Answer.TAKEN
     assert one.submit(offer(), 1) is Answer.AMENDED
     assert one.submit(offer(aggregator="B", pod="b"), 2) is Answer.NOT_THEIRS
+
+
+def test_rule_2_an_id_is_of_an_offer_or_of_a_request() -> None:
+    one = session()
+    assert one.submit(offer("x"), 0) is one.submit(REQUEST, 0) is Answer.TAKEN
+    assert one.submit(replace(REQUEST, id="x"), 0) is one.submit(offer("r"), 0) is Answer.NOT_THEIRS
+    assert one.withdraw("x", "A", 1) is one.withdraw("r", "TSO", 1) is Answer.WITHDRAWN
 
 
 def test_the_gate_freezes_the_book_in_order_of_id() -> None:

@@ -155,6 +155,14 @@ A-2,A,down,{f},500,50,IT1=3000,
 """
 
 
+def test_rule_4_a_byte_order_mark_and_empty_lines_change_nothing() -> None:
+    text = CSV.replace("{f}", str(F))
+    assert parse_csv("\ufeff" + text.replace("\n", "\r\n\r\n")) == parse_csv(text)
+    assert parse_json(f'\ufeff{{"format": "{FORMAT}"}}') == parse_json(f'{{"format": "{FORMAT}"}}')
+    with pytest.raises(Rejected, match="parted by commas"):
+        parse_csv(text.replace(",", ";"))
+
+
 def test_rule_4_a_csv_by_hand() -> None:
     found = parse_csv(CSV.replace("{f}", str(F)))
     assert found.refusals == ()

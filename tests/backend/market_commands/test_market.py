@@ -81,6 +81,34 @@ def states_of(desk: Desk, frames: range) -> str:
     )
 
 
+@pytest.mark.parametrize("party", ["", "  ", "A\n", "A" * 65])
+def test_nobody_is_no_party(desk: Desk, capsys: pytest.CaptureFixture[str], party: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["market", "withdraw", "da", "x", "--folder", str(desk.folder), "--party", party])
+    assert "a name of 1 to 64 characters" in capsys.readouterr().err
+
+
+def test_a_request_at_nodes_takes_who_is_connected_there(desk: Desk) -> None:
+    frames = desk.announced()
+    f = frames[72]
+    desk.submit("A", offers=[offer("A-1", "A", "a", f, 5_000, 90)])
+    desk.submit("B", offers=[offer("B-1", "B", "b", f, 5_000, 10)])
+    at_18 = {
+        "id": "D-1", "buyer": "DSO", "direction": "up", "nodes": ["18"], "need": {str(f): 2_000},
+        "price_cap_ueur_per_mwh": 100,
+    }  # fmt: skip
+    desk.submit("DSO", requests=[at_18])
+    desk.now = GATE
+    desk.market("close")
+    limits = desk.grid("constraints", states_of(desk, range(f, f + 1)))
+    assert limits["nodes"] == {"a": "18", "b": "33"}
+    cleared = desk.market("clear", "--constraints", desk.write("limits.json", limits))["outcome"]
+    assert [(a["offer"], a["volume_w"]) for a in cleared["awards"]] == [("A-1", 2_000)]
+    bundle = desk.folder / "da.json"
+    desk.market("bundle", "--out", str(bundle))
+    desk.recompute(bundle)
+
+
 def test_a_session_from_its_announcement_to_a_corrected_outcome(desk: Desk) -> None:
     frames = desk.announced()
     assert len(frames) == 96

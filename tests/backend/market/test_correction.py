@@ -1,0 +1,48 @@
+"""Which corrections may be proposed, and who is another person."""
+
+from dataclasses import replace
+
+import pytest
+
+from backend.domain.bids import Buyer, Direction, Offer, Request
+from backend.domain.trade import Award, Outcome
+from backend.errors import Rejected
+from backend.market.correction import check_correction, is_same_person
+from backend.market.session import MarketSession, State
+
+F = 1_970_000
+AWARD = Award("o", "r", F, 10, {"a": 10})
+
+
+def session() -> MarketSession:
+    one = MarketSession("s", (F, F + 1), 9, {"a": "A"}, State.OPEN)
+    one.submit(Offer("o", "A", Direction.UP, {F: 10}, {"a": 10}, 1, 0), 0)
+    one.submit(Request("r", Buyer.TSO, Direction.UP, "substation", {F: 15}, 50), 0)
+    return one
+
+
+def test_rule_1_what_stands_in_the_book_may_be_awarded() -> None:
+    check_correction(session(), Outcome("s", (AWARD,), (), {}))
+    check_correction(session(), Outcome("s", (), (), {}))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        (Outcome("t", (AWARD,), (), {}), "is of session t"),
+        (Outcome("s", (replace(AWARD, offer="x"),), (), {}), "the book does not have"),
+        (Outcome("s", (replace(AWARD, request="x"),), (), {}), "the book does not have"),
+        (Outcome("s", (replace(AWARD, frame=F + 1),), (), {}), "the book does not have"),
+        (Outcome("s", (replace(AWARD, parts_w={"b": 10}),), (), {}), "the book does not have"),
+        (Outcome("s", (AWARD, replace(AWARD, volume_w=1, parts_w={"a": 1})), (), {}), "11 W of 10"),
+        (Outcome("s", (replace(AWARD, volume_w=-1, parts_w={"a": -1}),), (), {}), "-1 W of 10"),
+    ],
+)
+def test_rule_1_nothing_else(outcome: Outcome, said: str) -> None:
+    with pytest.raises(Rejected, match=said):
+        check_correction(session(), outcome)
+
+
+def test_rule_2_one_person_is_one_however_written() -> None:
+    assert is_same_person("Ann Lee", " ann  LEE ") and is_same_person("Ann", "\uff21nn")
+    assert not is_same_person("Ann Lee", "Ann Li")
