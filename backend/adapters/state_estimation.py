@@ -22,6 +22,7 @@ from power_grid_model import (
 )
 from power_grid_model.errors import PowerGridError  # type: ignore[attr-defined]
 
+from backend.adapters.power_grid_equivalent import column_of
 from backend.adapters.power_grid_input import Ids, model_input
 from backend.grid.estimate import Method, Solved
 from backend.grid.measurement import Measurement, Quantity
@@ -50,6 +51,7 @@ _TERMINALS = {
     ("generator", ""): MeasuredTerminalType.generator,
     ("source", ""): MeasuredTerminalType.source,
 }
+_BRANCHES = (ComponentType.line, ComponentType.transformer, ComponentType.generic_branch, ComponentType.link)
 _ENDS = {"from": MeasuredTerminalType.branch_from, "to": MeasuredTerminalType.branch_to}
 _ITERATIONS = 500
 _TOLERANCE = 1e-6
@@ -118,12 +120,15 @@ class PowerGridEstimator:
         if silent:  # an injection that nobody measures would leave its whole node unknown
             loads = parts[ComponentType.sym_load]
             parts[ComponentType.sym_load] = loads[~np.isin(loads["id"], silent)]
-        for kind in ("line", "transformer", "link"):
-            out = np.array([f"{kind}:{e.id}" in opened for e in getattr(self._network, f"{kind}s")], dtype=bool)
-            if out.any():
-                branch = parts[ComponentType(kind)]
-                branch["from_status"][out] = 0
-                branch["to_status"][out] = 0
+        out = [
+            id
+            for kind in ("line", "transformer", "link")
+            for id, e in zip(getattr(self._ids, kind), getattr(self._network, f"{kind}s"), strict=True)
+            if f"{kind}:{e.id}" in opened
+        ]
+        for branch in (parts[kind] for kind in _BRANCHES if kind in parts):
+            gone = np.isin(branch["id"], out)
+            branch["from_status"][gone] = branch["to_status"][gone] = 0
         next_id = 1 + max(int(array["id"].max()) for array in parts.values() if len(array))
         first: dict[Quantity, int] = {}
         for quantity in Quantity:
@@ -160,7 +165,7 @@ class PowerGridEstimator:
         def whole(kind: str, column: str, width: int, unit: float) -> npt.NDArray[np.int64]:
             if method is None or not width:
                 return np.zeros(width, dtype=np.int64)
-            values = np.nan_to_num(answer[ComponentType(kind)][column] * unit)
+            values = np.nan_to_num(column_of(answer, kind, column, self._ids.equivalent) * unit)
             return np.asarray(np.rint(values), dtype=np.int64)
 
         lines, units = len(net.lines), len(net.transformers)

@@ -22,7 +22,7 @@ from backend.grid.network import Network, Unsound
 
 TAKEN = frozenset({
     "bus", "line", "trafo", "trafo3w", "switch", "ext_grid", "load", "sgen", "gen", "storage", "shunt", "ward", "dcline",
-    "asymmetric_load", "asymmetric_sgen",
+    "asymmetric_load", "asymmetric_sgen", "impedance", "xward", "motor",
 })  # fmt: skip
 _ELEMENT_COLUMNS = ("bus", "from_bus", "hv_bus", "bus_dc", "from_bus_dc")
 BAND_PPM = (900_000, 1_100_000)
