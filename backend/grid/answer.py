@@ -46,9 +46,9 @@ def text_of(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
-def constraints(found: Sequence[Constraint]) -> dict[str, Any]:
-    """What a market session is cleared within: margin and effect of each POD, per element and frame."""
-    return {"format": CONSTRAINTS, "constraints": plain(found)}
+def constraints(found: Sequence[Constraint], unsolved: Sequence[int]) -> dict[str, Any]:
+    """What a market session is cleared within: margin and effect of each POD, per element and frame; frames without a solution."""
+    return {"format": CONSTRAINTS, "constraints": plain(found), "unsolved": list(unsolved)}
 
 
 def localisation(network: Network, found: Localisation) -> dict[str, Any]:

@@ -20,6 +20,7 @@ LEAST_LOAD_W = {"LV": 20, "MV": 1_000}
 MOST_TIMES_RATED = 10
 UNLIMITED_MA = 7_000_000
 NO_RATING_VA = 5_000_000_000
+UNRATED_VA = 99_999_000  # 99999 kVA: what planners' tools write where a transformer has no rating
 ENDS = ("from_node", "to_node", "node", "node_1", "node_2", "node_3")
 
 
@@ -302,7 +303,7 @@ def _carried_va(network: Grid, rated: Mapping[int, int]) -> dict[int, int]:
     for t in network.transformers:
         for node in (t.from_node, t.to_node):
             carried[node] += t.sn_va
-            free |= {node} if t.equivalent else set()
+            free |= {node} if t.equivalent or t.sn_va == UNRATED_VA else set()
     for t in network.three_windings:
         for node, sn_va in ((t.node_1, t.sn_1_va), (t.node_2, t.sn_2_va), (t.node_3, t.sn_3_va)):
             carried[node] += sn_va

@@ -155,3 +155,32 @@ def test_every_command_has_help_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as done:
         main(["grid", command, "--help"])
     assert done.value.code == 0 and f"example: lightnode grid {command}" in capsys.readouterr().out
+
+
+def test_one_load_in_kw_is_named_on_stderr_and_the_work_goes_on(states, capsys):
+    document = json.loads(Path(states).read_text())
+    for level in document["levels"]:
+        level["load_w"]["17"] = [90, 99, 36]
+    other = write(Path(states).with_name("in_kw.json"), document)
+    assert main(["grid", "substation", GRID, other]) == 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and 'states load_w of 17 "' in error and "is it kW, or a site at rest?" in error
+
+
+def test_a_frame_without_a_solution_is_named_by_every_command_and_stops_none(states, tmp_path, capsys):
+    document = json.loads(Path(states).read_text())
+    for level in document["levels"]:
+        level["load_w"] = {key: [row[0], row[1] * 9, row[2]] for key, row in level["load_w"].items()}
+    dark = write(tmp_path / "dark.json", document)
+    awards = {"format": "lightnode-awards/1", "awards": [{"offer": "A", "delta_w": {"P18": [-1000] * 3}}]}
+    code, found = said(capsys, "constraints", GRID, dark, "--near-ppm", 90_000)
+    assert (code, found["unsolved"]) == (1, [101]) and {c["frame"] for c in found["constraints"]} == {100, 102}
+    _, found = said(capsys, "substation", GRID, dark)
+    assert (found["after"]["unsolved"], found["after"]["frames"]) == ([101], [100, 102])
+    assert main(["grid", "substation", GRID, dark]) == 0 and "101: no solution no solution" in capsys.readouterr().out
+    _, found = said(capsys, "validate", GRID, dark, "--awards", write(tmp_path / "awards.json", awards))
+    assert found["verdicts"][0]["delta_w"]["P18"] == [-1000, 0, -1000]
+    _, found = said(capsys, "localise", GRID, dark)
+    assert {c["frame"] for c in found["congestions"] if c["element"] == "network"} == {101}
+    _, found = said(capsys, "request", GRID, dark)
+    assert [(v["element"], v["frame"]) for v in found["unserved"]] == [("network", 101)]
