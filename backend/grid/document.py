@@ -87,12 +87,13 @@ def network_of(document: object) -> Network:
         raise Unsound("network", found)
     every = {**KINDS, **ADDED}
     parts = {key: tuple(_record(row, kind) for row in document.get(key, ())) for key, (_, kind) in every.items()}
-    parts = {key: _by_id(rows) if key != "connections" else rows for key, rows in parts.items()}
+    parts = {key: by_id(rows) if key != "connections" else rows for key, rows in parts.items()}
     parts["connections"] = tuple(sorted(parts["connections"], key=lambda c: c.pod))
     return Network(name=document["name"], frequency_hz=document["frequency_hz"], **parts)
 
 
-def _by_id(elements: tuple[Any, ...]) -> tuple[Any, ...]:
+def by_id(elements: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The elements in the order of their ids (rule 4)."""
     return tuple(sorted(elements, key=lambda element: element.id))
 
 

@@ -184,3 +184,26 @@ def test_a_frame_without_a_solution_is_named_by_every_command_and_stops_none(sta
     assert {c["frame"] for c in found["congestions"] if c["element"] == "network"} == {101}
     _, found = said(capsys, "request", GRID, dark)
     assert [(v["element"], v["frame"]) for v in found["unserved"]] == [("network", 101)]
+
+
+def test_the_same_input_in_any_order_gives_the_same_bytes(states, tmp_path, capsys):
+    """Elements, levels and fields turned round: the answer is the same to the byte."""
+    network, day = json.loads(Path(GRID).read_text()), json.loads(Path(states).read_text())
+    turned = {k: v[::-1] if isinstance(v, list) else v for k, v in reversed(network.items())}
+    day["levels"] = [
+        {k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in reversed(level.items())}
+        for level in day["levels"][::-1]
+    ]
+    other = write(tmp_path / "turned.json", turned), write(tmp_path / "other.json", dict(reversed(day.items())))
+    for command in (
+        ["localise", "--outage", "line:17"],
+        ["plan", "--switchable", "line:33", "--switchable", "line:14"],
+        ["request"],
+        ["constraints", "--near-ppm", "90000"],
+        ["substation"],
+    ):
+        found = []
+        for files in ((GRID, states), other):
+            main(["grid", command[0], *files, *command[1:], "--voltage-margin-ppm", "9000", "--json"])
+            found.append(capsys.readouterr().out)
+        assert found[0] == found[1] and found[0].startswith("{"), command[0]
