@@ -2,9 +2,9 @@
 
 1. Loads, storages and shunts withdraw, generators inject; scaling is multiplied in.
 2. An element out of service, or at a bus out of service, is left out with a note.
-3. A generator that holds the voltage, and a DC line, are P and Q of the file's own result: without one a finding. Above 150 kV
-   it goes on holding it: a source of the result's voltage and angle stands at its bus, one a bus, beside what P and Q the
-   result has. It carries nothing in the file's own state, and the difference in any other.
+3. A generator that holds the voltage, and a DC line, are P and Q of the file's own result: without one a finding. Above 150 kV,
+   or of 100 MW and more, it goes on holding it: a source of the result's voltage and angle stands at its bus, one a bus, beside
+   what P and Q the result has. It carries nothing in the file's own state, and the difference in any other.
 4. A ward is a load and a shunt, an extended ward a load of P and Q of the file's own result, a motor a load. A load with
    constant impedance or current is a finding.
 5. An asymmetric load or generator is one element a phase.
@@ -20,6 +20,7 @@ from backend.adapters.planner.switch import Switches
 from backend.adapters.planner.table import Row, Tables, Whole
 from backend.grid.element import Injection, Shunt, Source, Storage
 
+LARGE_MW = 100.0
 _MIXED = (
     "const_z_percent", "const_i_percent", "const_z_p_percent", "const_z_q_percent", "const_i_p_percent", "const_i_q_percent",
 )  # fmt: skip
@@ -192,8 +193,9 @@ def _controlled(tables: Tables, switches: Switches) -> tuple[list[Source], list[
         row.note(f"holds {row.number('vm_pu'):g} pu: taken as P and Q of the file's own power flow")
         made.append(_given(row, switches, result.number("p_mw"), result.number("q_mvar")))
         bus = made[-1].node
-        if switches.buses[bus].number("vn_kv") > TRANSMISSION_KV and bus not in held and result.has("va_degree"):
-            row.note("above 150 kV: a source beside it goes on holding the voltage")
+        large = switches.buses[bus].number("vn_kv") > TRANSMISSION_KV or abs(result.number("p_mw")) >= LARGE_MW
+        if large and bus not in held and result.has("va_degree"):
+            row.note("of the transmission grid: a source beside it goes on holding the voltage")
             sources.append(_source(row, switches, result))
             held.add(bus)
     return sources, made

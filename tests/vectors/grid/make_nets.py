@@ -89,7 +89,6 @@ def equivalents():
     pandapower.create_ext_grid(net, top[0], vm_pu=1.02, va_degree=5.0)
     for a, b in zip(top, top[1:], strict=False):
         pandapower.create_line_from_parameters(net, a, b, 30.0, 0.04, 0.3, 9.0 if b != top[3] else -9.0, 1.2)
-    pandapower.create_line_from_parameters(net, low[3], low[4], 20.0, 0.1, 0.4, 9.0, 0.6)
     turning = (
         {"tap_side": "hv", "tap_changer_type": "Ideal", "tap_step_degree": 1.3, "tap_pos": 3},
         {"tap_side": "lv", "tap_changer_type": "Ideal", "tap_step_percent": 1.1, "tap_pos": -2},
@@ -99,8 +98,8 @@ def equivalents():
     )  # fmt: skip
     for k, tap in enumerate(turning):
         pandapower.create_transformer_from_parameters(
-            net, top[min(k, 3)], low[k], 100.0, 225.0, 112.0, 0.3, -9.0 if k == 4 else 12.0, 40.0, 0.1,
-            shift_degree=(150.0, 0.0, 2.5, -330.0, 0.0)[k], tap_neutral=0, tap_min=-9, tap_max=9, name=f"unit {k}", **tap,
+            net, top[min(k, 3)], low[k], 100.0, 225.0, 112.0, 0.3, -1.5 if k == 4 else 12.0, 40.0, 0.1,
+            shift_degree=(150.0, 0.0, 2.5, -357.5, 0.0)[k], tap_neutral=0, tap_min=-9, tap_max=9, name=f"unit {k}", **tap,
         )  # fmt: skip
         pandapower.create_load(net, low[k], 20.0 + k, 5.0)
     pandapower.create_impedance(net, low[1], low[2], 0.02, 0.4, 80.0, gf_pu=0.001, bf_pu=0.01, gt_pu=0.001, bt_pu=0.01)
@@ -108,7 +107,7 @@ def equivalents():
     pandapower.create_motor(net, low[0], 4.0, 0.86, efficiency_percent=95.0, loading_percent=80.0)
     for bus in (top[2], top[2], top[3]):
         pandapower.create_gen(net, bus, 25.0, vm_pu=1.03)
-    pandapower.create_gen(net, low[4], 10.0, vm_pu=1.01)
+    pandapower.create_gen(net, low[3], 10.0, vm_pu=1.0)
     return net
 
 
