@@ -2,7 +2,7 @@
 
 1. Where there is supply: a voltage below a hundredth of rated (and not 0) or above ten times rated, a current or a power above a
    hundred times what its place is rated for. It is left out.
-2. A load's power below a five-hundredth of its nominal (and not 0) may be a site at rest: it is named and counts little, with a
+2. A load's W below a five-hundredth of its nominal (and not 0) may be a site at rest: it is named and counts little, with a
    thousand times itself as its deviation.
 3. A field sensor's voltage above a tenth of rated where the breakers leave no supply, or a flow above four deviations in a
    branch that is reported open: the one or the other is wrong. It is left out.
@@ -39,7 +39,7 @@ def suspects(
     """By the measurement's place in ``measured`` (rules 1 to 3); alive: nodes with supply; opened: branches."""
     volts = {node.id: node.u_rated_v for node in network.nodes}
     rated = _rated(network, volts)
-    nominal = {("load", e.id): (e.node, max(abs(e.p_nominal_w), abs(e.q_nominal_var))) for e in network.loads}
+    nominal = {("load", e.id): (e.node, abs(e.p_nominal_w)) for e in network.loads}
     found = {}
     for k, one in enumerate(measured):
         if one.quantity is Quantity.VOLTAGE:
@@ -63,7 +63,7 @@ def believed(measured: Sequence[Measurement], said: Mapping[int, Suspect]) -> li
 
 
 def _weakened(one: Measurement) -> Measurement:
-    size = 1_000 * max(abs(one.value), abs(one.second))
+    size = 1_000 * abs(one.value)
     return replace(one, sigma=max(size, one.sigma), second_sigma=max(size, one.second_sigma))
 
 
@@ -120,7 +120,6 @@ def _flow(one: Measurement, most: int) -> tuple[str, bool] | None:
 
 
 def _small(one: Measurement, node: int, nominal: int, alive: Collection[int]) -> tuple[str, bool] | None:
-    size = max(abs(one.value), abs(one.second))
-    if node not in alive or not 0 < size * 500 < nominal:
+    if node not in alive or not 0 < abs(one.value) * 500 < nominal:
         return None
     return f"expected W, of {nominal} nominal (is it kW, or a site at rest?)", True

@@ -150,14 +150,19 @@ def _check_unit(load_w: Integers, nominal_w: int) -> None:
 def _suspects(network: Network, levels: Sequence[Scenarios]) -> Iterator[str]:
     """Rule 7, in one line each."""
     for field, elements in (("load_w", network.loads), ("generator_w", network.generators)):
-        sizes = np.abs(np.concatenate([getattr(states, field) for states in levels]))
+        sizes = np.concatenate([getattr(states, field) for states in levels])
         for k, element in enumerate(elements):
-            most, least, nominal_w = int(sizes[:, k].max()), int(sizes[:, k].min()), abs(element.p_nominal_w)
-            place = f'states {field} of {element.id} "{element.name}"'
-            if 0 < most < nominal_w // 500:
-                yield f"{place}: {most} W at most, of {nominal_w} W nominal (is it kW, or a site at rest?)"
-            elif 0 < nominal_w * 100 < least:
-                yield f"{place}: {least} W at least, of {nominal_w} W nominal (is it mW?)"
+            said = other_unit(sizes[:, k], abs(element.p_nominal_w))
+            if said:
+                yield f'states {field} of {element.id} "{element.name}": {said}'
+
+
+def other_unit(watts: Integers, nominal_w: int) -> str:
+    """Why all these powers of one load or generator look like another unit (rule 7), "" if they do not."""
+    most, least = int(np.abs(watts).max()), int(np.abs(watts).min())
+    if 0 < most < nominal_w // 500:
+        return f"{most} W at most, of {nominal_w} W nominal (is it kW, or a site at rest?)"
+    return f"{least} W at least, of {nominal_w} W nominal (is it mW?)" if 0 < nominal_w * 100 < least else ""
 
 
 def _series(given: object, name: str, count: int) -> dict[str, tuple[int, ...]]:

@@ -314,7 +314,7 @@ def test_a_flow_in_kw_is_bad_data_and_its_unit_is_said(engine, truth):
 
 
 def test_a_load_in_kw_is_named_with_what_the_others_say_of_it(engine, truth):
-    in_kw = power("P2", "load", 2, (WATTS[1] // 1_000, 0), Origin.READING)
+    in_kw = power("P2", "load", 2, (WATTS[1] // 1_000, 30_000), Origin.READING)
     made = estimate(engine, [volts(truth, 1), volts(truth, 2), volts(truth, 3), loads()[0], in_kw])
     assert [(s.sensor, s.kept) for s in made.suspects] == [("P2", True)] and "is it kW" in made.suspects[0].reason
     assert re.search(r"; the others say (8|9)\d{5}: kW for W$", made.suspects[0].reason)
