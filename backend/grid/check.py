@@ -283,7 +283,8 @@ def _magnitudes(network: Grid) -> Iterator[Finding]:
 
 def _magnitude(kind: str, e: Injection | Storage, volts: int, carried_va: int | None) -> Iterator[Finding]:
     level = "MV" if volts >= MV_V else "LV"
-    if 0 < abs(e.p_nominal_w) < LEAST_LOAD_W[level] and abs(e.q_nominal_var) < LEAST_LOAD_W[level]:
+    watts, var = abs(e.p_nominal_w), abs(e.q_nominal_var)
+    if 0 < watts < LEAST_LOAD_W[level] and (var < LEAST_LOAD_W[level] or 100 * watts <= var <= 2_000 * watts):
         expected = "W at a node above 1 kV (is it kW?)" if level == "MV" else "W, at least 20 (is it kW?)"
         yield Finding(called(kind, e), "p_nominal_w", e.p_nominal_w, expected)
     if carried_va is not None and abs(e.p_nominal_w) > MOST_TIMES_RATED * carried_va:
