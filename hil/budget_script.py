@@ -38,7 +38,7 @@ class Config:
         return VALUES[key]
 
 def signer(secret):
-    return lambda digest: ecdsa.sign(ecdsa.SECP256K1, secret, digest)[0]
+    return lambda digest: ecdsa.sign(ecdsa.SECP256K1, secret, digest)
 
 class Node:
     def __init__(self):

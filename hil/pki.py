@@ -38,7 +38,7 @@ class Identity:
 class Pki:
     """The authority of one deployment; files under `folder`, keys readable by the owner only."""
 
-    def __init__(self, folder: Path, valid_days: int = 30, authority: Path | None = None) -> None:
+    def __init__(self, folder: Path, valid_days: float = 30, authority: Path | None = None) -> None:
         """authority: a folder with ca.pem and ca.key.pem (see `keep_key`) to issue for, instead of making one."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder

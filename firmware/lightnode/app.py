@@ -114,7 +114,7 @@ class Node:
 
     def _retire_keys(self) -> None:
         try:
-            keys.retire(self._folder, self._key, self._journal.oldest_generation())
+            keys.retire(self._folder, self._key, keys.oldest_generation(self._journal))
         except NodeError as error:
             self._log.event("key", text=str(error))  # it is tried again at the next start
 

@@ -43,8 +43,8 @@ def check_files(paths: list[str]) -> str:
     return ""
 
 
-async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
-    """(reader, writer) of a TLS connection with a client certificate; files in DER. OSError or ValueError if it fails."""
+def secured(host: str, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
+    """(context, server's name) of TLS with a client certificate; files in DER. OSError or ValueError if one is none."""
     import tls
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
@@ -55,7 +55,15 @@ async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: 
         certificate = file.read()
     with open(key, "rb") as file:
         context.load_cert_chain(certificate, file.read())
-    name = "localhost" if host.startswith("127.") else host
+    return context, "localhost" if host.startswith("127.") else host
+
+
+async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
+    """(reader, writer) of such a connection. OSError or ValueError if it fails.
+
+    What it leaves open then, or when it is cancelled, the next collection of garbage closes.
+    """
+    context, name = secured(host, ca, cert, key)
     return await asyncio.open_connection(host, port, ssl=context, server_hostname=name)
 
 

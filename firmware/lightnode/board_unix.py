@@ -6,11 +6,11 @@ import sys
 
 from lightwire import records
 
-from .board_port import Terminal
+from .board_port import Terminal, secured
 from .board_port import check_files as check_files
-from .board_port import connect as connect
 from .board_port import keep_reason as keep_reason
 from .board_port import last_reason as last_reason
+from .compat import close
 from .heap import largest_block_bytes as largest_block_bytes
 from .system_clock import SystemClock as SystemClock
 
@@ -109,7 +109,48 @@ def link() -> str:
 
 async def open_tcp(host: str, port: int):  # type: ignore[no-untyped-def]
     """(reader, writer) of a plain TCP connection, for a meter; OSError if it fails."""
-    return await asyncio.open_connection(host, port)
+    return await _connection(host, port, lambda port: port)
+
+
+async def connect(host: str, port: int, ca: str, cert: str, key: str):  # type: ignore[no-untyped-def]
+    """(reader, writer) of a TLS connection with a client certificate. OSError or ValueError if it fails."""
+    context, name = secured(host, ca, cert, key)
+
+    def wrapped(port):  # type: ignore[no-untyped-def]
+        return context.wrap_socket(port, server_hostname=name, do_handshake_on_connect=False)
+
+    return await _connection(host, port, wrapped)
+
+
+async def _connection(host: str, port: int, wrapped):  # type: ignore[no-untyped-def]
+    """wrapped(socket): what it is spoken through. asyncio.open_connection would leave its socket open when it fails or is
+    cancelled, and this port's collector closes none."""
+    import errno
+    import socket
+
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
+    made = socket.socket(found[0], found[1], found[2])
+    stream = asyncio.StreamReader(made, {"port": made})  # type: ignore[arg-type, call-arg]
+    is_open = False
+    try:
+        made.setblocking(False)
+        try:
+            made.connect(found[-1])
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                raise
+        stream.s = wrapped(made)  # type: ignore[attr-defined]
+        stream.s.setblocking(False)  # type: ignore[attr-defined]
+        await _writable(stream.s)  # type: ignore[attr-defined]
+        is_open = True
+    finally:
+        if not is_open:
+            close(stream)
+    return stream, stream
+
+
+def _writable(port):  # type: ignore[no-untyped-def]
+    yield asyncio.core._io_queue.queue_write(port)  # type: ignore[attr-defined]
 
 
 class Watchdog:

@@ -1,10 +1,12 @@
 """Time with known trust, and when the next slot is due.
 
 1. Trusted time is the back end's signed answer to this device's nonce; its error is half the round trip. An answer with an
-   error over a second, or below the floor, is not trusted: ask again.
+   error over a second, or too early by rule 3, is not trusted: ask again.
 2. Before trust a reading carries this boot's monotonic time and says so.
-3. The clock never moves back and never below the floor: build time, or the last trusted time in the journal.
-4. Slots are absolute: with trusted time multiples of 4 s in UTC, before it of the monotonic time. None is done twice.
+3. The clock never moves back and never below the floor: build time, or the last trusted time in the journal. A crystal that
+   is fast is put right all the same, by up to twice the bound of rule 5: the time shown stands until UTC has come up with it.
+4. Slots are absolute: with trusted time multiples of 4 s in UTC, before it of the monotonic time. None is done twice, nor
+   the floor's own.
 5. Between answers the board's crystal counts, at most DRIFT_PPM wrong (its tolerance, temperature and years): the bound of
    the error grows by that. Trust is renewed every six hours, and earlier if the bound is over RENEW_ERROR_MS.
 6. HOLDOVER: the bound is over half a slot, so that a reading might belong to the slot beside its own. At 50 ppm that is
@@ -28,7 +30,7 @@ class Clock:
         """source: monotonic_ms() and agrees(utc_ms); random(count) gives bytes for the nonce."""
         self._source = source
         self._random = random
-        self._floor_ms = max(BUILD_MS, floor_ms)
+        self._floor_ms = self._shown_ms = max(BUILD_MS, floor_ms)
         self._offset_ms: int | None = None
         self._nonce = b""
         self._asked_ms = 0
@@ -71,8 +73,8 @@ class Clock:
     def utc_ms(self) -> int:
         """UTC now; before trust the floor. It never falls."""
         if self._offset_ms is not None:
-            self._floor_ms = max(self._floor_ms, self.monotonic_ms() + self._offset_ms)
-        return self._floor_ms
+            self._shown_ms = max(self._shown_ms, self.monotonic_ms() + self._offset_ms)
+        return self._shown_ms
 
     def utc_of(self, monotonic_ms: int) -> int:
         """UTC of an instant of this boot; only once trusted."""
@@ -84,7 +86,9 @@ class Clock:
         now = self.monotonic_ms() + offset
         if self._began_ms is None:
             self._began_ms = self.monotonic_ms()
-        due = _next_mark(self._began_ms + offset) if self._done is None else self._done + SLOT_MS
+        due = _next_mark(self._began_ms + offset)
+        if self._done is not None:
+            due = max(due, self._done + SLOT_MS)
         return max(due, now // SLOT_MS * SLOT_MS) - offset
 
     def begin_slot(self, mark: int) -> int:
@@ -108,17 +112,30 @@ class Clock:
         now = self.monotonic_ms()
         self._nonce = b""
         error = (now - self._asked_ms + 1) // 2
-        if error > ERROR_MAX_MS or utc_ms + error < self._floor_ms or not self._source.agrees(utc_ms):
+        if error > ERROR_MAX_MS or utc_ms + error < self._earliest_ms(now) or not self._source.agrees(utc_ms):
             return False
         if self.trusted and error > self.error_ms:
             return False
         offset = utc_ms + error - now
-        if self._offset_ms is None and self._done is not None:  # the last slot before trust has its place in UTC too
-            self._done = max(_nearest_mark(self._done + offset), _next_mark(now + offset) - SLOT_MS)
+        if self._offset_ms is None:
+            self._place_done(now, offset)
         self._offset_ms = offset
         self._trusted_ms = now
         self._answer_error_ms = error
         return True
+
+    def _earliest_ms(self, now: int) -> int:
+        """What UTC cannot be before (rule 3)."""
+        if self._offset_ms is None:
+            return self._floor_ms
+        return max(self._floor_ms, now + self._offset_ms - 2 * self.error_ms)
+
+    def _place_done(self, now: int, offset: int) -> None:
+        """The last slot before trust has its place in UTC too; it is none that the journal may have already (rule 4)."""
+        last = self._floor_ms // SLOT_MS * SLOT_MS
+        if self._done is not None:
+            last = max(last, _nearest_mark(self._done + offset), _next_mark(now + offset) - SLOT_MS)
+        self._done = last
 
 
 def _drift_ms(elapsed_ms: int) -> int:

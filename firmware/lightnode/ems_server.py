@@ -12,7 +12,7 @@ Modbus Application Protocol V1.1b3, functions 3, 4, 6, 16; Messaging on TCP/IP V
 
 import asyncio
 
-from .compat import sleep_ms
+from .compat import close, sleep_ms
 from .ems_map import EMS_BASE, EMS_FIELDS, NODE_FIELDS, width
 from .modbus_rtu import crc16
 
@@ -104,11 +104,7 @@ class TcpServer:
                 self.dropped += 1
             finally:
                 self.open -= 1
-        writer.close()
-        try:
-            await writer.wait_closed()
-        except OSError:
-            return
+        close(writer)
 
     async def _one(self, reader, writer) -> bool:  # type: ignore[no-untyped-def]
         """Answers one frame; False if it was none."""

@@ -4,7 +4,8 @@
 2. `lightnode/<device id>/ems` is taken from: one flat JSON object with every field of the EMS's block and no other, whole
    numbers or null where a value may be missing, at most BYTES_MAX bytes. Anything else changes nothing and is counted.
 3. The session is not kept by the broker: what the EMS said while nobody listened is not taken for news.
-4. TLS with the certificate of the node; the broker's authority is `ems.ca`, else that of the uplink.
+4. A broker that says nothing for a minute is left and tried again.
+5. TLS with the certificate of the node; the broker's authority is `ems.ca`, else that of the uplink.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from .settings import bracket_fault
 EVERY_MS = 10_000
 BYTES_MAX = 512
 _KEEPALIVE_S = 30
+_OPEN_S = 60
 _UNANSWERED_MAX = 4
 _LOOK_MS = 200
 _PAUSE_MIN_MS = 500
@@ -73,16 +75,16 @@ class LocalTopic:
         while True:
             try:
                 await self._session()
-            except (OSError, MqttError, ValueError):
+            except (OSError, MqttError, ValueError, asyncio.TimeoutError):
                 pause_ms = _PAUSE_MIN_MS if self.connected else min(pause_ms * 2, _PAUSE_MAX_MS)
             self.connected = False
             await sleep_ms(pause_ms)
 
     async def _session(self) -> None:
-        reader, writer = await self._connect()
+        reader, writer = await asyncio.wait_for(self._connect(), _OPEN_S)
         session = Session(reader, writer, self._received, lambda: None)
         try:
-            await session.connect(self._client, _KEEPALIVE_S, True)
+            await asyncio.wait_for(session.connect(self._client, _KEEPALIVE_S, True), _OPEN_S)
             await session.subscribe([self._from])
             self.connected = True
             listening = asyncio.create_task(session.listen())

@@ -85,7 +85,7 @@ def request(tls: bytes, name: str, random) -> bytes:  # type: ignore[no-untyped-
     subject = _der(_SEQUENCE, _der(_SET, attribute))
     body = _der(_SEQUENCE, _VERSION + subject + keys.SPKI + tls[-65:] + _NO_ATTRIBUTES)
     secret = int.from_bytes(tls[len(_SECRET) : _SECRET_END], "big")
-    signature, _ = ecdsa.sign(ecdsa.P256, secret, hashlib.sha256(body).digest(), random)
+    signature = ecdsa.sign(ecdsa.P256, secret, hashlib.sha256(body).digest(), random)
     pair = _der(_SEQUENCE, _integer(signature[:32]) + _integer(signature[32:]))
     return _der(_SEQUENCE, body + _ECDSA_SHA256 + _der(_BITS, b"\x00" + pair))
 

@@ -5,8 +5,9 @@
    else is written.
 3. The last entry before a cut may stand in half-written cells: it is written again, with its own boot and seq, before it
    may be sent; of two entries with one seq the later one counts.
-4. A reading takes one slot as differences to the base of its sector; every other record is kept without CBOR's heads and
-   with its identity as a difference; what would not come back identical is kept whole.
+4. A reading takes one slot as differences to the base of its sector; where a boot's first one is too far from it, a sector
+   is opened that begins with it. Every other record is kept without CBOR's heads and with its identity as a difference; what
+   would not come back identical is kept whole.
 5. Every sector opens with what must outlive all others: acknowledgement, command number, digest of the last statement, time
    floor, and the set-point in force; so does every boot, but for the set-point. Nothing else is written before. Other
    set-points that may still rule are carried forward before their sector is erased.
@@ -65,7 +66,7 @@ class Journal:
         self._lost_from_ms = 0
         self._last: records.Reading | None = None
         self._base = Base(0, generation, 0, 0, 0, 0, vt_ratio)
-        self._opened = 0
+        self._opened, self._is_base_used = 0, False  # the base: by a reading since the boot (rule 4)
         self._sectors = flash.ioctl(4, 0)
         self._ring = Ring(flash, self._opening, self._retired)
         self._signatures = Signatures(self._ring)
@@ -152,12 +153,6 @@ class Journal:
             return record if record.seq == seq else None
         return None
 
-    def oldest_generation(self) -> int:
-        """The oldest key generation that a held record was made under; 0 while the back end has signed for none of it."""
-        for record in self.after(0):
-            return int(record.generation) if record.seq <= self.acked else 0
-        return 0
-
     # writing
 
     def _keep(self, record) -> None:  # type: ignore[no-untyped-def]
@@ -165,6 +160,10 @@ class Journal:
             self._last = record
             self._ring.make_room()
             kind, packed = SHORT, pack(self._base, self._device, record)
+            if not packed and not self._is_base_used and pack(self._base.moved(record), self._device, record):
+                self._ring.open_sector()
+                packed = pack(self._base, self._device, record)
+            self._is_base_used = True
         else:
             base, kind = self._base, _SMALL
             packed = squeeze(base, self._device, record)
@@ -199,7 +198,7 @@ class Journal:
         self._base = self._base.reborn(self.boot, self._generation)
         if self._last is not None:
             self._base = self._base.moved(self._last)
-        self._opened = 1
+        self._opened, self._is_base_used = 1, False
         return self._base.encode() + self._state()
 
     def _state(self) -> bytes:

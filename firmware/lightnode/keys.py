@@ -47,7 +47,7 @@ class DeviceKey:
 
     def signing(self, digest: bytes):  # type: ignore[no-untyped-def]
         """r || s (64 bytes), deterministic, blinded, in slices."""
-        signature, _ = yield from ecdsa.signing(ecdsa.SECP256K1, self._secret, digest, self._random)
+        signature = yield from ecdsa.signing(ecdsa.SECP256K1, self._secret, digest, self._random)
         return signature
 
     def sign(self, digest: bytes) -> bytes:
@@ -88,6 +88,13 @@ def rotate(folder: str, random) -> DeviceKey:  # type: ignore[no-untyped-def]
     key = DeviceKey(_secret(random), before.generation + 1, random, before.device, (before,) + before.older)
     _keep(folder + _FILE, key)
     return key
+
+
+def oldest_generation(journal) -> int:  # type: ignore[no-untyped-def]
+    """The oldest key generation that a held record was made under; 0 while the back end has signed for none of it."""
+    for record in journal.after(0):
+        return int(record.generation) if record.seq <= journal.acked else 0
+    return 0
 
 
 def retire(folder: str, key: DeviceKey, oldest: int) -> None:

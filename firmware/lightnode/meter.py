@@ -46,98 +46,88 @@ class Quantities:
         self.mean_mv = mean_mv
 
 
-class _Blocks:
-    """The registers of one cycle, read by the map. places: where the quantities were found in the cycles before."""
+def places(found, ct_ratio: int, vt_ratio: int) -> list[tuple]:  # type: ignore[no-untyped-def,type-arg]
+    """Where the quantities of a map are: (name, block of the answers, from and to which byte, form, factor of the meter's unit,
+    power of ten, what says that the meter does not have it); MeterError if no request of the map reads one."""
+    factors = {
+        "voltage": 10,  # steps of 100 mV before the transformer
+        "mean": 1000 * vt_ratio,
+        "current": 1000 * ct_ratio,
+        "frequency": 100,
+    }
+    made = []
+    for name, (register, form, ten) in found.QUANTITIES.items():
+        factor = factors.get(name[8:] if name == "voltage_mean" else name.split("_")[0], ct_ratio * vt_ratio)
+        if form == "float32" and name in ("import", "export"):
+            factor = 1
+        if ten > 0:
+            factor *= 10**ten
+            ten = 0
+        made.append(
+            (name,) + _span(found, register, registers.SIZES[form]) + (form, factor, ten, found.ABSENT.get(form))
+        )
+    return made
 
-    def __init__(self, found, blocks: list[bytes], places) -> None:  # type: ignore[no-untyped-def]
-        self._map = found
-        self._blocks = blocks
-        self._places = places
-        self._scales = getattr(found, "SCALES", {})
 
-    def has(self, name: str) -> bool:
-        """Whether the map has the quantity."""
-        return name in self._map.QUANTITIES
+def _span(found, register: int, size: int) -> tuple[int, int, int]:  # type: ignore[no-untyped-def]
+    for block, request in enumerate(found.REQUESTS):
+        at = 2 * (register - request[0])
+        if 0 <= at and at + size <= 2 * request[1]:
+            return block, at, at + size
+    raise MeterError(f"register {register} is in no request of the map")
 
-    def value(self, name: str, factor: int) -> int:
-        """A quantity in its unit (V, A, W, var, Hz, Wh) times factor, rounded; MeterError if it is not there."""
-        if name not in self._places:
-            self._places[name] = self._place(name)
-        block, at, end, form, ten = self._places[name]
-        data = self._blocks[block][at:end]
-        if self._map.LOW_FIRST:
+
+def quantities(found, blocks: list[bytes], where, ct_ratio: int, vt_ratio: int) -> Quantities:  # type: ignore[no-untyped-def]
+    """Quantities from the answers to the requests of a map, whose `places` are where; MeterError by rule 4."""
+    got = {}
+    for name, block, at, end, form, factor, ten, absent in where:
+        data = blocks[block][at:end]
+        if found.LOW_FIRST:
             data = registers.turned(data)
-        if data == self._map.ABSENT.get(form):
+        if data == absent:
             raise MeterError(f"the meter has no {name}")
-        return registers.exact(data, form, factor, ten + self.ten(name) if self._scales else ten)
-
-    def total(self, name: str, factor: int) -> int | None:
-        """The quantity, or the sum of name_l1, name_l2, ..., or None."""
-        if self.has(name):
-            return self.value(name, factor)
-        phases = [n for n in (name + "_l1", name + "_l2", name + "_l3") if self.has(n)]
-        return sum([self.value(n, factor) for n in phases]) if phases else None
-
-    def ten(self, name: str) -> int:
-        """The power of ten that a scale factor of the meter adds."""
-        at = self._scales.get(name.split("_")[0])
-        if at is None:
-            return 0
-        block, at, end = self._span(at, 2)
-        return registers.scale(self._blocks[block][at:end])
-
-    def _place(self, name: str) -> tuple[int, int, int, str, int]:
-        """Which block, from and to which byte, in which form, times ten to the power of what."""
-        register, form, ten = self._map.QUANTITIES[name]
-        return self._span(register, registers.SIZES[form]) + (form, ten)
-
-    def _span(self, register: int, size: int) -> tuple[int, int, int]:
-        for block, request in enumerate(self._map.REQUESTS):
-            at = 2 * (register - request[0])
-            if 0 <= at and at + size <= 2 * request[1]:
-                return block, at, at + size
-        raise MeterError(f"register {register} is in no request of the map")
-
-
-def quantities(found, blocks: list[bytes], ct_ratio: int, vt_ratio: int, places=None) -> Quantities:  # type: ignore[no-untyped-def]
-    """Quantities from the answers to the requests of a map; MeterError by rule 4. places: a dictionary kept for the map."""
-    source = _Blocks(found, blocks, {} if places is None else places)
+        got[name] = registers.exact(data, form, factor, ten + _scale(found, blocks, name))
     ratio = ct_ratio * vt_ratio
-    voltages = [source.value(name, 10) * vt_ratio * 100 if source.has(name) else 0 for name in _PHASES]
-    current = source.total("current", 1000 * ct_ratio)
+    imported, exported = got["import"], got["export"]
+    if found.QUANTITIES["import"][1] == "float32":  # taken at its whole steps: its own rounding is not multiplied
+        step = found.ENERGY_STEP_WH
+        imported = (imported + step // 2) // step * step * ratio
+        exported = (exported + step // 2) // step * step * ratio
+        step = max(step, max(imported, exported) // ratio >> 23)  # it has 24 bits for the whole value
+    else:
+        step = found.ENERGY_STEP_WH * 10 ** max(0, _scale(found, blocks, "import"))
+    unit = 100 * vt_ratio
+    current_ma = got["current"] if "current" in got else _sum(got, "current")
+    phase_sum_w = _sum(got, "power")
     made = Quantities(
-        found.SIGN * source.value("power", ratio),
-        found.SIGN * source.value("reactive", ratio),
-        _energy_wh(source, found, "import", ratio),
-        _energy_wh(source, found, "export", ratio),
-        (voltages[0], voltages[1], voltages[2]),
-        source.value("frequency", 100) * 10,
-        1,
-        -1 if current is None else abs(current),
-        None,
-        source.value("voltage_mean", 1000 * vt_ratio) if source.has("voltage_mean") else -1,
+        found.SIGN * got["power"],
+        found.SIGN * got["reactive"],
+        imported,
+        exported,
+        (got.get(_PHASES[0], 0) * unit, got.get(_PHASES[1], 0) * unit, got.get(_PHASES[2], 0) * unit),
+        got["frequency"] * 10,
+        step * ratio,
+        -1 if current_ma is None else abs(current_ma),
+        None if phase_sum_w is None else found.SIGN * phase_sum_w,
+        got.get("voltage_mean", -1),
     )
-    if source.has("power_l1"):
-        made.phase_sum_w = found.SIGN * sum([source.value(f"power_l{k}", ratio) for k in range(1, found.PHASES + 1)])
-    made.energy_step_wh = _step_wh(source, found, max(made.import_wh, made.export_wh) // ratio) * ratio
     _check(made)
     return made
 
 
-def _energy_wh(source: _Blocks, found, name: str, ratio: int) -> int:  # type: ignore[no-untyped-def]
-    """An energy register; a float32 is taken at its whole steps, so that its own rounding is not multiplied."""
-    if found.QUANTITIES[name][1] != "float32":
-        return source.value(name, ratio)
-    step = int(found.ENERGY_STEP_WH)
-    return (source.value(name, 1) + step // 2) // step * step * ratio
+def _scale(found, blocks: list[bytes], name: str) -> int:  # type: ignore[no-untyped-def]
+    """The power of ten that a scale factor of the meter adds."""
+    at = found.SCALES.get(name.split("_")[0]) if hasattr(found, "SCALES") else None
+    if at is None:
+        return 0
+    block, at, end = _span(found, at, 2)
+    return registers.scale(blocks[block][at:end])
 
 
-def _step_wh(source: _Blocks, found, highest_wh: int) -> int:  # type: ignore[no-untyped-def]
-    """What the coarser energy register counts in, secondary Wh; a float32 has 24 bits for the whole value."""
-    step = int(found.ENERGY_STEP_WH)
-    if found.QUANTITIES["import"][1] == "float32":
-        return max(step, highest_wh >> 23)
-    return step * 10 ** max(0, source.ten("import"))
+def _sum(got: dict[str, int], name: str) -> int | None:
+    """Of the phases of a quantity; None if there are none."""
+    phases = [got[one] for one in (name + "_l1", name + "_l2", name + "_l3") if one in got]
+    return sum(phases) if phases else None
 
 
 def _check(found: Quantities) -> None:
@@ -162,7 +152,7 @@ class Meter:
         self._map = found
         self._unit = unit
         self._ratios = ct_ratio, vt_ratio
-        self._places = {}  # type: ignore[var-annotated]
+        self._places = places(found, ct_ratio, vt_ratio)
         self._place = None
         if hasattr(found, "SUNSPEC"):
             from .sunspec import Place
@@ -183,4 +173,4 @@ class Meter:
                 self._place.missed()
                 raise
             self._place.confirm(blocks[0])
-        return quantities(self._map, blocks, *self._ratios, self._places)
+        return quantities(self._map, blocks, self._places, *self._ratios)

@@ -4,6 +4,7 @@
 2. What is not Modbus (protocol, length) ends the connection, as does a cycle without an answer: the next request opens it.
 """
 
+from .compat import close
 from .errors import MeterError
 from .modbus import content
 
@@ -36,7 +37,7 @@ class TcpLink:
     def lost(self) -> None:
         """The next request opens a new connection."""
         if self._writer is not None:
-            self._writer.close()
+            close(self._writer)
         self._reader = self._writer = None
 
     async def ask(self, unit: int, function: int, request) -> bytes:  # type: ignore[no-untyped-def]

@@ -7,6 +7,8 @@ nothing retained.
 
 import asyncio
 
+from .compat import close
+
 _CONNACK, _PUBLISH, _PUBACK, _SUBACK, _PINGRESP = 2, 3, 4, 9, 13
 PACKET_MAX = 65536 + 128
 
@@ -103,7 +105,7 @@ class Session:
 
     def close(self) -> None:
         """Drops the connection."""
-        self._writer.close()
+        close(self._writer)
 
     async def _take(self, first: int, packet: bytes) -> None:
         at = 2 + int.from_bytes(packet[:2], "big")

@@ -56,39 +56,45 @@ def decode_base(data: bytes) -> Base:
 
 def pack(base: Base, device: bytes, reading: Reading) -> bytes:
     """21 bytes, or b"" if this reading of this device would not come back identical from them."""
-    seq = reading.seq - base.seq
-    slot = reading.time_ms // SLOT_MS - base.slot
-    imported = reading.import_wh - base.import_wh
-    exported = reading.export_wh - base.export_wh
-    step = 100 * base.vt_ratio
-    frequency = reading.frequency_mhz // 10 - _NOMINAL + _HALF
+    values: tuple = tuple(reading)  # type: ignore[type-arg]
+    whose, generation, boot, seq, time_ms, flags, power_w, reactive_var = values[:8]
+    imported, exported, voltages, millihertz = values[8:]
+    seq -= base.seq
+    slot, late_ms = divmod(time_ms, SLOT_MS)
+    slot -= base.slot
+    imported -= base.import_wh
+    exported -= base.export_wh
+    frequency, rest_mhz = divmod(millihertz, 10)
+    frequency += _HALF - _NOMINAL
     if (
-        not 0 <= seq < 0x400
-        or not 0 <= slot < 0x1000
-        or not 0 <= imported < 0x200000
-        or not 0 <= exported < 0x200000
-        or not -0x800000 <= reading.power_w < 0x800000
-        or not -0x800000 <= reading.reactive_var < 0x800000
-        or not 0 <= frequency < 4096
-        or reading.frequency_mhz % 10
-        or reading.time_ms % SLOT_MS
-        or reading.flags > 0xFF
-        or reading.boot != base.boot
-        or reading.generation != base.generation
-        or reading.device != device
+        seq >> 10
+        or slot >> 12
+        or imported >> 21
+        or exported >> 21
+        or power_w + 0x800000 >> 24
+        or reactive_var + 0x800000 >> 24
+        or frequency >> 12
+        or flags >> 8
+        or late_ms
+        or rest_mhz
+        or boot != base.boot
+        or generation != base.generation
+        or whose != device
     ):
         return b""
+    step = 100 * base.vt_ratio
     bits = 0
-    for value in reading.voltage_mv:
-        if value % step or value // step > 4095:
+    for value in voltages:
+        volts, rest_mv = divmod(value, step)
+        if rest_mv or volts >> 12:
             return b""
-        bits = bits << 12 | value // step
+        bits = bits << 12 | volts
     return b"".join(
         (
             ((seq << 12 | slot) << 42 | imported << 21 | exported).to_bytes(8, "big"),
-            bytes((reading.flags,)),
-            (reading.power_w & 0xFFFFFF).to_bytes(3, "big"),
-            (reading.reactive_var & 0xFFFFFF).to_bytes(3, "big"),
+            bytes((flags,)),
+            (power_w & 0xFFFFFF).to_bytes(3, "big"),
+            (reactive_var & 0xFFFFFF).to_bytes(3, "big"),
             (bits << 12 | frequency).to_bytes(6, "big"),
         )
     )

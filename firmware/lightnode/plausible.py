@@ -104,7 +104,8 @@ class Window:
         """The next reading."""
         elapsed_ms = now.at_ms - self._last.at_ms
         self._twice_ws += (self._last.power_w + now.power_w) * elapsed_ms // 1000
-        self._swings += ((now.power_w - self._last.power_w) * elapsed_ms // 2000) ** 2
+        swing_ws = (now.power_w - self._last.power_w) * elapsed_ms // 2000
+        self._swings += swing_ws * swing_ws
         self._highest_w = max(self._highest_w, abs(now.power_w))
         self._last = now
 
@@ -112,15 +113,14 @@ class Window:
         """-1: registers and power disagree; 1: they agree, and would not with the other sign; 0: not known yet."""
         start, now = self.start, self._last
         net_ws = ((now.import_wh - start.import_wh) - (now.export_wh - start.export_wh)) * _WS_PER_WH
-        if not self._fits(net_ws, step_wh):
-            return -1
-        return 1 if net_ws and not self._fits(-net_ws, step_wh) else 0
-
-    def _fits(self, net_ws: int, step_wh: int) -> bool:
         expected_ws = self._twice_ws // 2
-        over_ws = (
-            abs(net_ws - expected_ws) - 2 * step_wh * _WS_PER_WH - abs(expected_ws) // 4 - _LAG_S * self._highest_w
-        )
+        spare_ws = 2 * step_wh * _WS_PER_WH + abs(expected_ws) // 4 + _LAG_S * self._highest_w
+        if not self._hides(abs(net_ws - expected_ws) - spare_ws):
+            return -1
+        return 1 if net_ws and not self._hides(abs(net_ws + expected_ws) - spare_ws) else 0
+
+    def _hides(self, over_ws: int) -> bool:
+        """Whether swings between the slots can hide so much."""
         return over_ws <= 0 or over_ws * over_ws <= 9 * self._swings
 
 
@@ -178,8 +178,7 @@ class Watch:
     def _follows(self, before: Point, now: Point, step_wh: int) -> bool:
         """Rules 4 and 5: both registers count on from there, no faster than the connection."""
         most_wh = 4 * self._most_w * (now.at_ms - before.at_ms + _SLOTS_MS) // 3_600_000 + 2 * step_wh
-        rises = now.import_wh - before.import_wh, now.export_wh - before.export_wh
-        return min(rises) >= 0 and max(rises) <= most_wh
+        return 0 <= now.import_wh - before.import_wh <= most_wh and 0 <= now.export_wh - before.export_wh <= most_wh
 
     def _doubt(self) -> None:
         self.in_doubt = True

@@ -31,7 +31,9 @@ class Recorder:
         self._rebuilt = False
         self._unsealed = None  # the record that is journalled and not in the batch yet
         self._dropped: list[tuple[int, int, int, int]] = []
-        self._fresh: dict[int, bytes] = {}
+        self._fresh = [
+            (0, b"")
+        ] * _FRESH  # at seq % _FRESH; no dictionary: one that grows gives back memory (lightwire.merkle)
         self._leaves: dict[int, bytes] = {}
         self._drain = None
         self._drained = -1
@@ -75,8 +77,9 @@ class Recorder:
 
     async def following(self, seq: int) -> tuple[int, bytes]:
         """(seq, sealed bytes) of the next kept record after seq; (seq, b"") if none is sealed. Cheap when asked in order."""
-        if seq + 1 in self._fresh:
-            return seq + 1, self._fresh[seq + 1]
+        fresh = self._fresh_of(seq + 1)
+        if fresh:
+            return seq + 1, fresh
         if seq + 1 == self._making:
             return seq, b""
         if self._drain is None or self._drained != seq:
@@ -89,15 +92,17 @@ class Recorder:
 
     async def sealed(self, seq: int) -> bytes:
         """The sealed bytes of a kept record; b"" if the journal no longer holds it. Cost: a scan of one sector."""
-        if seq in self._fresh:
-            return self._fresh[seq]
+        fresh = self._fresh_of(seq)
+        if fresh:
+            return fresh
         record = self._journal.find(seq)
         return b"" if record is None else await self._seal(record)
 
     def digest(self, seq: int) -> bytes:
         """Digest of the payload of a kept record; b"" if it is gone."""
-        if seq in self._fresh:
-            return envelope.payload_digest(envelope.split(self._fresh[seq])[0])
+        fresh = self._fresh_of(seq)
+        if fresh:
+            return envelope.payload_digest(envelope.split(fresh)[0])
         record = self._journal.find(seq)
         return b"" if record is None else envelope.payload_digest(records.encode(record))
 
@@ -203,9 +208,13 @@ class Recorder:
     async def _seal_first(self, record) -> bytes:  # type: ignore[no-untyped-def]
         self._making = record.seq
         sealed = await self._seal(record)
-        self._fresh.pop(record.seq - _FRESH, None)
-        self._fresh[record.seq] = sealed
+        self._fresh[record.seq % _FRESH] = record.seq, sealed
         return sealed
+
+    def _fresh_of(self, seq: int) -> bytes:
+        """The sealed bytes of one of the last records; b"" if it is none of them."""
+        kept, sealed = self._fresh[seq % _FRESH]
+        return sealed if kept == seq else b""
 
 
 def _overrun(first: int, last: int, start_ms: int, end_ms: int):  # type: ignore[no-untyped-def]

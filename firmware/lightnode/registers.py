@@ -13,23 +13,28 @@ _SCALE_MAX = 10
 
 def exact(data: bytes, form: str, factor: int, ten: int = 0) -> int:
     """A value (high register first) times factor times 10 to the power of ten; MeterError by rule 2 for a float."""
-    if form == "float32":
-        negative, numerator, shift = _float32(int.from_bytes(data, "big"))
-    else:
-        negative, numerator, shift = _whole(data, form)
-    numerator *= factor
+    number = int.from_bytes(data, "big")
+    negative = shift = 0
+    if form == "float32":  # IEEE 754: a sign, an exponent, a mantissa
+        negative, shift = number >> 31, (number >> 23 & 0xFF) - 150
+        if shift == 105:
+            raise MeterError("a register holds no number")
+        number = number & 0x7FFFFF | 0x800000 if shift != -150 else (number & 0x7FFFFF) << 1
+    elif form[0] == "i" and data[0] & 0x80:
+        negative, number = 1, (1 << 8 * len(data)) - number
+    number *= factor
     divisor = 1
     if ten > 0:
-        numerator *= 10**ten
+        number *= 10**ten
     elif ten:
         divisor = 10**-ten
     if shift > 0:
-        numerator <<= shift
+        number <<= shift
         shift = 0
-    value = ((numerator << 1) + (divisor << -shift)) >> 1 - shift
+    number = (number << 1) + (divisor << -shift) >> 1 - shift
     if divisor > 1:
-        value //= divisor
-    return -value if negative else value
+        number //= divisor
+    return -number if negative else number
 
 
 def turned(data: bytes) -> bytes:
@@ -44,19 +49,3 @@ def scale(data: bytes) -> int:
     if not -_SCALE_MAX <= value <= _SCALE_MAX:
         raise MeterError(f"a scale factor of {value}")
     return value
-
-
-def _float32(bits: int):  # type: ignore[no-untyped-def]
-    """(is negative, mantissa, power of two) of an IEEE 754 single."""
-    exponent = bits >> 23 & 0xFF
-    if exponent == 0xFF:
-        raise MeterError("a register holds no number")
-    mantissa = bits & 0x7FFFFF | 0x800000 if exponent else (bits & 0x7FFFFF) << 1
-    return bits >> 31, mantissa, exponent - 150
-
-
-def _whole(data: bytes, form: str):  # type: ignore[no-untyped-def]
-    value = int.from_bytes(data, "big")
-    if form[0] == "i" and data[0] & 0x80:
-        return 1, (1 << 8 * len(data)) - value, 0
-    return 0, value, 0

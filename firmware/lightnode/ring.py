@@ -102,7 +102,7 @@ class Ring:
         if slots > _ENTRY_SLOTS:
             raise JournalError(f"an entry of {len(body)} bytes")
         if self._slot + slots > SLOTS:
-            self._next_sector()
+            self.open_sector()
         sector, slot = self.sectors[-1], self._slot
         self._flash.writeblocks(sector.number, _written(kind, body, sector.lap), slot * SLOT)
         sector.mark(slot)
@@ -112,11 +112,27 @@ class Ring:
     def make_room(self, length: int = 0) -> None:
         """Opens the next sector if the head has no room for a body of this length; 0 is one slot."""
         if self._slot + (_slots(length) if length else 1) > SLOTS:
-            self._next_sector()
+            self.open_sector()
+
+    def open_sector(self) -> None:
+        """Opens the next sector, whatever room the head has."""
+        number = (self.sectors[-1].number + 1) % self._count if self.sectors else 0
+        for sector in list(self.sectors):
+            if sector.number == number:
+                self.sectors.remove(sector)
+                self._retired(sector)
+        self._flash.writeblocks(number, bytes(8), 0)
+        self._flash.ioctl(6, number)
+        self._lap += 1
+        opening = self._opening()
+        head = struct.pack(_HEAD, _MAGIC, self._lap, len(opening)) + opening
+        self._flash.writeblocks(number, head + _crc(head, 0), 0)
+        self.sectors.append(Sector(number, self._lap, opening))
+        self._slot = _head_slots(len(opening))
 
     def start_over(self, kind: int, body: bytes):  # type: ignore[no-untyped-def]
         """Nothing is left but a fresh sector with this entry; yields between two erased ones, the oldest first."""
-        self._next_sector()
+        self.open_sector()
         self.append(kind, body)
         head = self.sectors[-1]
         for step in range(1, self._count):
@@ -167,21 +183,6 @@ class Ring:
                 found.append((lap, number))
         found.sort()
         return found
-
-    def _next_sector(self) -> None:
-        number = (self.sectors[-1].number + 1) % self._count if self.sectors else 0
-        for sector in list(self.sectors):
-            if sector.number == number:
-                self.sectors.remove(sector)
-                self._retired(sector)
-        self._flash.writeblocks(number, bytes(8), 0)
-        self._flash.ioctl(6, number)
-        self._lap += 1
-        opening = self._opening()
-        head = struct.pack(_HEAD, _MAGIC, self._lap, len(opening)) + opening
-        self._flash.writeblocks(number, head + _crc(head, 0), 0)
-        self.sectors.append(Sector(number, self._lap, opening))
-        self._slot = _head_slots(len(opening))
 
 
 def _slots(length: int) -> int:

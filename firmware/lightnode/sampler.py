@@ -2,7 +2,8 @@
 
 1. A slot gives one reading or none; none is never a value. Trust that comes while the meter answers counts from the next.
 2. Slots without a reading are collected and named by one Gap when the meter answers again or the quarter-hour ends;
-   slots that passed while nobody looked are named as lost by the clock, before anything that came later.
+   slots that passed while nobody looked, or over which the clock was put right, are named as lost by the clock, before
+   anything that came later. A slot that was done with trusted time keeps its place in UTC, also when the clock is put right.
 3. The first trusted instant of a boot is written as ClockLink if records were made before it. Before it everything that
    has no reading until then is named: the time since the last reading of an earlier boot as loss of power, the slots whose
    meter did not answer, and what a full journal has dropped before its time was known.
@@ -43,9 +44,11 @@ class Sampler:
         self._down_since_ms = journal.last_reading_ms + SLOT_MS if journal.last_reading_ms else 0
         self._first_seq = 0
         self._first_mark: int | None = None
-        self._last_mark: int | None = None
+        self._now = 0, -1  # this slot: its monotonic mark, and its place in UTC if time is trusted, else -1
+        self._last: tuple[int, int] | None = None
+        self._judged_ms = -1
         self._linked = False
-        self._open: tuple[int, int] | None = None  # (cause, monotonic mark) of the gap that is going on
+        self._open: tuple[int, tuple[int, int]] | None = None  # (cause, its first slot) of the gap that is going on
         self._untimed: list[tuple[int, int, int]] = []  # (cause, from, to) of gaps that ended before trust
         self.paused_ms = 0  # no slot before this monotonic instant; they are named as skipped ones afterwards
         self.produced = 0
@@ -63,13 +66,13 @@ class Sampler:
             await self._recorder.ready()
             self._first_mark = mark
             self._first_seq = self._journal.seq + 1
-        self._notice_skipped(mark)
-        if self._clock.trusted:
-            await self._link(mark)
         slot_ms, trusted = self._clock.begin_slot(mark), self._clock.trusted
+        self._now = mark, slot_ms if trusted else -1
+        self._notice_skipped()
         if trusted:
-            if self._open is not None and self._slot_utc(self._open[1]) // _QUARTER_MS < slot_ms // _QUARTER_MS:
-                await self._name(mark)
+            await self._link(mark)
+            if self._open is not None and self._utc(self._open[1]) // _QUARTER_MS < slot_ms // _QUARTER_MS:
+                await self._name()
             await self._recorder.close_if_over(slot_ms)
         try:
             found = await self._meter.read()
@@ -78,11 +81,11 @@ class Sampler:
             self.answer = str(error)
             self.meter_errors += 1
             if self._open is not None and self._open[0] == records.CAUSE_CLOCK:
-                await self._name(mark)
-            self._begin_gap(records.CAUSE_METER, mark)
+                await self._name()
+            self._begin_gap(records.CAUSE_METER, self._now)
             return
         self.answer = found
-        await self._name(mark)
+        await self._name()
         await self._keep(mark, slot_ms, (0 if trusted else records.UNTRUSTED_CLOCK) | self._judged(mark, found), found)
 
     def _judged(self, mark: int, found) -> int:  # type: ignore[no-untyped-def]
@@ -91,7 +94,8 @@ class Sampler:
             last, self._earlier = self._earlier, None
             since = min(last.time_ms - self._clock.utc_of(0), mark) if self._clock.trusted else mark - _DAY_MS
             self._watch.remember(plausible.Point(since, last.import_wh, last.export_wh))
-        self.in_doubt = self._watch.is_suspect(mark, found)
+        self._judged_ms = max(mark, self._judged_ms + 1)  # a clock that is put forward brings a mark before the last
+        self.in_doubt = self._watch.is_suspect(self._judged_ms, found)
         flags = records.SUSPECT if self.in_doubt else 0
         if self._watch.was_reset:
             flags |= records.REGISTER_RESET
@@ -123,27 +127,30 @@ class Sampler:
         self.produced += 1
         self._trace(record)
 
-    def _notice_skipped(self, mark: int) -> None:
-        last, self._last_mark = self._last_mark, mark
-        if last is not None and mark - last >= 2 * SLOT_MS:
-            self._begin_gap(records.CAUSE_CLOCK, last + SLOT_MS)
+    def _notice_skipped(self) -> None:
+        last, self._last = self._last, self._now
+        if last is None:
+            return
+        since_ms = self._now[0] - last[0] if self._now[1] < 0 else self._now[1] - self._utc(last)
+        if since_ms >= 2 * SLOT_MS:
+            self._begin_gap(records.CAUSE_CLOCK, (last[0] + SLOT_MS, last[1] if last[1] < 0 else last[1] + SLOT_MS))
 
-    def _begin_gap(self, cause: int, mark: int) -> None:
+    def _begin_gap(self, cause: int, slot: tuple[int, int]) -> None:
         if self._open is None:
-            self._open = cause, mark
+            self._open = cause, slot
 
-    async def _name(self, mark: int) -> None:
-        """Names the gap that is going on, up to this mark; without trusted time it waits. Beyond a bound the last one grows."""
+    async def _name(self) -> None:
+        """Names the gap that is going on, up to this slot; without trusted time it waits. Beyond a bound the last one grows."""
         if self._open is None:
             return
         cause, since = self._open
         self._open = None
         if self._clock.trusted:
-            await self._gap(cause, since, mark)
+            await self._gap_utc(cause, self._utc(since), self._utc(self._now))
         elif len(self._untimed) < _UNTIMED_MAX:
-            self._untimed.append((cause, since, mark))
+            self._untimed.append((cause, since[0], self._now[0]))
         else:
-            self._untimed[-1] = self._untimed[-1][:2] + (mark,)
+            self._untimed[-1] = self._untimed[-1][:2] + (self._now[0],)
 
     async def _link(self, mark: int) -> None:
         """Rule 3."""
@@ -173,6 +180,10 @@ class Sampler:
             if isinstance(record, records.Reading):
                 await self._gap(records.CAUSE_OVERRUN, self._first_mark or 0, record.time_ms, first, last)
                 return
+
+    def _utc(self, slot: tuple[int, int]) -> int:
+        """Its place, or where its mark is now."""
+        return slot[1] if slot[1] >= 0 else self._slot_utc(slot[0])
 
     def _slot_utc(self, mark: int) -> int:
         return int((self._clock.utc_of(mark) + SLOT_MS // 2) // SLOT_MS * SLOT_MS)

@@ -103,7 +103,8 @@ class Uplink:
     def _notice_late(self, utc_ms: int) -> None:
         """Rule 5; statements end in order of seq."""
         self._knows_time_ms = self._knows_time_ms or utc_ms
-        for seq, end_ms in self._journal.unproven.items():
+        for seq in sorted(self._journal.unproven):
+            end_ms = self._journal.unproven[seq]
             since_ms = end_ms if end_ms > _UTC_FROM_MS else self._knows_time_ms
             if seq > self._late_seq and utc_ms - since_ms > self._receipt_late_ms:
                 self._late_seq = seq

@@ -28,29 +28,52 @@ _PAIR_KIB = 9  # a doubling and two additions of points that were turned
 
 def base_multiple(curve: Curve, k: int, z0: int):  # type: ignore[no-untyped-def]
     """k*G for k in 1..n-1; z0 randomises the representation and blinds the inversion (1 for none)."""
+    turn, point, last = yield from _all_but_last(curve, k, z0)
+    return curve.turned(curve.add(*point, *last), turn)
+
+
+def base_multiple_x(curve: Curve, k: int, z0: int):  # type: ignore[no-untyped-def]
+    """(x, zz) of k*G, for a signature: its last addition needs three products less. Arguments as of `base_multiple`."""
+    turn, point, (x2, y2) = yield from _all_but_last(curve, k, z0)
+    p = curve.p
+    x, y, zz, zzz = point
+    h = x2 * zz % p - x
+    if h and zz:
+        r = y2 * zzz % p - y
+        t = h * h % p
+        x = (r * r - x * t * 2 - h * t) % p
+        zz = zz * t % p
+    else:
+        x, _, zz, _ = curve.add(*point, x2, y2)
+    return curve.turned((x, 1), turn)[0], zz
+
+
+def _all_but_last(curve: Curve, k: int, z0: int):  # type: ignore[no-untyped-def]
+    """(turn, point, (x, y)): k*G is the sum of the two points, turned."""
     p = curve.p
     shape, bits, _ = _base(curve)
     turn, parts = curve.digits(k, bits)
     sums = yield from _column_sums(curve, parts, z0)
     left = len(sums)
-    point = None
+    point: tuple = ()  # type: ignore[type-arg]
+    x = y = 0
     for column in range(shape - 1, -1, -1):
         if point:
             point = curve.double(*point)
         for part in range(len(parts)):
             x, y = sums[part * shape + column]
-            left -= 1
             if part:
                 x = x * BETAS[part] % p
-            if point:
-                point = curve.add(*point, x, y)
-                if left % (len(parts) + 1) == 0:
-                    yield _ADDITIONS_KIB
-            else:
+            left -= 1
+            if not point:
                 zz = z0 * z0 % p
                 zzz = zz * z0 % p
                 point = x * zz % p, y * zzz % p, zz, zzz
-    return curve.turned(point, turn)
+            elif left:
+                point = curve.add(*point, x, y)
+            if left % (len(parts) + 1) == 0:
+                yield _ADDITIONS_KIB
+    return turn, point, (x, y)
 
 
 def _column_sums(curve: Curve, parts: tuple[int, ...], z0: int):  # type: ignore[no-untyped-def]
@@ -62,8 +85,8 @@ def _column_sums(curve: Curve, parts: tuple[int, ...], z0: int):  # type: ignore
     product = z0
     for part in parts:
         places = _places(part, span, teeth)
-        pairs = zip(_points(table, p, places[:span], 0, teeth), _points(table, p, places[span:], 1, teeth))
-        for (x, y), (x2, y2) in pairs:
+        firsts = _points(table, p, places[:span], 0, teeth)
+        for (x, y), (x2, y2) in zip(firsts, _points(table, p, places[span:], 1, teeth)):
             sums.append((x, y, x2, y2, product))
             product = product * (x2 - x) % p
     yield _ENTRIES_KIB

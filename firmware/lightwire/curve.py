@@ -117,11 +117,11 @@ def finished(steps):  # type: ignore[no-untyped-def]
             return end.value
 
 
-def affine(curve: Curve, point: tuple[int, int, int, int], blind: int = 1) -> tuple[int, int]:
-    """(x, y) of a point other than infinity; blind: a random number in 1..p-1 for a secret point."""
+def affine(curve: Curve, point: tuple[int, int, int, int]) -> tuple[int, int]:
+    """(x, y) of a point other than infinity."""
     x, y, zz, zzz = point
     p = curve.p
-    i = invert(zzz * blind % p, p) * blind % p
+    i = invert(zzz, p)
     zi = zz * i % p
     return x * (zi * zi % p) % p, y * i % p
 

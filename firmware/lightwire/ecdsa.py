@@ -11,7 +11,7 @@
 
 import hashlib
 
-from .comb import base_multiple, sum_of_multiples
+from .comb import base_multiple, base_multiple_x, sum_of_multiples
 from .curve import P256 as P256
 from .curve import SECP256K1 as SECP256K1
 from .curve import Curve, affine, decompressing
@@ -61,7 +61,7 @@ def _scalar(random, limit: int) -> int:  # type: ignore[no-untyped-def]
 
 
 def signing(curve: Curve, secret: int, digest: bytes, random=None):  # type: ignore[no-untyped-def]
-    """(r || s: 64 bytes with low s, recovery id 0..3) of a digest (32 bytes), in slices.
+    """r || s (64 bytes, low s) of a digest (32 bytes), in slices.
 
     random: callable(count) -> bytes for blinding, or None. Without it the result is the same, the timing may leak.
     """
@@ -71,21 +71,19 @@ def signing(curve: Curve, secret: int, digest: bytes, random=None):  # type: ign
     z = int.from_bytes(digest, "big")
     k = _nonce(curve, secret, z)
     yield 5
-    point = yield from base_multiple(curve, k, _scalar(random, curve.p))
-    x, y = affine(curve, point, _scalar(random, curve.p))
+    x, zz = yield from base_multiple_x(curve, k, _scalar(random, curve.p))
+    b = _scalar(random, curve.p)
+    r = x * (invert(zz * b % curve.p, curve.p) * b % curve.p) % curve.p % n
     yield INVERSION_KIB
-    r = x % n
     b = _scalar(random, n)
     s = invert(k * b % n, n) * ((b * z + (b * secret % n) * r) % n) % n
     yield
-    recovery = y & 1 | (2 if x >= n else 0)
     if s > n >> 1:
         s = n - s
-        recovery ^= 1
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big"), recovery
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
-def sign(curve: Curve, secret: int, digest: bytes, random=None) -> tuple[bytes, int]:  # type: ignore[no-untyped-def]
+def sign(curve: Curve, secret: int, digest: bytes, random=None) -> bytes:  # type: ignore[no-untyped-def]
     """What `signing` returns."""
     return finished(signing(curve, secret, digest, random))  # type: ignore[no-any-return]
 

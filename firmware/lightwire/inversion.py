@@ -35,6 +35,9 @@ def invert(value: int, modulus: int) -> int:
         else:  # a quotient of 14 bits or more
             r, s = s, r - (r + _HALF >> _PACKED) // (s + _HALF >> _PACKED) * s
             bits = below
+            while y >> 15:
+                y >>= 15
+                bits += 15
             while y:
                 y >>= 1
                 bits += 1

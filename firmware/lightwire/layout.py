@@ -227,6 +227,9 @@ INTERVALS = {
 }
 
 UNSIGNED = {"B": (0x18, 1), "H": (0x19, 2), "I": (0x1A, 4), "Q": (0x1B, 8)}
+_VOLTS = (int, int, int)
+_SIGNED, _THREE = 65, 66  # beside widths in bits: 32 bits with a sign; three of 32 bits
+_plans: dict[int, tuple[tuple[type, ...], bytes]] = {}
 _BELOW: dict[object, int] = {"B": 1 << 8, "H": 1 << 16, "I": 1 << 32, "Q": 1 << 64, "i": 1 << 31}
 
 
@@ -235,15 +238,44 @@ def names(kind: int) -> tuple[str, ...]:
 
 
 def check_fields(kind: int, values) -> None:  # type: ignore[no-untyped-def]
-    """OutOfRange if a value does not fit its field; in the order of the fields. The usual forms take the short way."""
+    """OutOfRange if a value does not fit its field: the first such field is named."""
+    types, widths = _plan(kind)
+    if tuple(map(type, values)) == types:
+        for width, value in zip(widths, values):
+            if width < _SIGNED:
+                if value >> width:
+                    break
+            elif width == _SIGNED:
+                if (value >> 31) + 1 >> 1:
+                    break
+            elif width == _THREE:
+                if tuple(map(type, value)) != _VOLTS or value[0] >> 32 or value[1] >> 32 or value[2] >> 32:
+                    break
+            elif len(value) != width - _THREE:
+                break
+        else:
+            return
     for (name, form), value in zip(_FIELDS[kind], values):
-        below = _BELOW.get(form)
-        if below is None:
-            if type(value) is bytes and len(value) == form:
-                continue
-        elif type(value) is int and 0 <= value < below:
-            continue
         check_field(name, form, value)
+
+
+def _plan(kind: int) -> tuple[tuple[type, ...], bytes]:
+    """(types of the values, of each its width: 8 to 64 bits, _SIGNED, _THREE, or _THREE and how many bytes)."""
+    if kind not in _plans:
+        types: list[type] = []
+        widths = bytearray()
+        for _, form in _FIELDS[kind]:
+            if form in UNSIGNED:
+                types.append(int)
+                widths.append(8 * UNSIGNED[form][1])  # type: ignore[index, unused-ignore]
+            elif isinstance(form, int):
+                types.append(bytes)
+                widths.append(_THREE + form)
+            else:
+                types.append(tuple if form == "V" else int)
+                widths.append(_THREE if form == "V" else _SIGNED)
+        _plans[kind] = tuple(types), bytes(widths)
+    return _plans[kind]
 
 
 def check_field(name: str, form: object, value: object) -> None:
@@ -296,3 +328,7 @@ def payload_length(kind: int) -> int:
         else:
             total += 1 + (4 if form == "i" else UNSIGNED[str(form)][1])
     return total
+
+
+for _kind in (choice.READING, choice.STATEMENT):  # now, for the reason that payload.py gives
+    _plan(_kind)

@@ -4,6 +4,7 @@
 2. Trees are given by their leaf hashes in order.
 3. Checks are total: any integers and any byte strings, of any size and number, give True or False. A hash of another
    length than 32 bytes is False, and work is bounded by the length of the path.
+4. A frontier joins two neighbours of one height, the first two there are, when a leaf comes: no leaf costs more than another.
 """
 
 import hashlib
@@ -20,37 +21,72 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Frontier:
-    """A tree that only grows and keeps log2(size) hashes: for a device that never needs old leaves."""
+    """A tree that only grows and keeps some log2(size) hashes: for a device that never needs old leaves.
+
+    Its lists keep their length: on a device, what gives back memory makes every number that follows look for its place.
+    """
 
     def __init__(self) -> None:
         self.size = 0
-        self._peaks: list[bytes] = []
+        self._count = 0
+        self._peaks = [b""] * 16  # the first _count: hashes of full trees, left to right
+        self._heights = bytearray(16)  # theirs; a tree is never right of a lower one
+
+    def copy(self) -> "Frontier":
+        """Another frontier of the same tree."""
+        made = Frontier()
+        made.size, made._count = self.size, self._count
+        made._peaks, made._heights = self._peaks[:], self._heights[:]
+        return made
 
     def add(self, leaf: bytes) -> None:
-        """Appends a leaf hash; one hash per trailing one bit of the size."""
-        n = self.size
-        while n & 1:
-            leaf = node_hash(self._peaks.pop(), leaf)
-            n >>= 1
-        self._peaks.append(leaf)
+        """Appends a leaf hash. Cost: at most one hash (rule 4)."""
+        at = self._count
+        if at == len(self._peaks):
+            self._peaks.append(leaf)
+            self._heights.append(0)
+        else:
+            self._peaks[at] = leaf
+            self._heights[at] = 0
+        self._count = at + 1
         self.size += 1
+        self._join()
 
     def root(self) -> bytes:
         """Root over all leaves so far."""
-        if not self._peaks:
+        while self._join():
+            pass
+        if not self.size:
             return hashlib.sha256(b"").digest()
-        result = self._peaks[-1]
-        for i in range(len(self._peaks) - 2, -1, -1):
-            result = node_hash(self._peaks[i], result)
+        result = self._peaks[self._count - 1]
+        for at in range(self._count - 2, -1, -1):
+            result = node_hash(self._peaks[at], result)
         return result
+
+    def _join(self) -> bool:
+        """Rule 4; whether there were two."""
+        peaks, heights, count = self._peaks, self._heights, self._count
+        for at in range(1, count):
+            if heights[at] == heights[at - 1]:
+                peaks[at - 1] = node_hash(peaks[at - 1], peaks[at])
+                heights[at - 1] += 1
+                for right in range(at + 1, count):
+                    peaks[right - 1] = peaks[right]
+                    heights[right - 1] = heights[right]
+                self._count = count - 1
+                return True
+        return False
 
 
 def root(leaves: list[bytes]) -> bytes:
     """Root over leaf hashes."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier.add(leaf)
-    return frontier.root()
+    level = leaves
+    while len(level) > 1:
+        above = [node_hash(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
+        if len(level) & 1:
+            above.append(level[-1])
+        level = above
+    return level[0] if level else hashlib.sha256(b"").digest()
 
 
 def _split(size: int) -> int:

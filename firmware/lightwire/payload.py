@@ -2,70 +2,90 @@
 
 import struct
 
+from .choice import READING, STATEMENT
 from .errors import OutOfRange, Truncated
 from .layout import UNSIGNED, fields, start
 
-_formats: dict[int, str] = {}
+_plans: dict[int, tuple] = {}  # type: ignore[type-arg]
+_masks: dict[int, int] = {}
 
 
 def written(kind: int, values) -> bytes:  # type: ignore[no-untyped-def]
     """The payload of a kind with these values, which were checked."""
-    parts: list[object] = [start(kind)]
-    for (_, form), value in zip(fields(kind), values):
-        if form == "i":
-            parts.append(0x1A if value >= 0 else 0x3A)
-            parts.append(value if value >= 0 else -1 - value)
-        elif form == "V":
-            parts.append(0x83)
-            for one in value:
-                parts.append(0x1A)
-                parts.append(one)
-        elif form in UNSIGNED:
-            parts.append(UNSIGNED[form][0])  # type: ignore[index, unused-ignore]
-            parts.append(value)
-        else:
-            parts.append(_mark(form))  # type: ignore[arg-type]
-            parts.append(value)
-    return struct.pack(_format_of(kind), *parts)
+    form, heads, signed, volts = _plan(kind)
+    bare = list(values)
+    for at, place in signed:
+        if bare[at] < 0:
+            bare[at] = -1 - bare[at]
+            heads |= 0x20 << place
+    if volts:
+        bare[volts : volts + 1] = bare[volts]
+    packed = struct.pack(form, *bare)
+    return (int.from_bytes(packed, "big") | heads).to_bytes(len(packed), "big")  # type: ignore[no-any-return]
 
 
 def read(kind: int, payload: bytes) -> list[object]:
     """The values in the payload of a kind; [] if it is not of its one form: `read_field` says where."""
-    form_of_all = _format_of(kind)
-    if struct.calcsize(form_of_all) != len(payload):
+    form, heads, signed, volts = _plan(kind)
+    if struct.calcsize(form) != len(payload):
         return []
-    parts = struct.unpack(form_of_all, payload)
-    values: list[object] = []
-    at = 1
-    for _, form in fields(kind):
-        mark, value = parts[at], parts[at + 1]
-        at += 2
-        if form == "i":
-            if mark == 0x3A:
-                value = -1 - value
-            elif mark != 0x1A:
-                return []
-        elif form == "V":
-            if mark != 0x83 or not value == parts[at + 1] == parts[at + 3] == 0x1A:
-                return []
-            value = parts[at], parts[at + 2], parts[at + 4]
-            at += 5
-        elif mark != (UNSIGNED[form][0] if form in UNSIGNED else _mark(form)):  # type: ignore[arg-type]
-            return []
-        values.append(value)
+    if kind not in _masks:
+        _masks[kind] = _mask(heads, len(payload), signed)
+    number = int.from_bytes(payload, "big")
+    if number & _masks[kind] != heads:
+        return []
+    values = list(struct.unpack(form, payload))
+    if volts:
+        values[volts : volts + 3] = [tuple(values[volts : volts + 3])]
+    for at, place in signed:
+        if number >> place & 0x20:
+            values[at] = -1 - values[at]
     return values
 
 
-def _format_of(kind: int) -> str:
-    if kind not in _formats:
-        _formats[kind] = f">{len(start(kind))}s" + "".join([_format(form) for _, form in fields(kind)])
-    return _formats[kind]
+def _plan(kind: int):  # type: ignore[no-untyped-def]
+    """(format of all values, heads between them as one number, signed values, the index of the voltages or 0).
+
+    A signed value is (its index, the lowest bit of its head), whose bit 5 says that the value is negative.
+    """
+    if kind not in _plans:
+        heads = start(kind)
+        form = f">{len(heads)}x"
+        signed: list[tuple[int, int]] = []
+        volts = 0
+        for at, (_, of_field) in enumerate(fields(kind)):
+            if of_field == "V":
+                volts = at
+            if of_field == "i":
+                signed.append((at, len(heads)))
+            head, packed = _packed(of_field)
+            form += packed
+            heads += head
+        bits = 8 * len(heads) - 8
+        places = tuple([(at, bits - 8 * place) for at, place in signed])
+        _plans[kind] = form, int.from_bytes(heads, "big"), places, volts
+    return _plans[kind]
 
 
-def _format(form) -> str:  # type: ignore[no-untyped-def]
+def _mask(heads: int, length: int, signed) -> int:  # type: ignore[no-untyped-def]
+    """The bits of a payload that belong to heads, whatever the values: no byte of a head is 0."""
+    mask = int.from_bytes(bytes([byte and 0xFF for byte in heads.to_bytes(length, "big")]), "big")
+    for _, place in signed:
+        mask ^= 0x20 << place
+    return mask
+
+
+def _packed(form) -> tuple[bytes, str]:  # type: ignore[no-untyped-def]
+    """The heads of a field with zeros where its value stands, and its part of the format."""
     if isinstance(form, int):
-        return f"{len(_mark(form))}s{form}s"
-    return {"i": "BI", "V": "BBIBIBI"}.get(form, "B" + str(form))
+        mark = _mark(form)
+        return mark + bytes(form), f"{len(mark)}x{form}s"
+    if form == "V":
+        return b"\x83" + b"\x1a\x00\x00\x00\x00" * 3, "2xIxIxI"
+    if form == "i":
+        return b"\x1a\x00\x00\x00\x00", "xI"
+    head, width = UNSIGNED[form]
+    return bytes((head,)) + bytes(width), "x" + str(form)
 
 
 def _mark(length: int) -> bytes:
@@ -96,3 +116,10 @@ def _expect(payload: bytes, at: int, mark: bytes, name: str, end: int) -> None:
         raise Truncated(f"{name} ends at {end}, the payload at {len(payload)}")
     if payload[at : at + len(mark)] != mark:
         raise OutOfRange(f"{name} at byte {at} is not in its fixed-width form")
+
+
+for _kind in (
+    READING,
+    STATEMENT,
+):  # now, not among the numbers of the first signature: what stays there is in the way of all
+    _plan(_kind)

@@ -68,7 +68,7 @@ def embit():
         s = peer.SECP256K1_ORDER - s
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 def ours():
-    return ecdsa.sign(ecdsa.SECP256K1, secret, digest, urandom)[0]
+    return ecdsa.sign(ecdsa.SECP256K1, secret, digest, urandom)
 found = {}
 for name, sign in (("embit", embit), ("ours", ours)):
     sign()

@@ -24,7 +24,7 @@ def test_its_signatures_are_those_of_the_wire(tmp_path: Path) -> None:
     key = make_key(tmp_path / "agent.key")
     secret = int.from_bytes((tmp_path / "agent.key").read_bytes(), "big")
     signature = key.sign(DIGEST)
-    assert signature == ecdsa.sign(ecdsa.SECP256K1, secret, DIGEST)[0]
+    assert signature == ecdsa.sign(ecdsa.SECP256K1, secret, DIGEST)
     assert verifier(key.public)(DIGEST, signature)
 
 

@@ -107,7 +107,7 @@ def test_the_list_names_every_model_with_its_source(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["--model", "sdm631"], 2, "sdm631 is not a model; these are: em340"),
+        (["--model", "sdm631x"], 2, "sdm631x is not a model; these are: "),
         (["--fault", "wobble"], 2, "'wobble' is not a fault; these are: silent"),
         (["--fault", "late@9-3"], 2, "late@9-3: after @ belongs FROM-TO in seconds"),
         (["--unit", "0"], 2, "--unit is 0, a number from 1 to 247 belongs here"),

@@ -10,6 +10,7 @@ import pytest
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
 
 from hil.conductor import Conductor
+from hil.meters.catalogue import models
 from hil.meters.rtu import RtuFraming
 from hil.meters.truth import read_truth
 from hil.process import Child, stopping
@@ -105,7 +106,7 @@ def test_beyond_its_lists_the_nearest_quarter_hour_holds(tmp_path: Path) -> None
         ),
         ({"der": 5}, "customers[0].der is not an object"),
         ({"spans_ms": {"ems_down": [[5, 5]]}}, "customers[0].spans_ms.ems_down is [[5, 5]], a list of [from, to]"),
-        ({"meter": "sdm631"}, 'customers[0].meter is "sdm631", one of em340, iem3155'),
+        ({"meter": "sdm631x"}, f'customers[0].meter is "sdm631x", one of {", ".join(models())}'),
         ({"faults": {"wobble": []}}, "customers[0].faults.'wobble' is not a fault; these are: silent"),
         ({"faults": {"late": [[5, 5]]}}, "customers[0].faults.late is [[5, 5]], a list of [from, to] in UTC ms"),
         ({"pod": None}, "customers[0].pod is null, a text belongs here"),

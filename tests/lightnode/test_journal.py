@@ -309,6 +309,36 @@ def test_an_outage_of_a_day_fits_in_640_kib_and_three_in_2_mib(kib: int, hours: 
     ]  # fmt: skip
 
 
+def test_4_the_first_reading_of_a_device_takes_one_slot_whatever_its_registers_and_time_say() -> None:
+    journal = opened(NorFlash(8))
+    made = fill(journal, 40)
+    sector = journal._ring.sectors[-1]
+    assert [kind for _, kind, _ in journal._ring.entries(sector)] == [SHORT] * 40
+    assert list(journal.after(0)) == made
+
+
+def test_4_so_does_the_first_after_an_outage_that_its_sector_s_base_does_not_reach() -> None:
+    flash = NorFlash(8)
+    before = fill(opened(flash), 40)
+    journal = opened(flash)
+    after = [reading(journal, 40 + 5000)]
+    journal.append(after[0])
+    assert [kind for _, kind, _ in journal._ring.entries(journal._ring.sectors[-1])] == [SHORT]
+    assert list(opened(flash).after(0))[-41:] == before + after
+
+
+def test_4_a_meter_that_answers_now_this_now_that_opens_no_sector_for_each_answer() -> None:
+    flash = NorFlash(8)
+    journal = opened(flash)
+    made = []
+    for slot in range(60):
+        far = reading(journal, slot)
+        made.append(records.Reading(*far[:8], far.import_wh + slot % 2 * 10**8, *far[9:]))
+        journal.append(made[-1])
+    assert len(journal._ring.sectors) <= 4
+    assert list(journal.after(0)) == made
+
+
 def test_4_a_record_of_another_generation_than_its_sector_s_is_kept_whole_and_comes_back() -> None:
     flash = NorFlash(4)
     journal = opened(flash)

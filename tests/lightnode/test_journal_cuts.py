@@ -2,7 +2,7 @@
 
 One life of a journal on NOR cells, over several laps of its ring; at each operation the flash is forked as a cut would have
 left it, and every fork must mount, hold all that was kept, and live on through two more cuts. CI takes a bounded sample,
-dense where sectors change; `--every-cut` takes every byte (hours).
+dense where sectors change; `--every-cut` takes every byte: 33,000 forks a seed, seven minutes of a core.
 """
 
 import copy

@@ -43,7 +43,7 @@ def node_in(folder: Path, flash: NorFlash | None = None) -> Node:
 
 def retire(folder: Path, node: Node) -> list[int]:
     """What a start does about old keys; the generations that are left, newest first."""
-    keys.retire(str(folder), node.key, node.journal.oldest_generation())
+    keys.retire(str(folder), node.key, keys.oldest_generation(node.journal))
     return generations(keys.open_key(str(folder), RANDOM))
 
 

@@ -87,6 +87,47 @@ def test_2_slots_that_a_long_cycle_took_and_slots_of_a_silent_meter_have_a_gap_e
     assert [r.KIND for r in made.kept()][-4:] == [records.READING, records.GAP, records.GAP, records.READING]
 
 
+def tiles(made: Node) -> list[tuple[int, int]]:
+    """Spans of what is signed, in order: each reading a slot, each gap its own."""
+    spans = [(r.time_ms, r.time_ms + 4000) for r in made.kept(records.READING)]
+    return sorted(spans + [(g.start_ms, g.end_ms) for g in made.kept(records.GAP)])
+
+
+def test_2_a_clock_that_is_put_right_leaves_no_slot_out_and_none_twice() -> None:
+    for wrong_ms in (-21_500, -8600, -4300, -1900, 1900, 4300, 8600, 12_900):
+        for silent in (False, True):
+            made = node()
+            asyncio.run(made.slots(2))
+            made.source.now += 72 * 3_600_000  # without an answer: the bound is 13 s
+            asyncio.run(made.slots(2))
+            made.meter.silent = silent
+            asyncio.run(made.slots(2))
+            made.trust(made.clock.utc_of(made.source.now) + wrong_ms)
+            asyncio.run(made.slots(2))
+            made.meter.silent = False
+            asyncio.run(made.slots(3))
+            spans = tiles(made)
+            assert all(a[1] == b[0] for a, b in zip(spans, spans[1:], strict=False)), (wrong_ms, silent, spans)
+
+
+def test_3_a_slot_between_the_last_without_trust_and_the_first_with_it_is_named() -> None:
+    for early_ms in range(0, 4000, 100):
+        made = Node()
+        made.source.now = 500
+        asyncio.run(made.slots(2))
+        made.source.now += 3900
+        made.trust(START + early_ms)
+        asyncio.run(made.slots(2))
+        (link,) = made.kept(records.CLOCK_LINK)
+        shift_ms = link.utc_ms - link.monotonic_ms
+        slots = [
+            (r.time_ms + shift_ms + 2000) // 4000 * 4000 if r.flags & records.UNTRUSTED_CLOCK else r.time_ms
+            for r in made.kept(records.READING)
+        ]
+        named = [slot for g in made.kept(records.GAP) for slot in range(g.start_ms, g.end_ms, 4000)]
+        assert sorted(slots + named) == list(range(slots[0], slots[-1] + 1, 4000)), (early_ms, slots, named)
+
+
 def test_3_before_trust_readings_say_so_and_a_link_maps_their_boot() -> None:
     made = Node()
     made.source.now = 500

@@ -124,9 +124,9 @@ HOSTILE = [
     (changed("", "log_key", "05" * 33), "log_key is '0505"),
     (changed("", "conductor", "here"), "conductor is 'here', host:port or null belongs here"),
     (changed("", "conductor", "h:\u00b2"), "conductor is 'h:"),
-    (changed("meter", "map", []), "meter.map is [], known maps are em340, iem3155, sdm120, sdm630, sunspec201, "),
-    (changed("meter", "map", "../settings"), "meter.map is '../settings', known maps are em340"),
-    (changed("meter", "map", "__init__"), "meter.map is '__init__', known maps are em340"),
+    (changed("meter", "map", []), "meter.map is [], known maps are " + ", ".join(models())),
+    (changed("meter", "map", "../settings"), "meter.map is '../settings', known maps are " + models()[0]),
+    (changed("meter", "map", "__init__"), "meter.map is '__init__', known maps are " + models()[0]),
     (
         changed("meter", "port", "tcp:10.0.0.7"),
         "meter.port is 'tcp:10.0.0.7', a serial port or tcp:HOST:PORT belongs here",

@@ -139,6 +139,14 @@ def test_5_a_late_receipt_is_one_alarm_a_minute_after_it_is_due_and_a_later_one_
     assert (made.alarms, made.receipts_late) == (2, 2)
 
 
+def test_5_each_of_many_late_receipts_is_an_alarm_in_whatever_order_they_are_held(node: Node) -> None:
+    made = uplink(node)
+    node.journal.unproven = {seq: T0 for seq in (452, 226, 678, 7)}  # MicroPython's dictionaries have no order
+    node.source.now += 8_000_000
+    made.tick()
+    assert (made.alarms, made.receipts_late) == (4, 4)
+
+
 def test_5_a_receipt_that_came_in_time_is_no_alarm(node: Node) -> None:
     made = uplink(node)
     asyncio.run(node.recorder.close_batch())

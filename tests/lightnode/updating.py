@@ -61,7 +61,7 @@ class Device:
             updates.running_slot(str(self.root), folder),
         )  # fmt: skip
         if trusted:
-            self.node.trust(T0)
+            self.node.trust(max(T0, self.node.journal.floor_ms))
         return self
 
     def step(self) -> None:

@@ -23,7 +23,7 @@ def verified(v):
 for v in vectors["good"]:
     curve, digest, secret = curves[v["curve"]], bytes.fromhex(v["digest"]), int(v["secret"], 16)
     for random in (None, os.urandom):
-        assert ecdsa.sign(curve, secret, digest, random)[0] == bytes.fromhex(v["signature"]), v["name"]
+        assert ecdsa.sign(curve, secret, digest, random) == bytes.fromhex(v["signature"]), v["name"]
     assert ecdsa.public_key(curve, secret) == bytes.fromhex(v["public"]), v["name"]
 for v in vectors["good"] + vectors["accepted"]:
     assert verified(v) is True, v["name"]

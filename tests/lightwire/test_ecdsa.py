@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_ds
 from hypothesis import given
 from hypothesis import strategies as st
 from lightwire import ecdsa
-from lightwire.comb import base_table
+from lightwire.comb import base_multiple, base_multiple_x, base_table
 from lightwire.curve import affine, finished
 from lightwire.ecdsa import P256, SECP256K1
 from lightwire.errors import OutOfRange
@@ -42,7 +42,7 @@ def stream(seed: bytes) -> Callable[[int], bytes]:
 @pytest.mark.parametrize("random", [None, stream(b"blind")], ids=["plain", "blinded"])
 def test_a_vector_is_signed_to_its_bytes_and_verified(vector: dict[str, Any], random: Any) -> None:
     curve, digest = CURVES[vector["curve"]], bytes.fromhex(vector["digest"])
-    signature, _ = ecdsa.sign(curve, int(vector["secret"], 16), digest, random)
+    signature = ecdsa.sign(curve, int(vector["secret"], 16), digest, random)
     assert signature.hex() == vector["signature"]
     assert ecdsa.public_key(curve, int(vector["secret"], 16)).hex() == vector["public"]
     assert ecdsa.verify(curve, bytes.fromhex(vector["public"]), digest, signature)
@@ -61,11 +61,11 @@ def test_a_broken_signature_is_refused(vector: dict[str, Any]) -> None:
 
 
 @given(SECRETS, DIGESTS)
-def test_secp256k1_agrees_with_coincurve_in_signature_and_recovery(secret: int, digest: bytes) -> None:
+def test_secp256k1_agrees_with_coincurve_in_its_signature(secret: int, digest: bytes) -> None:
     secret %= SECP256K1.n
     key = coincurve.PrivateKey(secret.to_bytes(32, "big"))
-    signature, recovery = ecdsa.sign(SECP256K1, secret, digest, stream(digest))
-    assert signature + bytes([recovery]) == key.sign_recoverable(digest, hasher=None)
+    signature = ecdsa.sign(SECP256K1, secret, digest, stream(digest))
+    assert signature == key.sign_recoverable(digest, hasher=None)[:64]
     assert ecdsa.verify(SECP256K1, key.public_key.format(), digest, signature)
 
 
@@ -75,12 +75,12 @@ def test_p256_agrees_with_cryptography(secret: int, digest: bytes) -> None:
     der = key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()), deterministic_signing=True))
     r, s = decode_dss_signature(der)
     expected = r.to_bytes(32, "big") + min(s, P256.n - s).to_bytes(32, "big")
-    assert ecdsa.sign(P256, secret, digest, stream(digest))[0] == expected
+    assert ecdsa.sign(P256, secret, digest, stream(digest)) == expected
 
 
 @given(SECRETS, DIGESTS, st.integers(0, 511))
 def test_every_changed_bit_is_refused(secret: int, digest: bytes, bit: int) -> None:
-    signature, _ = ecdsa.sign(SECP256K1, secret % SECP256K1.n, digest)
+    signature = ecdsa.sign(SECP256K1, secret % SECP256K1.n, digest)
     changed = (int.from_bytes(signature, "big") ^ 1 << bit).to_bytes(64, "big")
     assert not ecdsa.verify(SECP256K1, ecdsa.public_key(SECP256K1, secret % SECP256K1.n), digest, changed)
 
@@ -115,7 +115,7 @@ def test_what_is_no_compressed_point_is_refused(public: str) -> None:
 def test_a_key_seen_once_is_remembered_and_the_memory_is_bounded() -> None:
     digest = hashlib.sha256(b"many keys").digest()
     for secret in range(1, 10):
-        public, signature = ecdsa.public_key(SECP256K1, secret), ecdsa.sign(SECP256K1, secret, digest)[0]
+        public, signature = ecdsa.public_key(SECP256K1, secret), ecdsa.sign(SECP256K1, secret, digest)
         assert ecdsa.verify(SECP256K1, public, digest, signature)
         assert ecdsa.verify(SECP256K1, bytearray(public), digest, signature)
         assert len(ecdsa._tables) <= ecdsa.KEYS_KEPT
@@ -154,6 +154,16 @@ def test_inversion_agrees_with_pythons_own(modulus: int, value: int, shift: int)
     assert invert(modulus - value, modulus) == pow(-value, -1, modulus)
 
 
+@pytest.mark.parametrize("curve", [SECP256K1, P256], ids=lambda curve: curve.name)
+@given(k=st.integers(1, 400) | st.integers(-400, -1) | st.integers(0, 2**256), z0=st.integers(1, 2**255))
+def test_a_signature_s_x_is_the_multiple_s_also_where_the_last_addition_doubles(
+    curve: ecdsa.Curve, k: int, z0: int
+) -> None:
+    k = k % curve.n or 1
+    x, zz = ecdsa.finished(base_multiple_x(curve, k, z0))
+    assert x * pow(zz, -1, curve.p) % curve.p == affine(curve, ecdsa.finished(base_multiple(curve, k, z0)))[0]
+
+
 def test_4_signing_and_verifying_come_in_slices_and_give_the_same() -> None:
     digest = hashlib.sha256(b"sliced").digest()
     for curve in (SECP256K1, P256):
@@ -173,7 +183,7 @@ def test_4_signing_and_verifying_come_in_slices_and_give_the_same() -> None:
 
 
 def end_signature(curve: ecdsa.Curve, digest: bytes) -> bytes:
-    return ecdsa.sign(curve, 12345, digest)[0]
+    return ecdsa.sign(curve, 12345, digest)
 
 
 @given(st.integers(1, SECP256K1.n - 1), st.sampled_from([128, 132]))

@@ -80,8 +80,21 @@ def test_a_frontier_has_the_root_of_every_size_and_keeps_few_hashes() -> None:
     for size, leaf in enumerate(leaves_of(300), start=1):
         frontier.add(leaf)
         assert frontier.size == size
-        assert len(frontier._peaks) == size.bit_count()
-        assert frontier.root() == independent.root(leaves_of(size))
+        assert frontier._count <= 2 * size.bit_length()
+        assert frontier.copy().root() == independent.root(leaves_of(size))
+    assert frontier.root() == frontier.root() == independent.root(leaves_of(300))
+    assert frontier._count == (300).bit_count()
+
+
+def test_no_leaf_costs_a_frontier_more_than_one_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+    node_hash = merkle.node_hash
+    monkeypatch.setattr(merkle, "node_hash", lambda *pair: hashed.append(b"") or node_hash(*pair))
+    frontier = merkle.Frontier()
+    for leaf in leaves_of(300):
+        hashed.clear()
+        frontier.add(leaf)
+        assert len(hashed) <= 1
 
 
 @pytest.mark.parametrize("size", [*range(1, 34), 63, 64, 65, 130])

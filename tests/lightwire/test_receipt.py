@@ -41,7 +41,7 @@ def encoded_again(name: str, data: bytes) -> bytes:
     secret = int(VECTORS["secrets"][name], 16)
     found = receipt.decode_receipt(data)
     return receipt.encode_receipt(
-        lambda digest: ecdsa.sign(curve, secret, digest)[0], number, found.leaf_index, found.tree_path,
+        lambda digest: ecdsa.sign(curve, secret, digest), number, found.leaf_index, found.tree_path,
         found.checkpoint, found.index, found.count, found.path, list(found.anchor),
     )  # fmt: skip
 
@@ -208,7 +208,7 @@ def test_each_checkpoint_of_an_epoch_leads_to_the_same_word() -> None:
     for index, point in enumerate(points):
         path = merkle.inclusion_path(leaves, index)
         made = receipt.encode_receipt(
-            lambda digest: ecdsa.sign(curve, secret, digest)[0], number, 0, [], point, index, 5, path, ANCHOR
+            lambda digest: ecdsa.sign(curve, secret, digest), number, 0, [], point, index, 5, path, ANCHOR
         )
         if point.tree == choice.TREE_READINGS:
             assert checked("ES256K", made, b"1") == word

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lightwire import records
+from lightwire import payload, records
 from lightwire.errors import OutOfRange, Truncated, WireError
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "records.json").read_text())
@@ -28,6 +28,11 @@ def test_a_vector_decodes_to_its_values_and_encodes_to_its_bytes(vector: dict[st
     assert type(record).__name__ == vector["record"]
     assert {name: getattr(record, name) for name in values_of(vector)} == values_of(vector)
     assert records.encode(getattr(records, vector["record"])(**values_of(vector))).hex() == vector["payload"]
+
+
+@pytest.mark.parametrize("vector", GOOD, ids=lambda v: v["name"])
+def test_a_good_payload_is_read_in_one_piece_not_field_by_field(vector: dict[str, Any]) -> None:
+    assert payload.read(vector["kind"], bytes.fromhex(vector["payload"])) == list(values_of(vector).values())
 
 
 def test_a_record_cannot_be_changed() -> None:

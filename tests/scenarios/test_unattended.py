@@ -198,24 +198,35 @@ def test_a_restart_by_command_is_reported_by_the_next_start(console: Console) ->
     assert errors == "lightnode: to be started again: command, console: asked for on the console\n"
 
 
+COMMANDS = (
+    "status", "meter", "key", "sign", "setpoint", "network", "log", "version", "releases", "rotate", "rollback",
+)  # fmt: skip
+HOSTILE = (
+    " ../device.key", " device.key json", " -1", " 99999999999999999999", " {}", " %s%n{0}", " \x00\x1b[2J", " é",
+    " " + "A" * 200, " " + "0" * 32, " " + "A" * 43 + "=", " " + "=" * 44,
+)  # fmt: skip
+
+
 @pytest.mark.long
 def test_no_secret_is_shown_logged_or_kept_outside_its_own_file(console: Console) -> None:
     node = console.bench.nodes[POD]
-    secret = (node.folder / "device.key").read_bytes()[3:35]
     tls = Path(node.settings["broker"]["key"]).read_bytes()
-    for command in ("help", "status", "meter", "key", "network", "log", "version"):
-        for form in ("", " json"):
-            os.write(console.master, f"{command}{form}\n".encode())
-            console.bench.tick()
-    console.say("version", "python")
+    console.say("help", "version")
+    for command in COMMANDS:
+        for words in ("", " json", *HOSTILE):
+            os.write(console.master, f"{command}{words}\n".encode())
+        console.say("over", "no such command")
+    keys = (node.folder / "device.key").read_bytes()
+    assert keys[:1] == b"\x03" and len(keys) == 9 + 2 * 34 + 8  # `rotate` with a nonce was obeyed
+    secrets = [keys[11:43], keys[45:77]]
     os.write(console.master, b"restart\n")
     assert console.process.wait(20) == 4
     places = {"the console": console.heard}
     for path in node.folder.rglob("*"):
-        if path.is_file() and path.name != "device.key":
+        if path.is_file() and path.name not in ("device.key", Path(node.settings["broker"]["key"]).name):
             places[path.name] = path.read_bytes()
     assert {"reason", "errors", "journal.bin", "node.log"} <= set(places)
-    for key in (secret, tls[7:39], tls[36:68]):  # the scalar of a key in DER, whichever form it has
+    for key in (*secrets, tls[7:39], tls[36:68]):  # the scalar of a key in DER, whichever form it has
         forms = [key, key.hex().encode(), key.hex().upper().encode(), str(int.from_bytes(key, "big")).encode()]
         forms += [base64.b64encode(key).rstrip(b"="), base64.b64encode(key)[4:36], repr(key).encode()[2:-1]]
         for where, content in places.items():

@@ -28,7 +28,7 @@ with open("rows.json") as file:
     rows = json.load(file)
 for name, secret, digest, expected in rows:
     curve, digest = curves[name], bytes.fromhex(digest)
-    found = ecdsa.sign(curve, int(secret, 16), digest, random)[0]
+    found = ecdsa.sign(curve, int(secret, 16), digest, random)
     assert found == bytes.fromhex(expected), (name, secret, digest)
     print(name)
 public = ecdsa.public_key(curve, int(secret, 16))

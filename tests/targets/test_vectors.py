@@ -68,7 +68,7 @@ for line in open("vectors"):
     if kind == "good":
         secret = int(v["secret"], 16)
         for random in (None, os.urandom):
-            assert ecdsa.sign(curve, secret, digest, random)[0] == signature, v["name"]
+            assert ecdsa.sign(curve, secret, digest, random) == signature, v["name"]
         assert ecdsa.public_key(curve, secret) == public, v["name"]
     assert ecdsa.verify(curve, public, digest, signature) is (kind != "bad"), v["name"]
 print(counts["good"], counts["accepted"], counts["bad"])

@@ -127,8 +127,7 @@ def _swapped(leaves: list[bytes]) -> list[list[bytes]]:
 
 
 def _root(front: merkle.Frontier, more: Sequence[bytes]) -> bytes:
-    grown = merkle.Frontier()
-    grown.size, grown._peaks = front.size, list(front._peaks)
+    grown = front.copy()
     for leaf in more:
         grown.add(leaf)
     return grown.root()
