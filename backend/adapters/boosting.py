@@ -26,7 +26,7 @@ def boosted(history: History, calendar: Calendar, origin: Origin, levels_ppm: Se
     """Quantiles for the frames of an origin. Raises Rejected if too few days are known, Unavailable without the library."""
     try:
         from sklearn.ensemble import HistGradientBoostingRegressor  # type: ignore[import-not-found,unused-ignore]
-        from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,unused-ignore]
+        from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError as error:
         raise Unavailable("scikit-learn", "not installed: pip install 'lightnode[forecast]'") from error
     known = history.before(origin.gate)
