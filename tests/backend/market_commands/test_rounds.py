@@ -22,7 +22,7 @@ from backend.market.rules import Rules
 from backend.market.submission import parse_json
 from tests.backend.market_commands.test_market import GATE, Desk, states_of, strip
 
-W = 6_000
+W, LONG = 6_000, pytest.mark.long
 MOST_W = {"x": 3_000, "y": 0, "z": W}
 
 
@@ -99,7 +99,9 @@ def taken(outcome: Any, request: str = "R-0") -> dict[str, int]:
     return {a["offer"]: a["volume_w"] for a in outcome["awards"] if a["request"] == request}
 
 
-@pytest.mark.parametrize("engine", ["guarded", "optimal", "literal"])
+@pytest.mark.parametrize(
+    "engine", ["optimal", pytest.param("guarded", marks=LONG), pytest.param("literal", marks=LONG)]
+)
 def test_what_is_cut_is_bought_from_the_next_offer(desk: Rounds, engine: str) -> None:
     desk.offered()
     first = desk.market("clear", "--engine", engine)["outcome"]
