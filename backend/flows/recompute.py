@@ -5,16 +5,19 @@
 2. What came from outside is taken as it was answered: bids, orders, limits, solutions, verdicts, the register of an emergency.
    A bid that was taken must be one that the session's rules take at its time; every answer to an order is given again.
 3. The gate, the moves, versions without a gap, and a second person for a correction are held to as when it was done.
-4. A settlement is made of an input that stands on the latest published outcome and the orders of the last activation list;
+4. A round is cleared by the rules of the first one, and only where the verdicts cut something and the rules allow another; the
+   outcome is validated only where they do not.
+5. A settlement is made of an input that stands on the latest published outcome and the orders of the last activation list;
    each version names what it changed, and one that changes anything was proposed by one person and made by another.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.domain.bids import Direction, Offer
+from backend.domain.trade import Outcome
 from backend.errors import Rejected
 from backend.flows.orders import ACTIVATED, EMERGENCY, JUDGED, ORDER, REFUSED, WITHDRAWAL, Desk, Outcomes, follow
 from backend.flows.profiles import PROFILE
@@ -22,10 +25,11 @@ from backend.flows.settle import ANSWERED, DISPUTED, PROPOSED, SETTLED, who
 from backend.flows.trade import BY, VERDICTS, WITHIN, announcement_text, digest_of, window_of
 from backend.market import exchange
 from backend.market.canonical import text
-from backend.market.decided import basis_of, cleared, validated
+from backend.market.decided import Basis, basis_of, cleared, judged
 from backend.market.order_row import EmergencyOrder, buyer_order_of, emergency_of
 from backend.market.ordered import STANDS, EmergencyTerms
 from backend.market.orders import OrderBook
+from backend.market.rounds import Round
 from backend.market.session import Answer, MarketSession, State
 from backend.market.session_bundle import Event, SessionBundle, difference
 from backend.market.settled import settled, settlement_text
@@ -74,6 +78,9 @@ class _Again:
     _desk: Desk | None = None
     _outcomes: Outcomes = field(default_factory=Outcomes)
     _documents: dict[str, str] = field(default_factory=dict)
+    _basis: Basis | None = None
+    _rounds: list[tuple[Outcome, str]] = field(default_factory=list)
+    _next: Round | Outcome | None = field(default_factory=Round)
     _proposed: tuple[str, str] = ("", "")
     _published: list[str] = field(default_factory=list)
     _settlements: list[str] = field(default_factory=list)
@@ -165,18 +172,32 @@ class _Again:
         return self._documents[what]
 
     def _cleared(self, event: Event) -> None:
+        """Rule 4."""
         limits, basis = exchange.constraints_of(self._document(WITHIN)), basis_of(self._document(BY))
-        made = text(cleared(self.id, self.session.book(), limits, basis).outcome)
+        at, self._next = self._next, None
+        if not isinstance(at, Round):
+            raise Different(": there is nothing that would be cleared once more")
+        first = self._basis = self._basis or basis
+        if replace(basis, solutions=first.solutions) != first:
+            raise Different(": by other rules than the round before it")
+        made = text(cleared(self.id, self.session.book(), limits, basis, at).outcome)
         self.session.move(State.CLEARED)
         self._compare("outcomes", event.body, made)
         self._documents[event.what] = event.body
 
+    def _verdicts(self, event: Event) -> None:
+        if self._basis is None or self._next is not None:
+            raise Different(": there is nothing that would be judged")
+        self._rounds.append((exchange.outcome_of(self._document("cleared")), event.body))
+        limits, session = exchange.constraints_of(self._document(WITHIN)), self.session
+        self._next = judged(session.frames, session.book(), limits, self._basis.rules, self._rounds)
+
     def _validated(self, event: Event) -> None:
-        before = exchange.outcome_of(self._document("cleared"))
-        limits, verdicts = exchange.constraints_of(self._document(WITHIN)), self._document(VERDICTS)
-        made = text(validated(self.session.frames, self.session.book(), before, verdicts, limits))
+        """Rule 4."""
+        if not isinstance(self._next, Outcome):
+            raise Different(": the verdicts before it leave another round, or are missing")
         self.session.move(State.VALIDATED)
-        self._compare("outcomes", event.body, made)
+        self._compare("outcomes", event.body, text(self._next))
         self._to_desk(event)
 
     def _proposes(self, event: Event) -> None:
@@ -241,7 +262,7 @@ class _Again:
         follow(self.desk, self._outcomes, MarketEvent(self.id, event.time_ms, event.party, event.what, event.body))
 
     def _settled(self, event: Event) -> None:
-        """Rule 4."""
+        """Rule 5."""
         body = _object(event.body)
         made_of = input_of(_part(body, "input", str))
         made = settlement_text(settled(made_of))
@@ -281,7 +302,7 @@ _BY_REGISTER = (Answer.NOT_ITS_POD, Answer.SOLD)
 _STEPS: dict[str, Callable[[_Again, Event], None]] = {
     "announced": _Again._announced, "moved": _Again._moved, "offer": _Again._bid, "request": _Again._bid,
     "withdrawal": _Again._withdrawal, "refused": _Again._given, WITHIN: _Again._given, BY: _Again._given,
-    VERDICTS: _Again._given, "cleared": _Again._cleared, "validated": _Again._validated, "proposed": _Again._proposes,
+    VERDICTS: _Again._verdicts, "cleared": _Again._cleared, "validated": _Again._validated, "proposed": _Again._proposes,
     "published": _Again._publishes, ORDER: _Again._orders, EMERGENCY: _Again._orders, WITHDRAWAL: _Again._takes_back,
     REFUSED: _Again._given, JUDGED: _Again._judged, ACTIVATED: _Again._activated, SETTLED: _Again._settled,
     PROPOSED: _Again._proposes_settlement,

@@ -5,7 +5,7 @@
 2. Every bid of a book is answered, in the book's order, the rows that were no bid with their reason code; all answers of a
    submission are kept in one commit or none.
 3. There is one outcome: it is made from the frozen book, published once as version 1 with its anchored evidence; asking
-   again gives the same.
+   again gives the same. What was cleared is an event in each round, with the verdicts that led to it in one commit.
 4. A correction is proposed by one person and approved by another, who sees it by its digest; then it is the next version.
    What was published before stays.
 """
@@ -28,6 +28,7 @@ from backend.market.submission_field import offer_of, offer_row, request_of, req
 from backend.ports import Clock, MarketEvent, SessionStore
 
 OUTCOME, WITHIN, BY, VERDICTS = "outcome", "constraints", "clearing", "verdicts"
+DSO = "DSO"
 _LATER = ("emergency_ueur_per_mwh", "emergency_ppm", "baseline_lead_ms")
 
 
@@ -99,41 +100,51 @@ class Sessions:
             return one.book()
 
     def decide(
-        self, session: str, state: State, outcome: Any, party: str, basis: Mapping[str, str] | None = None
+        self,
+        session: str,
+        state: State,
+        outcome: Any,
+        party: str,
+        basis: Mapping[str, str] | None = None,
+        number: int = 1,
     ) -> str:
-        """Keeps the outcome as cleared, then as validated; asking again gives what was kept, whatever is handed in.
+        """Keeps the outcome as cleared in a round, then as validated after the last; asking again gives what was kept,
+        whatever is handed in. number: of the round.
 
         basis: the documents that it was decided by, kept with it: limits (WITHIN), rules (BY), verdicts (VERDICTS)."""
         if state not in (State.CLEARED, State.VALIDATED):
             raise Rejected(f"session {session}: an outcome is cleared or validated")
         with self._store.writing():
-            kept = self._kept(session, state.value)
-            if kept is not None:
-                return kept.body
+            done, rounds = self._all(session, state), len(self._all(session, State.CLEARED))
+            if len(done) >= (number if state is State.CLEARED else 1):
+                return done[-1]
             one, body = self.load(session), text(outcome)
             one.move(state)
+            if rounds != (number - 1 if state is State.CLEARED else number):
+                raise Rejected(f"session {session}: {rounds} rounds are cleared, this is of round {number}")
             for what, document in sorted((basis or {}).items()):
-                self._add(session, party, what, document)
+                self._add(session, DSO if what == VERDICTS else party, what, document)
             self._add(session, party, state.value, body)
         return body
 
     def within(self, session: str) -> str:
         """The document of the limits that the session was cleared within, "" if there was none."""
-        event = self._kept(session, WITHIN)
-        return "" if event is None else event.body
+        return "".join(self._all(session, WITHIN)[:1])
+
+    def rounds(self, session: str) -> tuple[str, list[str], list[str]]:
+        """The rules of the first clearing, what was cleared in each round, and the verdicts on the rounds, in order."""
+        return "".join(self._all(session, BY)[:1]), self._all(session, State.CLEARED), self._all(session, VERDICTS)
 
     def publish(self, session: str, party: str) -> str:
         """The validated outcome as version 1 (rule 3); its text."""
         with self._store.writing():
-            validated = self._kept(session, State.VALIDATED.value)
+            validated = "".join(self._all(session, State.VALIDATED))
             one = self.load(session)
             if one.state is not State.PUBLISHED:
                 one.move(State.PUBLISHED)
-                assert validated is not None, "a session becomes published from validated only"
-                self._publish(OUTCOME, session, 1, validated.body, self._clock.now_ms())
-                self._add(session, party, "published", _json({"version": 1, "sha256": digest_of(validated.body)}))
-        assert validated is not None
-        return validated.body
+                self._publish(OUTCOME, session, 1, validated, self._clock.now_ms())
+                self._add(session, party, "published", _json({"version": 1, "sha256": digest_of(validated)}))
+        return validated
 
     def propose(self, session: str, outcome: Any, reason: str, party: str) -> str:
         """Proposes a correction (rule 4); its digest. Rejected before there is anything to correct."""
@@ -166,11 +177,11 @@ class Sessions:
         return version
 
     def kept(self, session: str, state: State) -> str:
-        """The outcome as cleared or as validated; Rejected before there is one."""
-        event = self._kept(session, state.value)
-        if event is None:
+        """The outcome as cleared in the latest round, or as validated; Rejected before there is one."""
+        done = self._all(session, state)
+        if not done:
             raise Rejected(f"session {session}: nothing is {state} yet")
-        return event.body
+        return done[-1]
 
     def moves(self, session: str) -> dict[tuple[str, int], Direction]:
         """Which way each POD moves in a quarter-hour by the awards of other sessions."""
@@ -201,8 +212,9 @@ class Sessions:
         rows = [json.loads(event.body) for event in self._store.events(session) if event.what == "published"]
         return [(row["version"], row["sha256"]) for row in rows]
 
-    def _kept(self, session: str, what: str) -> MarketEvent | None:
-        return next((event for event in self._store.events(session) if event.what == what), None)
+    def _all(self, session: str, what: str) -> list[str]:
+        """The documents of the events of a kind."""
+        return [event.body for event in self._store.events(session) if event.what == what]
 
     def _sold(self, session: str) -> dict[Point, int]:
         """What the outcomes of the other sessions, as last corrected, take of each POD."""

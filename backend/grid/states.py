@@ -92,8 +92,14 @@ def parse_capabilities(text: str, network: Network) -> tuple[Capability, ...]:
 
 def parse_awards(text: str, count: int) -> tuple[Proposal, ...]:
     """The awarded list to judge, in merit order. Raises Rejected."""
-    document = _document(text, AWARDS, {"awards"}, set())
+    document = _document(text, AWARDS, {"awards"}, {"round"})
     return tuple(_proposal(row, count) for row in _rows(document["awards"], "awards"))
+
+
+def round_of(text: str) -> dict[str, int]:
+    """The number of the round that awards are of, under its name, if they say so: it goes back with the verdicts. Rejected."""
+    document = _document(text, AWARDS, {"awards"}, {"round"})
+    return {"round": _whole(document["round"], "awards round")} if "round" in document else {}
 
 
 def _proposal(row: object, count: int) -> Proposal:

@@ -26,7 +26,7 @@ from backend.grid.network import Network
 from backend.grid.plan import Allowed, plan_day, switchable_of
 from backend.grid.radial import branches_of, ways_of
 from backend.grid.remedy import with_positions
-from backend.grid.states import DayStates, parse_awards, parse_capabilities, parse_states
+from backend.grid.states import DayStates, parse_awards, parse_capabilities, parse_states, round_of
 from backend.grid.substation import substation_profile
 from backend.grid.validation import Verdict, validate
 
@@ -203,7 +203,7 @@ def _validate(options: argparse.Namespace) -> Answer:
     found, active = _judged(options, day)
     states = PowerGridFlow(day.network).solve(active)
     left = violations(day.network, states, day.frames, _limits(options))
-    document = answer.verdicts(day.network, found, left)
+    document = answer.verdicts(day.network, found, left) | round_of(_read(options.awards))
     lines = [row["text"] for row in document["verdicts"]]
     lines.append(f"{len(left)} violations are left with what is accepted" if left else "no violation is left")
     return DONE, document, lines

@@ -1,10 +1,12 @@
 """An outcome from what it is decided by: the engine's rules and limits, then the operator's verdicts. The same on any machine.
 
-1. ``lightnode-clearing/1`` says by which rules a session was cleared, which way PODs moved by other sessions, and, of the
+1. ``lightnode-clearing/2`` says by which rules a session was cleared, which way PODs moved by other sessions, and, of the
    optimal engine, what the solver said of each program, in whole numbers; where a request names nodes, at which node each
    POD that is offered is connected.
 2. From the frozen book, these, and the limits, `cleared` makes the outcome to the byte, whatever engine it was.
-3. From that and the operator's verdicts `validated` makes the outcome that is published.
+3. From that and the operator's verdicts `judged` makes the next round, which is cleared by the same rules from what was not
+   cut, or the outcome that is published (market.rounds).
+4. ``lightnode-clearing/1`` is of a time when the verdicts were taken once, whatever number of rounds it names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,15 +18,15 @@ from backend.domain.constraint import Constraint
 from backend.domain.trade import Outcome
 from backend.errors import Rejected
 from backend.market import exchange, form
-from backend.market.awarded import unserved, with_allowed
 from backend.market.clearing import clear
 from backend.market.judged import to_judge
 from backend.market.literal import clear_literally
 from backend.market.optimal import Report, Solution, clear_optimally, solved
 from backend.market.program import Program
+from backend.market.rounds import Round, Verdict, after
 from backend.market.rules import Engine, Pricing, Rules
 
-CLEARING = "lightnode-clearing/1"
+CLEARING, _IN_ONE_PASS = "lightnode-clearing/2", "lightnode-clearing/1"
 _MOST = 1 << 62
 Moves = Mapping[tuple[str, int], Direction]
 Book = tuple[Sequence[Request], Sequence[Offer]]
@@ -50,9 +52,13 @@ class Cleared:
     report: Report | None = None
 
 
-def cleared(session: str, book: Book, constraints: Sequence[Constraint], basis: Basis) -> Cleared:
-    """The outcome before validation. Rejected for solutions that are not those of its programs."""
-    rules, arguments = basis.rules, (session, *book, constraints, basis.moves, basis.rules)
+def cleared(
+    session: str, book: Book, constraints: Sequence[Constraint], basis: Basis, at: Round | None = None
+) -> Cleared:
+    """The outcome before validation; at: the round, None for the first. Rejected for solutions that are not those of its
+    programs."""
+    caps = {} if at is None else at.caps
+    rules, arguments = basis.rules, (session, *book, constraints, basis.moves, basis.rules, caps)
     if rules.engine is Engine.OPTIMAL:
         said = _Said(basis.solutions)
         outcome, report = clear_optimally(*arguments, node_of=basis.node_of, solve=said.solve)
@@ -98,14 +104,22 @@ class _Said:
         return tuple(self._found)
 
 
-def validated(
-    frames: Sequence[int], book: Book, before: Outcome, verdicts: str, constraints: Sequence[Constraint]
-) -> Outcome:
-    """What the operator's verdicts leave of an outcome. Rejected unless they are on what was cleared."""
-    requests, offers = book
-    judged = to_judge(frames, requests, offers, before)
-    left = with_allowed(before, *exchange.verdicts_of(verdicts, frames, judged))
-    return Outcome(left.session, left.awards, left.results, unserved(requests, offers, left.awards, constraints))
+def judged(
+    frames: Sequence[int],
+    book: Book,
+    constraints: Sequence[Constraint],
+    rules: Rules,
+    rounds: Sequence[tuple[Outcome, str]],
+) -> Round | Outcome:
+    """What follows from the rounds so far, each an outcome as cleared and the verdicts on it. Rejected for verdicts that are
+    not on what was cleared, and for a round beyond the outcome that stands."""
+    at: Round | Outcome = Round()
+    for before, verdicts in rounds:
+        if isinstance(at, Outcome):
+            raise Rejected("verdicts: the round before them left nothing to be judged")
+        verdict = Verdict(*exchange.verdicts_of(verdicts, frames, to_judge(frames, *book, before)))
+        at = after(at, before, verdict, book, constraints, rules)
+    return at
 
 
 def basis_row(basis: Basis) -> dict[str, Any]:
@@ -123,13 +137,16 @@ def basis_row(basis: Basis) -> dict[str, Any]:
 
 def basis_of(text: str) -> Basis:
     """The same read; Rejected in one line for what is none."""
-    row = form.read(text, CLEARING, "clearing")
+    row = form.json_object(text, "clearing")
+    if row.get("format") != _IN_ONE_PASS:
+        form.read(text, CLEARING, "clearing")
     documents = {"format": str, "rules": dict, "moves": list, "solutions": list, "nodes": dict}
     taken = form.fields(row, "clearing", documents, {"nodes": {}})
     kinds = {"engine": str, "pricing": str, "reserve_ppm": int, "rounds": int, "time_limit_s": int}
     rules = form.fields(taken["rules"], "clearing rules", kinds)
     try:
         made = Rules(**{**rules, "engine": Engine(rules["engine"]), "pricing": Pricing(rules["pricing"])})
+        made = replace(made, rounds=1) if row["format"] == _IN_ONE_PASS else made
         moves = {(str(pod), _whole(frame)): Direction(way) for pod, frame, way in taken["moves"]}
     except (TypeError, ValueError) as error:
         raise Rejected(f"clearing: {error!s:.120}") from error

@@ -125,8 +125,8 @@ def _result(row: object, where: str) -> Result:
         raise Rejected(f"{where} of {taken['offer']}: {error}") from error
 
 
-def awards_text(awarded: Sequence[Judged]) -> str:
-    """What the operator is asked to judge, as a document."""
+def awards_text(awarded: Sequence[Judged], number: int | None = None) -> str:
+    """What the operator is asked to judge, as a document; number: of the round of the session, if it is of one."""
     made = []
     for one in awarded:
         row: dict[str, object] = {
@@ -134,7 +134,16 @@ def awards_text(awarded: Sequence[Judged]) -> str:
         }  # fmt: skip
         row["delta_var" if one.is_reactive else "delta_w"] = one.change
         made.append(row | ({"rebound_w": one.rebound} if one.rebound else {}))
-    return json.dumps({"format": AWARDS, "awards": made}, sort_keys=True, separators=(",", ":"))
+    of_round = {} if number is None else {"round": number}
+    return json.dumps({"format": AWARDS, "awards": made, **of_round}, sort_keys=True, separators=(",", ":"))
+
+
+def round_of(text: str, otherwise: int) -> int:
+    """Of which round verdicts are, as the awards said that they are on; otherwise: if they say nothing. Rejected."""
+    number = read(text, VERDICTS, "verdicts").get("round", otherwise)
+    if type(number) is not int:
+        raise Rejected(f"verdicts round = {number!r:.60}, expected a whole number")
+    return number
 
 
 def verdicts_of(text: str, frames: Sequence[int], awarded: Sequence[Judged]) -> Allowed:

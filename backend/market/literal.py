@@ -12,6 +12,7 @@ from backend.domain.bids import Direction, Offer, Product, Request
 from backend.domain.constraint import Constraint, reactive
 from backend.domain.trade import Outcome
 from backend.market.awarded import unserved
+from backend.market.book import Caps
 from backend.market.clearing import Moves, clear
 from backend.market.rules import GUARDED, Rules
 
@@ -23,6 +24,7 @@ def clear_literally(
     constraints: Sequence[Constraint],
     moves: Moves | None = None,
     rules: Rules = GUARDED,
+    caps: Caps | None = None,
     node_of: Mapping[str, str] | None = None,
 ) -> Outcome:
     """The outcome of one session by the literal rule; arguments as of market.clearing.clear."""
@@ -36,7 +38,7 @@ def clear_literally(
         made = [_at(request, mine)] if request.by_volume else _as_volume(request, mine, by_element)
         origin |= {one.id: request.id for one in made}
         asked += made
-    outcome = clear(session, asked, book, (), moves, rules)
+    outcome = clear(session, asked, book, (), moves, rules, caps)
     awards = tuple(replace(award, request=origin[award.request]) for award in outcome.awards)
     return replace(outcome, awards=awards, unserved=unserved(requests, book, awards, constraints))
 

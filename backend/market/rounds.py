@@ -4,10 +4,12 @@
 2. Each round clears the whole session again, the DSO's requests first; so a TSO's award never lowers a DSO's.
 3. The number of rounds is bounded; what the last validation cuts is cut and not replaced.
 4. An offer that ends with less than it offered where it was capped says so, and names the element.
+5. What follows from a verdict depends on nothing but the rounds before it; so a session whose operators meet in files goes
+   on, round by round, as one that is held in one process (`clear_and_validate`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from backend.domain.bids import Offer, Request
 from backend.domain.constraint import Constraint
@@ -32,6 +34,15 @@ Validate = Callable[[Outcome], Verdict]
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """A clearing: which one it is, from 1; what the verdicts before it left, W by (offer, quarter-hour), and why, by offer."""
+
+    number: int = 1
+    caps: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    elements: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Rounds:
     """The outcome that stands, and how many rounds it took."""
 
@@ -48,21 +59,31 @@ def clear_and_validate(
     rules: Rules,
 ) -> Rounds:
     """clear: a session from caps of W by (offer, quarter-hour); validate: what the operator allows of an outcome."""
-    caps: dict[tuple[str, int], int] = {}
-    elements: dict[str, str] = {}
-    for number in range(1, rules.rounds + 1):
-        outcome = clear(caps)
-        verdict = validate(outcome)
-        cut = _cuts(outcome, verdict)
-        elements |= {offer: verdict.elements.get(offer, "") for offer, _ in cut}
-        if not cut or number == rules.rounds:
-            break
-        caps |= cut
-    if cut:
-        outcome = with_allowed(outcome, verdict.allowed_ppm, verdict.elements)
+    at = Round()
+    while True:
+        outcome = clear(at.caps)
+        found = after(at, outcome, validate(outcome), (requests, offers), constraints, rules)
+        if isinstance(found, Outcome):
+            return Rounds(found, at.number)
+        at = found
+
+
+def after(
+    at: Round,
+    cleared: Outcome,
+    verdict: Verdict,
+    book: tuple[Sequence[Request], Sequence[Offer]],
+    constraints: Sequence[Constraint],
+    rules: Rules,
+) -> Round | Outcome:
+    """The round that follows from the verdict on what this one cleared, or the outcome that stands."""
+    cut = _cuts(cleared, verdict)
+    elements = {**at.elements, **{offer: verdict.elements.get(offer, "") for offer, _ in cut}}
+    if cut and at.number < rules.rounds:
+        return Round(at.number + 1, {**at.caps, **cut}, elements)
+    outcome = with_allowed(cleared, verdict.allowed_ppm, verdict.elements) if cut else cleared
     results = tuple(_explained(r, elements) for r in outcome.results)
-    left = unserved(requests, offers, outcome.awards, constraints)
-    return Rounds(replace(outcome, results=results, unserved=left), number)
+    return replace(outcome, results=results, unserved=unserved(*book, outcome.awards, constraints))
 
 
 def _cuts(outcome: Outcome, verdict: Verdict) -> dict[tuple[str, int], int]:

@@ -1,7 +1,7 @@
 """A market session: which moves are allowed, what a submission is answered, and what the gate freezes.
 
 1. announced -> open -> closed -> cleared -> validated -> published; until then it may be cancelled; nothing else, and
-   nothing twice.
+   nothing twice but cleared, once in each round.
 2. Until the gate every submission is answered: taken, or refused with a reason code; the same id again amends, with the
    time of the amendment; what was withdrawn is out of the book. A party changes what is its own only, and an id is of an
    offer or of a request, not of both.
@@ -42,7 +42,7 @@ MOVES: Mapping[State, tuple[State, ...]] = {
     State.ANNOUNCED: (State.OPEN, State.CANCELLED),
     State.OPEN: (State.CLOSED, State.CANCELLED),
     State.CLOSED: (State.CLEARED, State.CANCELLED),
-    State.CLEARED: (State.VALIDATED, State.CANCELLED),
+    State.CLEARED: (State.CLEARED, State.VALIDATED, State.CANCELLED),
     State.VALIDATED: (State.PUBLISHED, State.CANCELLED),
     State.PUBLISHED: (),
     State.CANCELLED: (),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.argument import hexadecimal, named, number
+from backend.market.rules import MOST_ROUNDS, Rules
 from backend.market.session import EMERGENCY_UEUR_PER_MWH
 from backend.market_commands import campaign
 from backend.market_commands.baseline_words import add_words
@@ -59,7 +60,9 @@ def add_commands(groups: Any) -> None:
     add("close", "freezes the book once the gate has closed, and prints it")
     _add_clear(add("clear", "decides what is bought, and why not the rest"))
     add("awards", "prints what was cleared as the list that `lightnode grid validate --awards` judges")
-    validate = add("validate", "takes over the operator's verdicts")
+    validate = add(
+        "validate", "takes over the operator's verdicts; exit code 4 where what they cut is cleared again, to be judged"
+    )
     validate.add_argument(
         "--verdicts", type=Path, required=True, help="as `lightnode grid validate --json` prints them"
     )
@@ -174,6 +177,10 @@ def _add_clear(made: argparse.ArgumentParser) -> None:
     made.add_argument("--engine", choices=("guarded", "optimal", "literal"), default="guarded", help="(guarded)")
     made.add_argument("--pricing", choices=("as bid", "as cleared"), default="as bid", help="(as bid)")
     made.add_argument("--reserve-ppm", type=int, default=0, help="taken beyond each need, 1e-6 of it (0)")
+    made.add_argument(
+        "--rounds", type=number(1, MOST_ROUNDS), default=Rules().rounds,
+        help=f"of clearing and validation, at most ({Rules().rounds})",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace, now_ms: Callable[[], int] | None = None) -> int:

@@ -1,6 +1,7 @@
 """What the commands of `lightnode market` do: files in, one step of a session, text or one JSON object out.
 
-Exit codes: 0 done, 1 refused (with the reason), 2 wrong usage, 3 the folder or a file is not there.
+Exit codes: 0 done, 1 refused (with the reason), 2 wrong usage, 3 the folder or a file is not there, 4 another round is to be
+judged.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,19 @@ from backend.errors import BackendError, Rejected, Unavailable
 from backend.flows.ledgers import EvidenceTrees
 from backend.flows.orders import Orders
 from backend.flows.settle import SETTLEMENT, Settlements
-from backend.flows.trade import BY, VERDICTS, WITHIN, Sessions
-from backend.market import exchange
+from backend.flows.trade import BY, DSO, VERDICTS, WITHIN, Sessions
+from backend.market import exchange, form
 from backend.market.canonical import text
-from backend.market.decided import Basis, basis_row, cleared, nodes_asked, validated
-from backend.market.judged import Judged, to_judge
+from backend.market.decided import Basis, Cleared, basis_of, basis_row, cleared, judged, nodes_asked
+from backend.market.judged import to_judge
 from backend.market.rules import Engine, Pricing, Rules
 from backend.market.schedule import Window, day_ahead, near_real_time
-from backend.market.session import MarketSession, Registered, SessionRules, State
+from backend.market.session import Registered, SessionRules, State
 from backend.market.submission import parse_csv, parse_json
 from backend.market_commands import bundle_work, order_work, settle_work
 from backend.wiring import make_identity
 
-DONE, REFUSED, UNAVAILABLE = 0, 1, 3
+DONE, REFUSED, _, UNAVAILABLE, PENDING = range(5)
 OPERATOR = "market operator"
 Said = tuple[dict[str, Any], str]
 
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace, now_ms: Callable[[], int] = system_ms) -> i
             print(f"lightnode: {reason}", file=sys.stderr)
         return UNAVAILABLE if isinstance(error, Unavailable | OSError) else REFUSED
     print(json.dumps({"done": True, **facts}) if options.json else words)
-    return DONE
+    return DONE if facts.get("done", True) else PENDING
 
 
 def _in_folder(options: argparse.Namespace, now_ms: Callable[[], int]) -> Said:
@@ -193,15 +194,21 @@ def _clear(options: argparse.Namespace, market: _Market) -> Said:
     requests, offers = market.sessions.close(options.session, OPERATOR)
     limits = exchange.constraints_text(()) if options.constraints is None else read_text(options.constraints)
     constraints = exchange.constraints_of(limits)
-    rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm)
+    rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm, options.rounds)
     node_of = nodes_asked((requests, offers), exchange.nodes_of(limits))
     basis = Basis(rules, market.sessions.moves(options.session), node_of=node_of)
     made = cleared(options.session, (requests, offers), constraints, basis)
     documents = {WITHIN: exchange.constraints_text(constraints), BY: text(basis_row(made.basis))}
     kept = market.sessions.decide(options.session, State.CLEARED, made.outcome, OPERATOR, documents)
+    return {"outcome": json.loads(kept), **_gap(made, kept)}, _explained(exchange.outcome_of(kept))
+
+
+def _gap(made: Cleared, kept: str) -> dict[str, Any]:
+    """How good what the optimal engine made is, if it is what was kept."""
     gap = made.report
-    report = {} if gap is None else {"gap_ueur": gap.gap_ueur, "gap_ppm": gap.gap_ppm, "proven": gap.proven}
-    return {"outcome": json.loads(kept), **report}, _explained(exchange.outcome_of(kept))
+    if gap is None or text(made.outcome) != kept:
+        return {}
+    return {"gap_ueur": gap.gap_ueur, "gap_ppm": gap.gap_ppm, "proven": gap.proven}
 
 
 def _explained(outcome: Outcome) -> str:
@@ -215,26 +222,45 @@ def _explained(outcome: Outcome) -> str:
     return "\n".join(lines) or "nothing was offered"
 
 
-def _awarded(options: argparse.Namespace, market: _Market) -> tuple[MarketSession, Outcome, tuple[Judged, ...]]:
-    """The session, what was cleared, and what the operator judges of it."""
-    one = market.sessions.load(options.session)
-    before = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
-    return one, before, to_judge(one.frames, *one.book(), before)
-
-
 def _awards(options: argparse.Namespace, market: _Market) -> Said:
-    made = exchange.awards_text(_awarded(options, market)[2])
+    one, outcomes = market.sessions.load(options.session), market.sessions.rounds(options.session)[1]
+    before = exchange.outcome_of(market.sessions.kept(options.session, State.CLEARED))
+    made = exchange.awards_text(to_judge(one.frames, *one.book(), before), len(outcomes))
     return json.loads(made), made
 
 
 def _validate(options: argparse.Namespace, market: _Market) -> Said:
-    one, before, _ = _awarded(options, market)
-    verdicts = read_text(options.verdicts)
-    constraints = exchange.constraints_of(market.sessions.within(options.session))
-    final = validated(one.frames, one.book(), before, verdicts, constraints)
-    basis = {VERDICTS: text(json.loads(verdicts))}
-    kept = market.sessions.decide(options.session, State.VALIDATED, final, "DSO", basis)
-    return {"outcome": json.loads(kept)}, _explained(exchange.outcome_of(kept))
+    """The next round, or the outcome; verdicts that were taken before change nothing."""
+    sessions, id = market.sessions, options.session
+    one, verdicts = sessions.load(id), read_text(options.verdicts)
+    sessions.kept(id, State.CLEARED)
+    by, outcomes, taken = sessions.rounds(id)
+    rules, number = basis_of(by).rules, exchange.round_of(verdicts, len(outcomes))
+    new = text(form.json_object(verdicts))
+    if one.state is State.CLEARED and new not in taken[number - 1 : number]:
+        if number != len(outcomes):
+            raise Rejected(f"verdicts: of round {number}, to be judged is round {len(outcomes)}: see `market awards`")
+        constraints = exchange.constraints_of(sessions.within(id))
+        rounds = [(exchange.outcome_of(o), v) for o, v in zip(outcomes, [*taken, new], strict=True)]
+        found = judged(one.frames, one.book(), constraints, rules, rounds)
+        basis = {VERDICTS: new}
+        if isinstance(found, Outcome):
+            sessions.decide(id, State.VALIDATED, found, DSO, basis, number)
+        else:
+            made = cleared(id, one.book(), constraints, replace(basis_of(by), solutions=None), found)
+            basis[BY] = text(basis_row(made.basis))
+            sessions.decide(id, State.CLEARED, made.outcome, OPERATOR, basis, found.number)
+    return _judged(id, sessions, rules.rounds)
+
+
+def _judged(id: str, sessions: Sessions, most: int) -> Said:
+    """Where a session stands after verdicts."""
+    is_final = sessions.load(id).state is not State.CLEARED
+    kept, number = sessions.kept(id, State.VALIDATED if is_final else State.CLEARED), len(sessions.rounds(id)[1])
+    words = _explained(exchange.outcome_of(kept))
+    if not is_final:
+        words += f"\nround {number} of at most {most} is cleared and to be judged: `lightnode market awards`"
+    return {"done": is_final, "round": number, "rounds": most, "outcome": json.loads(kept)}, words
 
 
 def _publish(options: argparse.Namespace, market: _Market) -> Said:

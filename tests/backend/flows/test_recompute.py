@@ -19,6 +19,7 @@ from backend.adapters.market_store import MarketStore
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.local_day import Calendar
+from backend.domain.trade import Outcome
 from backend.errors import Rejected
 from backend.flows.recompute import bundled, recomputed
 from backend.flows.settle import Proposed, Settlements
@@ -26,7 +27,7 @@ from backend.flows.trade import BY, VERDICTS, WITHIN
 from backend.market import exchange
 from backend.market.baseline import Kind, Method
 from backend.market.canonical import digest_of_text, text
-from backend.market.decided import Basis, basis_row, cleared, validated
+from backend.market.decided import Basis, basis_of, basis_row, cleared, judged
 from backend.market.judged import to_judge
 from backend.market.rules import Engine, Rules
 from backend.market.session import State
@@ -88,18 +89,26 @@ def settled_twice(floor: Floor) -> None:
 
 
 def decided(floor: Floor, session: str, book: Any, engine: Engine) -> None:
-    """As the command line decides: cleared, then cut by an operator who lets 9 of 10 W of the TSO's pass."""
-    made = cleared(session, book, LIMITS, Basis(Rules(engine, reserve_ppm=100_000), {("a", F + 1): Direction.UP}))
-    basis = {WITHIN: exchange.constraints_text(LIMITS), BY: text(basis_row(made.basis))}
-    floor.sessions.decide(session, State.CLEARED, made.outcome, "operator", basis)
-    frames = floor.sessions.load(session).frames
+    """As the command line decides: cleared, in two rounds cut by an operator who lets 9 of 10 W of the TSO's pass."""
+    rules = Rules(engine, reserve_ppm=100_000, rounds=2)
+    basis, frames = Basis(rules, {("a", F + 1): Direction.UP}), floor.sessions.load(session).frames
+    rounds: list[tuple[Outcome, str]] = []
+    documents = {WITHIN: exchange.constraints_text(LIMITS)}
+    while not isinstance(at := judged(frames, book, LIMITS, rules, rounds), Outcome):
+        made = cleared(session, book, LIMITS, basis, at)
+        documents[BY] = text(basis_row(made.basis))
+        floor.sessions.decide(session, State.CLEARED, made.outcome, "operator", documents, at.number)
+        rounds.append((made.outcome, verdicts_on(made.outcome, frames, book)))
+        documents = {VERDICTS: rounds[-1][1]}
+    floor.sessions.decide(session, State.VALIDATED, at, "DSO", documents, len(rounds))
+
+
+def verdicts_on(outcome: Outcome, frames: Any, book: Any) -> str:
     rows = []
-    for one in to_judge(frames, *book, made.outcome):
+    for one in to_judge(frames, *book, outcome):
         cut = {pod: [w * 9 // 10 if one.buyer is Buyer.TSO else w for w in row] for pod, row in one.change.items()}
         rows.append({"offer": one.offer.id, "buyer": one.buyer.value, "delta_w": cut, "stops": []})
-    verdicts = text({"format": "lightnode-verdicts/1", "verdicts": rows})
-    final = validated(frames, book, made.outcome, verdicts, LIMITS)
-    floor.sessions.decide(session, State.VALIDATED, final, "DSO", {VERDICTS: verdicts})
+    return text({"format": "lightnode-verdicts/1", "verdicts": rows})
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +122,7 @@ def test_rule_1_whatever_engine_it_was_the_session_is_the_same_to_the_byte(
     bundles: dict[Engine, str], engine: Engine
 ) -> None:
     made = recomputed(bundle_of(bundles[engine]))
-    assert made == {"answers": 9, "outcomes": 2, "versions": 2, "orders": 2, "activation lists": 2, "settlements": 2}
+    assert made == {"answers": 9, "outcomes": 3, "versions": 2, "orders": 2, "activation lists": 2, "settlements": 2}
 
 
 def test_the_optimal_engine_needs_no_solver_to_be_done_again(bundles: dict[Engine, str], tmp_path: Path) -> None:
@@ -192,7 +201,7 @@ def unserved(events: list[Any]) -> None:
 
 
 def verdict(events: list[Any]) -> None:
-    row = body(events, "verdicts")["verdicts"][-1]["delta_w"]
+    row = body(events, "verdicts", 1)["verdicts"][-1]["delta_w"]
     row[next(iter(row))][0] = 0
 
 
@@ -228,7 +237,7 @@ def active(events: list[Any]) -> None:
     body(events, "activated")["orders"][-1]["volume_w"] -= 1
 
 
-def judged(events: list[Any]) -> None:
+def passed(events: list[Any]) -> None:
     for row in body(events, "judged")["verdicts"]:
         row["delta_w"] = {pod: [0 for _ in of] for pod, of in row["delta_w"].items()}
 
@@ -267,6 +276,28 @@ def unruled(events: list[Any]) -> None:
     events.remove(next(e for e in events if e["what"] == "clearing"))
 
 
+def other_rules(events: list[Any]) -> None:
+    body(events, "clearing", 1)["rules"]["reserve_ppm"] = 0
+
+
+def stopped_early(events: list[Any]) -> None:
+    """The second round is left out, and the first one's outcome stands."""
+    del events[where(events, "cleared", 1)]
+    del events[where(events, "verdicts", 1)]
+
+
+def once_more(events: list[Any]) -> None:
+    events.insert(where(events, "validated"), events[where(events, "cleared", 1)])
+
+
+def judged_twice(events: list[Any]) -> None:
+    events.insert(where(events, "validated"), events[where(events, "verdicts", 1)])
+
+
+def where(events: list[Any], what: str, number: int = 0) -> int:
+    return [k for k, event in enumerate(events) if event["what"] == what][number]
+
+
 def strange(events: list[Any]) -> None:
     events[3]["what"] = "wished"
 
@@ -285,7 +316,7 @@ def twice(events: list[Any]) -> None:
         (alone, r"\(published\): a correction is proposed by one"), (ordered, r"\(order\), orders \[id .*\], parts_w"),
         (answered, r"\(order\), answer: the bundle has 'TAKEN', recomputed is 'TOO_MUCH'"),
         (too_late, r"\(order\), answer: .*'OVER'"), (dearer, r"\(emergency\), orders \[.*\], price_ueur_per_mwh: "),
-        (active, r"\(activated\), orders \[.*\], volume_w: "), (judged, r"\(activated\), orders \["),
+        (active, r"\(activated\), orders \[.*\], volume_w: "), (passed, r"\(activated\), orders \["),
         (underpaid, r"\(settled\), .*payment_ueur: the bundle has"),
         (measured, r"\(settled\), "), (hidden, r"\(settled\), difference, lines "),
         (resettled_alone, r"\(settled\): changes what somebody gains, and no second person"),
@@ -293,6 +324,10 @@ def twice(events: list[Any]) -> None:
         (proposed_by_another, r"\(settlement-proposed\), proposed_by: the bundle has 'carl', recomputed is 'ann'"),
         (unlisted, "followed by no activation list"),
         (unruled, r"\(cleared\): the clearing that it was decided by is missing"),
+        (other_rules, r"\(cleared\): by other rules than the round before it"),
+        (stopped_early, r"\(validated\): the verdicts before it leave another round"),
+        (once_more, r"\(cleared\): there is nothing that would be cleared once more"),
+        (judged_twice, r"\(verdicts\): there is nothing that would be judged"),
         (strange, r"event 4 \(wished\): is no event of a session"), (twice, r"event 2 \(announced\): a session is announced once"),
     ],
     ids=lambda v: v.__name__ if callable(v) else "",
@@ -315,6 +350,14 @@ def test_solutions_that_are_not_those_of_the_programs_are_refused(bundles: dict[
 
     with pytest.raises(Rejected, match=r"\(cleared\): clearing: "):
         recomputed(bundle_of(resealed(bundles[Engine.OPTIMAL], change)))
+
+
+def test_a_clearing_of_version_1_was_validated_in_one_pass() -> None:
+    row = basis_row(Basis(Rules(rounds=7), {}))
+    assert (row["format"], basis_of(text(row)).rules.rounds) == ("lightnode-clearing/2", 7)
+    assert basis_of(text({**row, "format": "lightnode-clearing/1"})).rules.rounds == 1
+    with pytest.raises(Rejected, match="lightnode-clearing/2"):
+        basis_of(text({**row, "format": "lightnode-clearing/3"}))
 
 
 JUNK = (None, True, -1, 10**30, 1.5, "", "x", [], [[]], {}, {"a": []})

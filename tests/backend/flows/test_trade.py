@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from backend.adapters.sqlite import DocumentRow, SqliteStore
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.trade import Outcome
 from backend.errors import Rejected
-from backend.flows.trade import Sessions
+from backend.flows.trade import BY, VERDICTS, Sessions
+from backend.market.canonical import text
 from backend.market.clearing import clear
 from backend.market.row_field import Code
 from backend.market.schedule import Window
@@ -235,3 +237,31 @@ def test_a_kill_at_any_write_leaves_none_or_one_outcome_and_the_rest_can_be_done
         seen.add((process.exitcode, len(found)))
         assert Floor(path).published().outcomes() == whole, writes
     assert seen == {(-signal.SIGKILL, 0), (0, 1)}
+
+
+def test_rule_3_a_round_is_kept_with_its_verdicts_or_not_at_all(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    floor.opened()
+    floor.clock.at_ms = GATE
+    floor.sessions.close("s", "operator")
+    first, second = Outcome("s", (), (), {}), Outcome("s", (), (), {("r", F): 1})
+    floor.sessions.decide("s", State.CLEARED, first, "operator", {BY: "1"})
+    before, change = MarketStore(floor.store).events("s"), floor.store._do
+    for writes in range(3):
+        left = iter(range(writes))
+
+        def broken(sql: str, *values: object, left: Iterator[int] = left) -> int:
+            if next(left, None) is None:
+                raise OSError("the disk is full")
+            return change(sql, *values)
+
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
+            patch.setattr(floor.store, "_do", broken)
+            floor.sessions.decide("s", State.CLEARED, second, "operator", {VERDICTS: "v", BY: "2"}, 2)
+        assert MarketStore(floor.store).events("s") == before
+    with pytest.raises(Rejected, match="1 rounds are cleared, this is of round 3"):
+        floor.sessions.decide("s", State.CLEARED, second, "operator", {}, 3)
+    made = floor.sessions.decide("s", State.CLEARED, second, "operator", {VERDICTS: "v", BY: "2"}, 2)
+    assert floor.sessions.decide("s", State.CLEARED, first, "operator", {}, 2) == made
+    with pytest.raises(Rejected, match="2 rounds are cleared, this is of round 1"):
+        floor.sessions.decide("s", State.VALIDATED, first, "DSO", {}, 1)
+    assert floor.sessions.rounds("s") == ("1", [text(first), made], ["v"])
