@@ -26,6 +26,7 @@ def boosted(history: History, calendar: Calendar, origin: Origin, levels_ppm: Se
     """Quantiles for the frames of an origin. Raises Rejected if too few days are known, Unavailable without the library."""
     try:
         from sklearn.ensemble import HistGradientBoostingRegressor  # type: ignore[import-not-found,unused-ignore]
+        from threadpoolctl import threadpool_limits  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError as error:
         raise Unavailable("scikit-learn", "not installed: pip install 'lightnode[forecast]'") from error
     known = history.before(origin.gate)
@@ -43,8 +44,9 @@ def boosted(history: History, calendar: Calendar, origin: Origin, levels_ppm: Se
                 loss="quantile", quantile=level / 1e6, max_iter=80, learning_rate=0.08, max_leaf_nodes=15,
                 min_samples_leaf=60, early_stopping=False, random_state=0,
             )  # fmt: skip
-            model.fit(learned[:, :, column], actual[:, column])
-            values[n, :, column] = model.predict(asked[:, :, column])
+            with threadpool_limits(1):
+                model.fit(learned[:, :, column], actual[:, column])
+                values[n, :, column] = model.predict(asked[:, :, column])
     whole = np.rint(np.sort(values, axis=0)).astype(np.int64)
     return Quantiles(
         origin.gate, origin.frames, history.names, tuple(levels_ppm), whole, ("boosting",) * len(history.names)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from power_grid_model import ComponentType, DatasetType, LoadGenType, WindingType, initialize_array
 
+from backend.adapters.power_grid_equivalent import equivalents
 from backend.grid.element import Injection, Line, Shunt, Storage, ThreeWinding, Transformer, exact
 from backend.grid.layout import joined_places
 from backend.grid.network import Network
@@ -40,6 +41,7 @@ class Ids:
         self.place = np.array([self.of_node[n.id] for n in network.nodes], dtype=np.int64)
         self.line = take(len(network.lines))
         self.transformer = take(len(network.transformers))
+        self.equivalent = np.array([t.equivalent for t in network.transformers], dtype=bool)
         self.three_winding = take(len(network.three_windings))
         self.link = take(len(network.links) if couplers else 0)
         self.source = take(len(network.sources))
@@ -56,6 +58,8 @@ def model_input(network: Network, ids: Ids, *, per_phase: bool = False) -> dict[
     node = initialize_array(DatasetType.input, ComponentType.node, len(ids.node))
     rated = {at[n.id]: exact(n, "u_rated_v") for n in network.nodes}
     node["id"], node["u_rated"] = ids.node, [rated[k] for k in range(len(ids.node))]
+    apart = [t for t in network.transformers if t.equivalent]
+    rated_v = {n.id: exact(n, "u_rated_v") for n in network.nodes}
     links = network.links if len(ids.link) else ()
     link = initialize_array(DatasetType.input, ComponentType.link, len(links))
     link["id"] = ids.link
@@ -77,7 +81,8 @@ def model_input(network: Network, ids: Ids, *, per_phase: bool = False) -> dict[
     parts = {
         ComponentType.node: node,
         ComponentType.line: _lines(network.lines, ids),
-        ComponentType.transformer: _transformers(network.transformers, ids),
+        ComponentType.transformer: _transformers([t for t in network.transformers if not t.equivalent], ids),
+        ComponentType.generic_branch: equivalents(apart, ids.transformer[ids.equivalent], at, rated_v),
         ComponentType.three_winding_transformer: _three_windings(network.three_windings, ids),
         ComponentType.link: link,
         ComponentType.source: source,
@@ -125,7 +130,7 @@ def _lines(lines: Sequence[Line], ids: Ids) -> Array:
 
 def _transformers(units: Sequence[Transformer], ids: Ids) -> Array:
     array = initialize_array(DatasetType.input, ComponentType.transformer, len(units))
-    array["id"] = ids.transformer
+    array["id"] = ids.transformer[~ids.equivalent]
     array["from_node"] = [ids.of_node[t.from_node] for t in units]
     array["to_node"] = [ids.of_node[t.to_node] for t in units]
     array["from_status"] = [t.closed and t.open_end != "from" for t in units]

@@ -57,8 +57,12 @@ def phase_update(network: Network, ids: Ids, scenarios: Scenarios) -> Update:
 def branch_update(network: Network, ids: Ids, scenarios: Scenarios) -> Update:
     """Taps, steps and switches; kinds that stand as in the network are not named."""
     update: Update = {}
-    if len(ids.transformer):
+    if not ids.equivalent.all():
         update[ComponentType.transformer] = _transformers(network, ids, scenarios)
+    if ids.equivalent.any() and scenarios.transformer_closed is not None:
+        apart = _changed("generic_branch", ids.transformer[ids.equivalent], scenarios.count)
+        _switched(apart, network, scenarios.transformer_closed, ids.equivalent)
+        update[ComponentType.generic_branch] = apart
     if scenarios.three_winding_tap is not None and len(ids.three_winding):
         units = _changed("three_winding_transformer", ids.three_winding, scenarios.count)
         units["tap_pos"] = scenarios.three_winding_tap
@@ -82,12 +86,17 @@ def branch_update(network: Network, ids: Ids, scenarios: Scenarios) -> Update:
 
 
 def _transformers(network: Network, ids: Ids, scenarios: Scenarios) -> Array:
-    units = _changed("transformer", ids.transformer, scenarios.count)
-    units["tap_pos"] = scenarios.tap
+    units = _changed("transformer", ids.transformer[~ids.equivalent], scenarios.count)
+    units["tap_pos"] = scenarios.tap[:, ~ids.equivalent]
     if scenarios.transformer_closed is not None:
-        ends = [(t.closed and t.open_end != "from", t.closed and t.open_end != "to") for t in network.transformers]
-        units["from_status"], units["to_status"] = _statuses(scenarios.transformer_closed, ends)
+        _switched(units, network, scenarios.transformer_closed, ~ids.equivalent)
     return units
+
+
+def _switched(units: Array, network: Network, closed: Booleans, which: Booleans) -> None:
+    ends = [(t.closed and t.open_end != "from", t.closed and t.open_end != "to") for t in network.transformers]
+    mine = [end for end, taken in zip(ends, which, strict=True) if taken]
+    units["from_status"], units["to_status"] = _statuses(closed[:, which], mine)
 
 
 def _statuses(closed: Booleans, ends: list[tuple[bool, bool]]) -> tuple[Booleans, Booleans]:

@@ -3,10 +3,11 @@
 1. What does not converge, is singular or not observable is an answer with its reason, never an exception.
 2. How far the estimate follows: the same state with one measurement moved by one deviation, for all channels in one batch.
 3. The engine's angle of a current is that of the voltage less that of the current; a lagging current has a positive one.
-4. Results are rounded once; the source is stiff, but what it feeds is estimated, not given.
+4. The engine measures no coupler: one with a sensor is a line of the coupler's own admittance.
+5. Results are rounded once; the source is stiff, but what it feeds is estimated, not given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from power_grid_model import (
 )
 from power_grid_model.errors import PowerGridError  # type: ignore[attr-defined]
 
+from backend.adapters.power_grid_equivalent import column_of
 from backend.adapters.power_grid_input import Ids, model_input
 from backend.grid.estimate import Method, Solved
 from backend.grid.measurement import Measurement, Quantity
@@ -50,7 +52,9 @@ _TERMINALS = {
     ("generator", ""): MeasuredTerminalType.generator,
     ("source", ""): MeasuredTerminalType.source,
 }
+_BRANCHES = (ComponentType.line, ComponentType.transformer, ComponentType.generic_branch, ComponentType.link)
 _ENDS = {"from": MeasuredTerminalType.branch_from, "to": MeasuredTerminalType.branch_to}
+_LINK_OHM_PER_V2 = 0.5e-12
 _ITERATIONS = 500
 _TOLERANCE = 1e-6
 Array = npt.NDArray[Any]
@@ -118,12 +122,16 @@ class PowerGridEstimator:
         if silent:  # an injection that nobody measures would leave its whole node unknown
             loads = parts[ComponentType.sym_load]
             parts[ComponentType.sym_load] = loads[~np.isin(loads["id"], silent)]
-        for kind in ("line", "transformer", "link"):
-            out = np.array([f"{kind}:{e.id}" in opened for e in getattr(self._network, f"{kind}s")], dtype=bool)
-            if out.any():
-                branch = parts[ComponentType(kind)]
-                branch["from_status"][out] = 0
-                branch["to_status"][out] = 0
+        self._meter_links(parts, {m.element for m in measured if m.kind == "link"})
+        out = [
+            id
+            for kind in ("line", "transformer", "link")
+            for id, e in zip(getattr(self._ids, kind), getattr(self._network, f"{kind}s"), strict=True)
+            if f"{kind}:{e.id}" in opened
+        ]
+        for branch in (parts[kind] for kind in _BRANCHES if kind in parts):
+            gone = np.isin(branch["id"], out)
+            branch["from_status"][gone] = branch["to_status"][gone] = 0
         next_id = 1 + max(int(array["id"].max()) for array in parts.values() if len(array))
         first: dict[Quantity, int] = {}
         for quantity in Quantity:
@@ -133,6 +141,25 @@ class PowerGridEstimator:
                 parts[_SENSORS[quantity]] = self._sensors(quantity, mine, next_id)
                 next_id += len(mine)
         return PowerGridModel(parts, system_frequency=float(self._network.frequency_hz)), first
+
+    def _meter_links(self, parts: dict[Any, Array], links: Collection[int]) -> None:
+        """Rule 4: these couplers become lines, after the lines, with the same ids in the engine."""
+        mine = [(k, e) for k, e in enumerate(self._network.links) if e.id in links]
+        if not mine:
+            return
+        rated_v = {node.id: node.u_rated_v for node in self._network.nodes}
+        lines = initialize_array(DatasetType.input, ComponentType.line, len(mine))
+        for row, (k, link) in zip(lines, mine, strict=True):
+            row["id"], row["from_node"], row["to_node"] = (
+                self._ids.link[k], self._ids.of_node[link.from_node], self._ids.of_node[link.to_node]
+            )  # fmt: skip
+            row["from_status"] = row["to_status"] = link.closed
+            row["r1"] = row["x1"] = rated_v[link.from_node] ** 2 * _LINK_OHM_PER_V2
+        for name, value in (("c1", 0.0), ("tan1", 0.0), ("i_n", 1e9)):
+            lines[name] = value
+        parts[ComponentType.link] = parts[ComponentType.link][~np.isin(parts[ComponentType.link]["id"], lines["id"])]
+        given = parts.get(ComponentType.line)
+        parts[ComponentType.line] = lines if given is None else np.concatenate([given, lines])
 
     def _sensors(self, quantity: Quantity, mine: Sequence[Measurement], first_id: int) -> Array:
         array = initialize_array(DatasetType.input, _SENSORS[quantity], len(mine))
@@ -160,7 +187,7 @@ class PowerGridEstimator:
         def whole(kind: str, column: str, width: int, unit: float) -> npt.NDArray[np.int64]:
             if method is None or not width:
                 return np.zeros(width, dtype=np.int64)
-            values = np.nan_to_num(answer[ComponentType(kind)][column] * unit)
+            values = np.nan_to_num(column_of(answer, kind, column, self._ids.equivalent)[:width] * unit)
             return np.asarray(np.rint(values), dtype=np.int64)
 
         lines, units = len(net.lines), len(net.transformers)

@@ -46,10 +46,11 @@ def text_of(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
-def constraints(network: Network, found: Sequence[Constraint]) -> dict[str, Any]:
-    """What a market session is cleared within: margin and effect of each POD, per element and frame; the node of each POD."""
+def constraints(network: Network, found: Sequence[Constraint], unsolved: Sequence[int]) -> dict[str, Any]:
+    """What a market session is cleared within: margin and effect of each POD, per element and frame; the node of each POD;
+    frames without a solution."""
     nodes = {one.pod: str(one.node) for one in network.connections}
-    return {"format": CONSTRAINTS, "constraints": plain(found), "nodes": nodes}
+    return {"format": CONSTRAINTS, "constraints": plain(found), "nodes": nodes, "unsolved": list(unsolved)}
 
 
 def localisation(network: Network, found: Localisation) -> dict[str, Any]:

@@ -20,6 +20,7 @@ LEAST_LOAD_W = {"LV": 20, "MV": 1_000}
 MOST_TIMES_RATED = 10
 UNLIMITED_MA = 7_000_000
 NO_RATING_VA = 5_000_000_000
+UNRATED_VA = 99_999_000  # 99999 kVA: what planners' tools write where a transformer has no rating
 ENDS = ("from_node", "to_node", "node", "node_1", "node_2", "node_3")
 
 
@@ -106,7 +107,7 @@ def _rated(names: tuple[str, ...], least: int, expected: str) -> tuple[Rule, ...
 
 
 _TAP: tuple[Rule, ...] = (
-    *_at_least_0("pk_w", "p0_w", "i0_ppm", "tap_size_mv"),
+    *_at_least_0("p0_w", "i0_ppm", "tap_size_mv"),
     ("clock", lambda v: 0 <= v <= 11, "0 to 11"),
 )
 _PHASE: Rule = ("phases", lambda v: v in PHASES, "one of " + ", ".join(PHASES))
@@ -122,12 +123,11 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         ("rated_ma", lambda v: v > 0, _POSITIVE),
         ("rated_ma", lambda v: v >= 1_000, "mA, at least 1000 (is it A?)"),
         *_rated(("summer_ma", "winter_ma", "emergency_ma"), 1_000, "mA, 0 or at least 1000 (is it A?)"),
-        *_at_least_0("r_uohm", "c_pf", "g_ps", "r0_uohm", "x0_uohm", "c0_pf"),
+        *_at_least_0("g_ps", "r0_uohm", "x0_uohm", "c0_pf"),
     ),
     "transformer": (
         ("sn_va", lambda v: v >= 5_000, "VA, at least 5000 (is it kVA?)"),
         *_rated(("summer_va", "winter_va", "emergency_va"), 5_000, "VA, 0 or at least 5000 (is it kVA?)"),
-        ("uk_ppm", lambda v: v > 0, _POSITIVE),
         ("tap_side", lambda v: v in ("from", "to"), '"from" or "to"'),
         ("open_end", lambda v: v in ("", "from", "to"), '"", "from" or "to"'),
         *_TAP,
@@ -170,8 +170,9 @@ def _values(network: Grid) -> Iterator[Finding]:
         for t in units:
             if not min(t.tap_min, t.tap_max) <= t.tap_position <= max(t.tap_min, t.tap_max):
                 yield Finding(called(kind, t), "tap_position", t.tap_position, f"{t.tap_min} to {t.tap_max}")
+    yield from _equivalents(network)
     for t in network.transformers:
-        if t.uk_ppm >= MILLION and t.sn_va < NO_RATING_VA:
+        if t.uk_ppm >= MILLION and t.sn_va < NO_RATING_VA and not t.equivalent:
             yield Finding(called("transformer", t), "uk_ppm", t.uk_ppm, "ppm, 1 to 999999")
     for s in network.shunts:
         if s.steps > s.steps_max:
@@ -181,6 +182,24 @@ def _values(network: Grid) -> Iterator[Finding]:
             yield Finding("pod", "pod", c.pod, "the id of a POD")
         if c.phases not in PHASES:
             yield Finding(f"pod:{c.pod}", "phases", c.phases, _PHASE[2])
+
+
+def _equivalents(network: Grid) -> Iterator[Finding]:
+    """What only an equivalent may have, and what an equivalent cannot do."""
+    for line in network.lines:
+        for field in ("r_uohm", "c_pf"):
+            if getattr(line, field) < 0 and not line.equivalent:
+                yield Finding(called("line", line), field, getattr(line, field), "0 or more (or an equivalent)")
+    for t in network.transformers:
+        for field, holds, expected in (
+            ("uk_ppm", t.uk_ppm > 0 or (t.equivalent and t.uk_ppm < 0), f"{_POSITIVE} (below 0: of an equivalent)"),
+            ("pk_w", t.pk_w >= 0 or t.equivalent, "0 or more (or an equivalent)"),
+            ("turn_mdeg", t.turn_mdeg == 0 or t.equivalent, "0 (or an equivalent)"),
+            ("turn_mdeg", abs(t.turn_mdeg) < 180_000, "1e-3 degrees, -179999 to 179999"),
+            ("on_load", not (t.on_load and t.equivalent), "false: an equivalent stands at its position"),
+        ):
+            if not holds:
+                yield Finding(called("transformer", t), field, getattr(t, field), expected)
 
 
 def _rests(network: Grid) -> Iterator[Finding]:
@@ -253,7 +272,7 @@ def _magnitudes(network: Grid) -> Iterator[Finding]:
     carried = _carried_va(network, rated)
     for line in network.lines:
         drop_v, volts = math.hypot(line.r_uohm, line.x_uohm) * line.rated_ma / 1e9, rated.get(line.from_node)
-        if volts is not None and line.rated_ma <= UNLIMITED_MA and drop_v > volts:
+        if volts is not None and line.rated_ma <= UNLIMITED_MA and drop_v > volts and not line.equivalent:
             expected = f"at {line.rated_ma} mA a drop below the {volts} V of its nodes (is it a length in m?)"
             yield Finding(called("line", line), "x_uohm", line.x_uohm, expected)
     for kind, every in (("load", network.loads), ("generator", network.generators), ("storage", network.storages)):
@@ -264,7 +283,8 @@ def _magnitudes(network: Grid) -> Iterator[Finding]:
 
 def _magnitude(kind: str, e: Injection | Storage, volts: int, carried_va: int | None) -> Iterator[Finding]:
     level = "MV" if volts >= MV_V else "LV"
-    if 0 < abs(e.p_nominal_w) < LEAST_LOAD_W[level] and abs(e.q_nominal_var) < LEAST_LOAD_W[level]:
+    watts, var = abs(e.p_nominal_w), abs(e.q_nominal_var)
+    if 0 < watts < LEAST_LOAD_W[level] and (var < LEAST_LOAD_W[level] or 100 * watts <= var <= 2_000 * watts):
         expected = "W at a node above 1 kV (is it kW?)" if level == "MV" else "W, at least 20 (is it kW?)"
         yield Finding(called(kind, e), "p_nominal_w", e.p_nominal_w, expected)
     if carried_va is not None and abs(e.p_nominal_w) > MOST_TIMES_RATED * carried_va:
@@ -273,17 +293,18 @@ def _magnitude(kind: str, e: Injection | Storage, volts: int, carried_va: int | 
 
 
 def _carried_va(network: Grid, rated: Mapping[int, int]) -> dict[int, int]:
-    """What the branches of a node carry; without the nodes at a link, a source or a line without a real limit."""
+    """What the branches of a node carry; without the nodes at a link, a source, or a branch without a real limit."""
     carried: Counter[int] = Counter()
     free = {s.node for s in network.sources}
     for line in network.lines:
         for node in (line.from_node, line.to_node):
             carried[node] += line.rated_ma * rated.get(node, 0) * 1_733 // MILLION
-            if line.rated_ma > UNLIMITED_MA:
+            if line.rated_ma > UNLIMITED_MA or line.equivalent:
                 free.add(node)
     for t in network.transformers:
         for node in (t.from_node, t.to_node):
             carried[node] += t.sn_va
+            free |= {node} if t.equivalent or t.sn_va == UNRATED_VA else set()
     for t in network.three_windings:
         for node, sn_va in ((t.node_1, t.sn_1_va), (t.node_2, t.sn_2_va), (t.node_3, t.sn_3_va)):
             carried[node] += sn_va

@@ -4,7 +4,8 @@
    default may be left out.
 2. Unknown or missing fields, numbers that are not whole and wrong kinds are findings; all of them are reported at once.
 3. ``lightnode-network/1`` is read as well: it is version 2 without what version 2 added.
-4. Written, a network is the same bytes every time: one element a line, fields at their default left out.
+4. Elements are in the order of their ids, however the text has them: what is found of a grid does not depend on that.
+5. Written, a network is the same bytes every time: one element a line, fields at their default left out.
 """
 
 import json
@@ -86,8 +87,14 @@ def network_of(document: object) -> Network:
         raise Unsound("network", found)
     every = {**KINDS, **ADDED}
     parts = {key: tuple(_record(row, kind) for row in document.get(key, ())) for key, (_, kind) in every.items()}
+    parts = {key: by_id(rows) if key != "connections" else rows for key, rows in parts.items()}
     parts["connections"] = tuple(sorted(parts["connections"], key=lambda c: c.pod))
     return Network(name=document["name"], frequency_hz=document["frequency_hz"], **parts)
+
+
+def by_id(elements: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The elements in the order of their ids (rule 4)."""
+    return tuple(sorted(elements, key=lambda element: element.id))
 
 
 def written(network: Network) -> str:

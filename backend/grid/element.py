@@ -4,7 +4,8 @@
    millionths of the unit of the field named, between -999999 and 999999; ``exact`` puts both together.
 2. Withdrawal is positive for loads, storages, shunts and PODs; for generators injection is positive.
 3. A rating of 0 for a season or an emergency means: as rated.
-4. Own means are what is marked: ``switchable`` lines, links, transformers and shunts; taps with ``on_load``.
+4. ``equivalent``: a branch that stands for a part of a transmission grid and not for a cable or a machine.
+5. Own means are what is marked: ``switchable`` lines, links, transformers and shunts; taps with ``on_load``.
 """
 
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Node:
 class Line:
     """Branch between nodes of one voltage: series uOhm, shunt pF and pS, rating in mA; an end may be open.
 
-    The zero sequence is read by the calculation per phase only; 0 for all three of it means: not known.
+    The zero sequence is read by the calculation per phase only; 0 for all three of it means: not known. An ``equivalent`` may
+    have a negative resistance, reactance or capacitance.
     """
 
     id: int
@@ -54,12 +56,17 @@ class Line:
     winter_ma: int = 0
     emergency_ma: int = 0
     switchable: bool = False
+    equivalent: bool = False
     rest: Rest = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Transformer:
-    """Two windings; loading is apparent power over ``sn_va``. ``tap_side`` is "from" or "to"."""
+    """Two windings; loading is apparent power over ``sn_va``. ``tap_side`` is "from" or "to".
+
+    An ``equivalent`` turns the phase by ``turn_mdeg`` (1e-3 degrees) beside its clock, and its ``uk_ppm`` (the reactance) and
+    ``pk_w`` may be negative; it stands at its tap position.
+    """
 
     id: int
     name: str
@@ -86,6 +93,8 @@ class Transformer:
     emergency_va: int = 0
     switchable: bool = False
     open_end: str = ""
+    turn_mdeg: int = 0
+    equivalent: bool = False
     rest: Rest = ()
 
 

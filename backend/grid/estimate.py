@@ -2,10 +2,13 @@
 
 1. What no measurement tells is found first and named; there the grid's nominal values stand in, marked as assumed, with a
    deviation as large as they are. Without any voltage the source's reference stands in.
-2. The method that is asked for first is tried; if it does not converge, the other one is. Both are reported.
+   What looks like another unit, or cannot be true where it is, is named before (magnitude.py).
+2. The method that is asked for first is tried; if it does not converge, it is tried again with what is measured nowhere at its
+   nominal (the engine may need it although the flows tell it), and then the other one is. What failed is reported.
 3. Bad data: the largest normalised residual, |residual| over its own standard deviation (not the sensor's), of everything
    that was said and not assumed. Above 4 it is taken out, one at a time, and the state is estimated anew; at most ten times.
-   What was taken out stays as a shadow without weight, so that what the others say of its place is known in the end.
+   What was taken out stays as a shadow without weight, so that what the others say of its place is known in the end. If
+   nothing gives a state without it, it stays in.
 4. The deviation of a residual is sigma * sqrt(1 - k), k being how far the estimate follows an error of that measurement.
    Where it follows wholly (k above 0.9999) an error cannot be seen: the sensor is named as unchecked. The linear method
    turns power into current and weighs it otherwise than its sigma says: of its state only voltages are examined, against
@@ -14,7 +17,7 @@
 6. Integers: voltages in 1e-6 of rated, loadings in ppm, residuals in 1e-3 of their deviation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isqrt
@@ -22,6 +25,7 @@ from typing import Protocol
 
 from backend.errors import Rejected
 from backend.grid.flow import Integers
+from backend.grid.magnitude import Suspect, believed, suspects, told, unit_that_explains
 from backend.grid.measurement import Measurement, Origin, Quantity, fitting
 from backend.grid.network import Network
 from backend.grid.observe import Unobservable, closed_branches, fed, unobservable
@@ -87,7 +91,8 @@ class Estimator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A sensor that was taken out: where, what it said, what the others say, and its normalised residual."""
+    """A sensor that was taken out: where, what it said, what the others say, its normalised residual, the unit that explains it
+    ("kW for W") or ""."""
 
     sensor: str
     place: str
@@ -96,6 +101,7 @@ class Bad:
     value: int
     expected: int
     normalised_milli: int
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,7 @@ class Estimate:
 
     solved: Solved
     tried: tuple[tuple[str, str], ...]
+    suspects: tuple[Suspect, ...]
     bad: tuple[Bad, ...]
     residuals: tuple[Residual, ...]
     unchecked: tuple[str, ...]
@@ -131,16 +138,28 @@ def estimate(
     """The state of the grid. Raises Rejected for a sensor at a place that the grid has not, or if neither method converges."""
     network, apart = engine.network, tuple(sorted(set(opened)))
     _check_opened(network, apart)
-    left = list(fitting(network, measured))
+    alive = fed(network, closed_branches(network, apart))
+    every = fitting(network, measured)
+    said = suspects(network, every, alive, apart)
+    left = believed(every, said)
     out_of_it: list[tuple[Measurement, int]] = []
     tried: dict[tuple[str, str], None] = {}
+    needed: list[Measurement] = []
     while True:
         blind = unobservable(network, left, apart)
-        whole = [*left, *_assumed(network, left, blind)]
+        whole = [*left, *_assumed(network, left, blind.injections)]
+        spare = _assumed(network, whole, _untold(network, whole, alive))
         shadows = [_shadow(one) for one, _ in out_of_it]
-        solved = _solved(engine, [*whole, *shadows], apart, first, tried)
+        try:
+            whole, solved = _solved(engine, (whole, spare, shadows), apart, first, tried)
+        except Rejected:
+            if not out_of_it:
+                raise
+            needed.append(out_of_it.pop()[0])
+            left.append(needed[-1])
+            continue
         seen = _examined(engine, whole, shadows, apart, solved)
-        worst = max(seen, key=lambda k: (seen[k] or 0, -k), default=None)
+        worst = max((k for k in seen if whole[k] not in needed), key=lambda k: (seen[k] or 0, -k), default=None)
         if worst is None or (seen[worst] or 0) <= THRESHOLD_MILLI or len(out_of_it) == MOST_REMOVED:
             break
         out_of_it.append((whole[worst], seen[worst] or 0))
@@ -149,9 +168,10 @@ def estimate(
     bad = tuple(_bad(one, residual, size) for (one, size), residual in zip(out_of_it, last, strict=True))
     residuals = tuple(_residual(one, solved.residual[k], seen.get(k)) for k, one in enumerate(whole))
     unchecked = tuple(f"{whole[k].sensor} ({whole[k].place})" for k, size in seen.items() if size is None)
-    alive = fed(network, closed_branches(network, apart))
     dead = tuple(f"node:{node.id}" for node in network.nodes if node.id not in alive)
-    return Estimate(solved, tuple(tried), bad, residuals, unchecked, blind, dead, apart)
+    seen_at = {(r.sensor, r.place, r.quantity, r.origin): r.value - r.residual for r in residuals}
+    named = tuple(told(s, seen_at.get((s.sensor, s.place, s.quantity, s.origin), 0)) for s in said.values())
+    return Estimate(solved, tuple(tried), named, bad, residuals, unchecked, blind, dead, apart)
 
 
 def _shadow(one: Measurement) -> Measurement:
@@ -167,15 +187,24 @@ def _check_opened(network: Network, opened: Sequence[str]) -> None:
             raise Rejected(f"breaker: {element!r} is no line, transformer or link of grid {network.name!r}")
 
 
-def _assumed(network: Network, measured: Sequence[Measurement], blind: Unobservable) -> list[Measurement]:
-    """Rule 1: nominal values at injections that nothing tells, and a voltage if there is none."""
+def _untold(network: Network, measured: Sequence[Measurement], alive: Collection[int]) -> list[str]:
+    """Injections with supply that no measurement is of."""
+    told = {(one.kind, one.element) for one in measured}
+    kinds = (
+        ("load", network.loads), ("generator", network.generators), ("storage", network.storages), ("source", network.sources)
+    )  # fmt: skip
+    return [f"{kind}:{e.id}" for kind, of in kinds for e in of if e.node in alive and (kind, e.id) not in told]
+
+
+def _assumed(network: Network, measured: Sequence[Measurement], names: Iterable[str]) -> list[Measurement]:
+    """Rule 1: nominal values at these injections, and a voltage if there is none."""
     made = []
     nominal = {
         f"{kind}:{e.id}": (e.p_nominal_w, e.q_nominal_var)
         for kind, of in (("load", network.loads), ("generator", network.generators), ("storage", network.storages))
         for e in of
     }
-    for name in blind.injections:
+    for name in names:
         kind, _, id = name.partition(":")
         watts, var = nominal.get(name, (0, 0))
         sigma = max(_LEAST_SIGMA, abs(watts), abs(var)) if name in nominal else _PPM * 100
@@ -192,17 +221,19 @@ def _assumed(network: Network, measured: Sequence[Measurement], blind: Unobserva
 
 def _solved(
     engine: Estimator,
-    whole: Sequence[Measurement],
+    parts: tuple[list[Measurement], list[Measurement], list[Measurement]],
     opened: Sequence[str],
     first: Method,
     tried: dict[tuple[str, str], None],
-) -> Solved:
-    """Rule 2."""
+) -> tuple[list[Measurement], Solved]:
+    """Rule 2, and what was estimated from; parts: measured and assumed, what else could be assumed, shadows."""
+    whole, spare, shadows = parts
     reasons = []
     for method in (first, Method.NEWTON if first is Method.LINEAR else Method.LINEAR):
-        solved = engine.solve(whole, opened, method)
-        if solved.method is not None:
-            return solved
+        for used in (whole, [*whole, *spare]) if spare else (whole,):
+            solved = engine.solve([*used, *shadows], opened, method)
+            if solved.method is not None:
+                return used, solved
         tried[method.value, solved.reason] = None
         reasons.append(f"{method.value}: {solved.reason}")
     raise Rejected(f"estimate: no method gives a state ({'; '.join(reasons)})")
@@ -246,7 +277,8 @@ def _is_examined(one: Measurement, part: int, method: Method | None) -> bool:
 
 def _bad(one: Measurement, residual: tuple[int, int], size: int) -> Bad:
     expected = one.value - residual[0]
-    return Bad(one.sensor, one.place, one.quantity.value, one.origin.value, one.value, expected, size)
+    unit = unit_that_explains(one.quantity, one.value, expected)
+    return Bad(one.sensor, one.place, one.quantity.value, one.origin.value, one.value, expected, size, unit)
 
 
 def _residual(one: Measurement, residual: tuple[int, int], size: int | None) -> Residual:
@@ -270,6 +302,7 @@ def estimate_document(network: Network, made: Estimate) -> dict[str, object]:
         "transformers": _branches(
             [e.id for e in network.transformers], solved.transformer_ppm, solved.transformer_w, solved.transformer_var
         ),
+        "suspects": [_fields(one) for one in made.suspects],
         "bad_data": [_fields(one) for one in made.bad],
         "residuals": [_fields(one) for one in made.residuals],
         "unchecked": list(made.unchecked),
@@ -286,5 +319,5 @@ def _branches(ids: Sequence[int], ppm: Integers, watts: Integers, var: Integers)
     }
 
 
-def _fields(one: Bad | Residual) -> dict[str, object]:
+def _fields(one: Bad | Residual | Suspect) -> dict[str, object]:
     return {name: getattr(one, name) for name in type(one).__slots__}

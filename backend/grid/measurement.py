@@ -8,6 +8,7 @@
    30 degrees, and its deviation is 5 % at least, since that is what the unknown angle makes of it. Where power is measured
    at the same end, the current adds nothing and is left out.
 5. Voltages are phase to phase.
+6. A sensor says a quantity of a place once.
 """
 
 from collections.abc import Iterable
@@ -106,7 +107,8 @@ def current(sensor: str, kind: str, element: int, current_ma: int, sigma_ma: int
 
 
 def fitting(network: Network, measured: Iterable[Measurement]) -> tuple[Measurement, ...]:
-    """Those to estimate from, in order of place and sensor: rule 4. Raises Rejected for a place that the grid has not."""
+    """Those to estimate from, in order of place and sensor: rule 4. Raises Rejected for a place that the grid has not, or
+    a sensor given twice (rule 6)."""
     found = sorted(measured, key=lambda m: (m.kind, m.element, m.side, m.quantity.value, m.sensor, m.value, m.second))
     known = {
         kind: {e.id for e in getattr(network, f"{kind}s")}
@@ -116,5 +118,11 @@ def fitting(network: Network, measured: Iterable[Measurement]) -> tuple[Measurem
     for one in found:
         if one.element not in known[one.kind]:
             raise Rejected(f"sensor {one.sensor}: {one.place} is not in grid {network.name!r}")
+    once: set[tuple[str, str, str, str]] = set()
+    for one in found:
+        said = (one.sensor, one.quantity.value, one.place, one.origin.value)
+        if said in once:
+            raise Rejected(f"sensor {one.sensor}: {one.quantity} at {one.place} is given twice, expected once")
+        once.add(said)
     powered = {one.place for one in found if one.quantity is Quantity.POWER}
     return tuple(one for one in found if one.quantity is not Quantity.CURRENT or one.place not in powered)

@@ -53,7 +53,9 @@ def closed_branches(network: Network, opened: Iterable[str] = ()) -> list[Branch
     every: list[Branch] = [
         ("line", e.id, e.from_node, e.to_node) for e in network.lines if e.from_closed and e.to_closed
     ]
-    every += [("transformer", t.id, t.from_node, t.to_node) for t in network.transformers if t.closed]
+    every += [
+        ("transformer", t.id, t.from_node, t.to_node) for t in network.transformers if t.closed and not t.open_end
+    ]
     every += [("link", k.id, k.from_node, k.to_node) for k in network.links if k.closed]
     for unit in network.three_windings:
         ends = ((unit.node_1, unit.closed_1), (unit.node_2, unit.closed_2), (unit.node_3, unit.closed_3))

@@ -8,10 +8,12 @@
 5. A field or an id that stands twice in one object is refused, as JSON would keep the last of them only.
 6. A level whose loads are never together a five-hundredth of their nominal power looks like kW, one whose loads are always
    a hundred times that looks like mW: both are refused.
+7. One load or generator that is such a one by itself, in every level and frame, may be a site at rest: it is taken as it is and
+   is one of the ``suspects``.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -33,11 +35,12 @@ _MOST_FRAMES = 40_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DayStates:
-    """The grid with its PODs, the frames, and the states of each level (1e-6) of the forecast."""
+    """The grid with its PODs, the frames, the states of each level (1e-6) of the forecast, and what looks like another unit."""
 
     network: Network
     frames: tuple[int, ...]
     levels: Mapping[int, Scenarios]
+    suspects: tuple[str, ...] = ()
 
     def middle(self) -> Scenarios:
         """The states of the level nearest to one half."""
@@ -65,7 +68,7 @@ def parse_states(text: str, network: Network, gate: int | None = None) -> DaySta
         if type(level) is not int or not 0 < level < 1_000_000 or level in levels:
             raise Rejected(f"states level_ppm = {level!r}, expected a number of 1e-6, 1 to 999999, each once")
         levels[level] = _scenarios(network, fields, len(frames))
-    return DayStates(network, frames, levels)
+    return DayStates(network, frames, levels, tuple(_suspects(network, tuple(levels.values()))))
 
 
 def parse_capabilities(text: str, network: Network) -> tuple[Capability, ...]:
@@ -142,6 +145,24 @@ def _check_unit(load_w: Integers, nominal_w: int) -> None:
         raise Rejected(
             f"states load_w: {least} W together at least, expected near the nominal {nominal_w} W (is it mW?)"
         )
+
+
+def _suspects(network: Network, levels: Sequence[Scenarios]) -> Iterator[str]:
+    """Rule 7, in one line each."""
+    for field, elements in (("load_w", network.loads), ("generator_w", network.generators)):
+        sizes = np.concatenate([getattr(states, field) for states in levels])
+        for k, element in enumerate(elements):
+            said = other_unit(sizes[:, k], abs(element.p_nominal_w))
+            if said:
+                yield f'states {field} of {element.id} "{element.name}": {said}'
+
+
+def other_unit(watts: Integers, nominal_w: int) -> str:
+    """Why all these powers of one load or generator look like another unit (rule 7), "" if they do not."""
+    most, least = int(np.abs(watts).max()), int(np.abs(watts).min())
+    if 0 < most < nominal_w // 500:
+        return f"{most} W at most, of {nominal_w} W nominal (is it kW, or a site at rest?)"
+    return f"{least} W at least, of {nominal_w} W nominal (is it mW?)" if 0 < nominal_w * 100 < least else ""
 
 
 def _series(given: object, name: str, count: int) -> dict[str, tuple[int, ...]]:

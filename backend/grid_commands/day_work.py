@@ -59,10 +59,16 @@ def _limits(options: argparse.Namespace) -> Limits:
 
 
 def _states(options: argparse.Namespace) -> DayStates:
-    """The states of the document, as they will be with the plan if one is given."""
+    """The states of the document, as they will be with the plan if one is given; what looks like another unit on stderr."""
+    day = _planned(options, getattr(options, "plan", None))
+    for said in day.suspects:
+        print(f"lightnode: {said}", file=sys.stderr)
+    return day
+
+
+def _planned(options: argparse.Namespace, path: Path | None) -> DayStates:
     network = parse_network(_read(options.network))
     day = parse_states(_read(options.states), network, options.gate)
-    path = getattr(options, "plan", None)
     if path is None:
         return day
     devices, positions, opened = answer.parse_plan(_read(path), day.network, day.frames)
@@ -152,11 +158,16 @@ def _request(options: argparse.Namespace) -> Answer:
 
 def _constraints(options: argparse.Namespace) -> Answer:
     day = _states(options)
-    found = constraints(
-        PowerGridFlow(day.network), day.level(options.level), day.frames, _limits(options), options.near_ppm
-    )
+    flow, states = PowerGridFlow(day.network), day.level(options.level)
+    solved = flow.solve(states).solved
+    rows = np.flatnonzero(solved)
+    dark = [frame for frame, good in zip(day.frames, solved, strict=True) if not good]
+    bright = [day.frames[row] for row in rows.tolist()]
+    found = constraints(flow, states.rows(rows), bright, _limits(options), options.near_ppm) if bright else ()
     lines = [f"frame {c.frame} {c.element}: margin {c.margin_ppt // 10**6} ppm" for c in found]
-    return DONE, answer.constraints(day.network, found), lines or ["no element is near its limit"]
+    lines += [f"frame {frame}: no solution" for frame in dark]
+    document = answer.constraints(day.network, found, dark)
+    return REFUSED if dark else DONE, document, lines or ["no element is near its limit"]
 
 
 def _with_points(network: Network) -> Network:
@@ -200,7 +211,7 @@ def _validate(options: argparse.Namespace) -> Answer:
 
 def _substation(options: argparse.Namespace) -> Answer:
     after_day = _states(options)
-    before_day = _states(argparse.Namespace(**{**vars(options), "plan": None}))
+    before_day = _planned(options, None)
     active = after_day.middle() if options.awards is None else _judged(options, after_day)[1]
     flow = PowerGridFlow(after_day.network)
     before = substation_profile(flow.network, flow.solve(before_day.middle()), after_day.frames)
@@ -208,6 +219,8 @@ def _substation(options: argparse.Namespace) -> Answer:
     document = answer.substation(flow.network, before, after)
     lines = ["frame: W and var before, W and var after"]
     late = dict(zip(after.frames, zip(after.power_w, after.power_var, strict=True), strict=True))
-    for frame, watts, var in zip(before.frames, before.power_w, before.power_var, strict=True):
-        lines.append(f"{frame}: {watts} {var} {' '.join(str(x) for x in late.get(frame, ('-', '-')))}")
+    early = dict(zip(before.frames, zip(before.power_w, before.power_var, strict=True), strict=True))
+    for frame in after_day.frames:
+        told = [" ".join(map(str, part.get(frame, ("no", "solution")))) for part in (early, late)]
+        lines.append(f"{frame}: {' '.join(told)}")
     return DONE, document, lines

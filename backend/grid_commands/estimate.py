@@ -66,8 +66,13 @@ def _text(network: Network, made: Estimate) -> str:
     lines += [f"highest loading {ppm / 10_000:.1f} % of {name}" for ppm, name in loads[:1]]
     lines += [
         f"BAD DATA {b.sensor} ({b.origin}, {b.quantity} at {b.place}): {b.value}, the others say {b.expected};"
-        f" {b.normalised_milli / 1000:.1f} deviations"
+        f" {b.normalised_milli / 1000:.1f} deviations" + (f" (is it {b.unit}?)" if b.unit else "")
         for b in made.bad
+    ]
+    lines += [
+        f"SUSPECT {s.sensor} ({s.origin}, {s.quantity} at {s.place}): {s.value}, {s.reason};"
+        f" {'it counts little' if s.kept else 'left out'}"
+        for s in made.suspects
     ]
     for title, names in (
         ("nothing tells the flow of", made.blind.branches), ("measured nowhere", made.blind.injections),

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 
 from backend.adapters.boosting import boosted
 from backend.adapters.history import by_element, by_node, frame_of, read_history
@@ -12,6 +13,7 @@ from backend.grid.backtest import Backtest, backtest, day_ahead, near_real_time
 from backend.grid.candidate import History, Origin
 from backend.grid.document import parse_network
 from backend.grid.quantile import LEVELS_PPM, Forecaster, Quantiles, Weather
+from backend.grid.states import other_unit
 from backend.grid.states_of import states_document
 
 _SHOWN = 4
@@ -60,7 +62,19 @@ def _history(options: argparse.Namespace) -> tuple[History, History]:
     known = read_history(options.history)
     if options.network is None:
         return known, known
-    return known, by_node(known, parse_network(options.network.read_text()))
+    network = parse_network(options.network.read_text())
+    nodes = by_node(known, network)
+    for kind, elements in (("load", network.loads), ("generator", network.generators)):
+        for element in elements:
+            name = f"{kind}:{element.id}"
+            said = (
+                other_unit(known.values[:, known.names.index(name)], abs(element.p_nominal_w))
+                if name in known.names
+                else ""
+            )
+            if said:
+                print(f"lightnode: {options.history}: {name}: {said}", file=sys.stderr)
+    return known, nodes
 
 
 def _origin(options: argparse.Namespace, calendar: Calendar) -> Origin:

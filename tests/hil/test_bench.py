@@ -43,7 +43,7 @@ def test_an_unknown_area_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> N
 def test_3_a_small_journal_is_filled_until_it_drops() -> None:
     readings, flash = device.outage(8)
     assert 7 * 130 < readings < 8 * 157 and max(flash.erases) <= 2
-    assert device.outage(16)[0] > 2 * readings
+    assert device.outage(16)[0] >= 2 * readings
     assert readings * 9 // 10 < device.outage(8, ruled=True)[0] < readings
 
 

@@ -124,7 +124,7 @@ BROKEN = {
     "raises at import": ("lightnode/app.py", "import asyncio\n", "import asyncio\nraise OSError('broken')\n", "starts"),
     "fails in its slot": (
         "lightnode/sampler.py",
-        "        self._notice_skipped(mark)\n",
+        "        self._notice_skipped()\n",
         "        raise ValueError\n",
         "starts",
     ),

@@ -2,19 +2,25 @@
 
 1. Loads, storages and shunts withdraw, generators inject; scaling is multiplied in.
 2. An element out of service, or at a bus out of service, is left out with a note.
-3. A generator that holds the voltage, and a DC line, are P and Q of the file's own result: without one a finding.
-4. A ward is a load and a shunt. A load with constant impedance or current is a finding.
+3. A generator that holds the voltage, and a DC line, are P and Q of the file's own result: without one a finding. Above 150 kV,
+   or of 100 MW and more, it goes on holding it: a source of the result's voltage and angle stands at its bus, one a bus, beside
+   what P and Q the result has. It carries nothing in the file's own state, and the difference in any other.
+4. A ward is a load and a shunt, an extended ward a load of P and Q of the file's own result, a motor a load. A load with
+   constant impedance or current is a finding.
 5. An asymmetric load or generator is one element a phase.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from backend.adapters.planner.branch import TRANSMISSION_KV
 from backend.adapters.planner.switch import Switches
 from backend.adapters.planner.table import Row, Tables, Whole
 from backend.grid.element import Injection, Shunt, Source, Storage
 
+LARGE_MW = 100.0
 _MIXED = (
     "const_z_percent", "const_i_percent", "const_z_p_percent", "const_z_q_percent", "const_i_p_percent", "const_i_q_percent",
 )  # fmt: skip
@@ -40,6 +46,8 @@ def read_injections(tables: Tables, switches: Switches) -> Injections:
     loads = [_power(r, switches) for r in _active(tables, "load", switches)]
     loads += [e for r in _active(tables, "asymmetric_load", switches) for e in _phases(r, switches)]
     loads += [_given(r, switches, r.number("ps_mw"), r.number("qs_mvar")) for r in wards]
+    loads += [_extended(r, switches, tables.results("xward")) for r in _active(tables, "xward", switches)]
+    loads += [_motor(r, switches) for r in _active(tables, "motor", switches)]
     loads += _dc_lines(tables, switches)
     generators = [_power(r, switches) for r in _active(tables, "sgen", switches)]
     generators += [e for r in _active(tables, "asymmetric_sgen", switches) for e in _phases(r, switches)]
@@ -105,6 +113,30 @@ def _phases(row: Row, switches: Switches) -> Iterator[Injection]:
             yield _given(row, switches, p_mw * scaling, q_mvar * scaling, phase, name)
 
 
+def _extended(row: Row, switches: Switches, results: dict[int, Row]) -> Injection:
+    result = results.get(row.index)
+    if result is None or not (result.has("p_mw") and result.has("q_mvar")):
+        row.wrong(
+            "vm_pu", row.number("vm_pu"), "a result of a power flow in the file (pandapower: runpp before to_json)"
+        )
+        return _given(row, switches, 0.0, 0.0)
+    row.note("an extended ward: taken as P and Q of the file's own power flow")
+    return _given(row, switches, result.number("p_mw"), result.number("q_mvar"))
+
+
+def _motor(row: Row, switches: Switches) -> Injection:
+    """What it draws for its mechanical power at its loading."""
+    efficiency, cos_phi = row.number("efficiency_percent", 100.0) / 100, row.number("cos_phi", 1.0)
+    for column, share, most in (("efficiency_percent", efficiency, "100 %"), ("cos_phi", cos_phi, 1)):
+        if not 0 < share <= 1:
+            row.wrong(column, row.number(column), f"above 0, at most {most}")
+            return _given(row, switches, 0.0, 0.0)
+    p_mw = (
+        row.number("pn_mech_mw") / efficiency * row.number("loading_percent", 100.0) / 100 * row.number("scaling", 1.0)
+    )
+    return _given(row, switches, p_mw, p_mw * math.sqrt(1 / cos_phi**2 - 1))
+
+
 def _storage(row: Row, switches: Switches) -> Storage:
     q, scaling = Whole(), row.number("scaling", 1.0)
     most_mw = max(abs(row.number("max_p_mw", 0.0)), abs(row.number("min_p_mw", 0.0)), abs(row.number("p_mw")))
@@ -145,7 +177,7 @@ def _bank(row: Row, node: int, p_mw: float, q_mvar: float, steps: int, most: int
 
 def _controlled(tables: Tables, switches: Switches) -> tuple[list[Source], list[Injection]]:
     sources = [_source(row, switches) for row in _active(tables, "ext_grid", switches)]
-    made, results = [], tables.results("gen")
+    made, results, held = [], tables.results("gen"), {source.node for source in sources}
     for row in _active(tables, "gen", switches):
         if row.flag("slack", default=False):
             row.note("slack generator: a source")
@@ -160,12 +192,19 @@ def _controlled(tables: Tables, switches: Switches) -> tuple[list[Source], list[
             continue
         row.note(f"holds {row.number('vm_pu'):g} pu: taken as P and Q of the file's own power flow")
         made.append(_given(row, switches, result.number("p_mw"), result.number("q_mvar")))
+        bus = made[-1].node
+        large = switches.buses[bus].number("vn_kv") > TRANSMISSION_KV or abs(result.number("p_mw")) >= LARGE_MW
+        if large and bus not in held and result.has("va_degree"):
+            row.note("of the transmission grid: a source beside it goes on holding the voltage")
+            sources.append(_source(row, switches, result))
+            held.add(bus)
     return sources, made
 
 
-def _source(row: Row, switches: Switches) -> Source:
-    q = Whole()
-    u_ppm, angle = q("u_ref_ppm", row.number("vm_pu") * 1e6), q("angle_mdeg", row.number("va_degree", 0.0) * 1e3)
+def _source(row: Row, switches: Switches, values: Row | None = None) -> Source:
+    """A stiff feed at the row's bus: its set voltage and angle, or those of ``values``."""
+    q, at = Whole(), values or row
+    u_ppm, angle = q("u_ref_ppm", at.number("vm_pu") * 1e6), q("angle_mdeg", at.number("va_degree", 0.0) * 1e3)
     return Source(row.index, row.node("bus", switches.buses), u_ppm, row.name, angle, q.rest)
 
 

@@ -5,10 +5,10 @@
    note; a bus out of service is dead.
 3. A bus without supply and without an element that draws or makes power is dead, with a note; with one it is an island
    and refused.
-4. A voltage-controlled generator becomes P and Q of the file's own result, with a note.
+4. A voltage-controlled generator becomes P and Q of the file's own result, with a note (injection.py, rule 3).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from backend.adapters.planner.branch import lines, links
@@ -17,12 +17,13 @@ from backend.adapters.planner.switch import Switches
 from backend.adapters.planner.table import Row, Tables, Whole, read_tables
 from backend.adapters.planner.transformer import three_windings, transformers
 from backend.grid.check import supplied
+from backend.grid.document import by_id
 from backend.grid.element import Node
 from backend.grid.network import Network, Unsound
 
 TAKEN = frozenset({
     "bus", "line", "trafo", "trafo3w", "switch", "ext_grid", "load", "sgen", "gen", "storage", "shunt", "ward", "dcline",
-    "asymmetric_load", "asymmetric_sgen",
+    "asymmetric_load", "asymmetric_sgen", "impedance", "xward", "motor",
 })  # fmt: skip
 _ELEMENT_COLUMNS = ("bus", "from_bus", "hv_bus", "bus_dc", "from_bus_dc")
 BAND_PPM = (900_000, 1_100_000)
@@ -59,16 +60,12 @@ def network_of(tables: Tables, name: str) -> Imported:
     if tables.report.findings:
         raise Unsound("grid file", tables.report.findings)
     nodes = _dead(nodes, buses, parts, drawn, tables)
+    parts |= {f.name: getattr(drawn, f.name) for f in fields(drawn)}
     network = Network(
         name=name or (own if isinstance(own, str) else "") or "imported grid",
         frequency_hz=int(frequency),
-        nodes=nodes,
-        sources=drawn.sources,
-        loads=drawn.loads,
-        generators=drawn.generators,
-        storages=drawn.storages,
-        shunts=drawn.shunts,
-        **parts,
+        nodes=by_id(nodes),
+        **{name: by_id(elements) for name, elements in parts.items()},
     )
     return Imported(network, tuple(tables.report.notes))
 

@@ -4,16 +4,19 @@
    where it is None.
 2. pandapower calculates with a T circuit, the engine with a pi circuit; the parameters are those of the equal pi circuit.
 3. Uk of a pair of three windings is at the smaller rating of the two, iron losses at the high-voltage winding.
-4. A phase shift that is no multiple of 30 degrees, a tap that turns the phase and a table of tap-dependent impedances
-   are findings.
+4. What has a negative reactance or resistance or a uk above 100 %, shifts by other than whole 30 degrees or has a tap that
+   turns the phase is an equivalent: exact at the tap's position in the file, and fixed there, with a note. The same at three
+   windings, a second tap and a table of tap-dependent impedances are findings.
 5. ``on_load``: the file says ``oltc``, or else the high side is above 60 kV and has taps: an MV/LV tap is off-circuit.
 """
 
+import cmath
 import math
 from typing import Any
 
 from backend.adapters.planner.switch import Switches
 from backend.adapters.planner.table import Row, Tables, Whole
+from backend.grid.check import NO_RATING_VA
 from backend.grid.element import ThreeWinding, Transformer
 
 ON_LOAD_KV = 60.0
@@ -30,27 +33,50 @@ def three_windings(tables: Tables, switches: Switches) -> tuple[ThreeWinding, ..
 
 
 def _clock(row: Row, column: str) -> int:
-    degree = row.number(column, 0.0)
-    clock = round(degree / 30) % 12
-    if abs(degree / 30 - round(degree / 30)) > 1e-6:
-        row.wrong(column, degree, "a multiple of 30 degrees")
+    """The clock number of a winding of three."""
+    clock, turn = _turn(row.number(column, 0.0))
+    if abs(turn) > 1e-4:
+        row.wrong(column, row.number(column), "a multiple of 30 degrees")
     return clock
+
+
+def _turn(degree: float) -> tuple[int, float]:
+    """Clock number and what is left over, -15 to 15 degrees."""
+    return round(degree / 30) % 12, degree - 30 * round(degree / 30)
+
+
+def _turns(row: Row) -> bool:
+    """Whether the tap as it stands turns the phase."""
+    if not row.has("tap_pos") or row.number("tap_pos") == row.number("tap_neutral", 0.0):
+        return False
+    return row.text("tap_changer_type") == "Ideal" or row.number("tap_step_degree", 0.0) not in (0.0, 180.0)
+
+
+def _turned(row: Row, rated_kv: dict[str, float]) -> float:
+    """Degrees by which the tap turns the phase; the tapped winding's voltage in ``rated_kv`` becomes what it is there."""
+    side, steps = row.text("tap_side"), row.number("tap_pos") - row.number("tap_neutral", 0.0)
+    angle, step = row.number("tap_step_degree", 0.0), row.number("tap_step_percent", 0.0) / 100
+    sign = 1 if side == "hv" else -1
+    if row.text("tap_changer_type") == "Ideal":
+        return sign * (steps * angle if angle else math.degrees(2 * math.asin(steps * step / 2)))
+    moved = 1 + steps * step * cmath.exp(1j * math.radians(angle))
+    rated_kv[side] *= abs(moved)
+    return sign * math.degrees(math.atan(moved.imag / moved.real))
 
 
 def _tap(row: Row, sides: dict[str, str], rated_kv: dict[str, float], q: Whole) -> dict[str, Any]:
     """The tap fields; no taps: all zero."""
     side = row.text("tap_side")
     none = {"tap_min": 0, "tap_max": 0, "tap_nominal": 0, "tap_position": 0, "tap_size_mv": 0}
+    if row.has("tap2_pos") and row.number("tap2_pos") != row.number("tap2_neutral", 0.0):
+        row.wrong("tap2_pos", row.number("tap2_pos"), f"{row.number('tap2_neutral', 0.0):g}: one tap only")
     if side not in sides or not row.has("tap_pos") or not (row.has("tap_step_percent") or row.has("tap_step_degree")):
         return {"tap_side": next(iter(sides.values())), **none}
     nominal, position = row.number("tap_neutral", 0.0), row.number("tap_pos")
-    turned = row.number("tap_step_degree", 0.0) not in (0.0, 180.0) or row.text("tap_changer_type") in (
-        "Ideal",
-        "Symmetrical",
-    )
-    if position != nominal and (turned or row.flag("tap_dependency_table", default=False)):
-        kind = row.text("tap_changer_type") or "a tap that turns the phase"
-        row.wrong("tap_changer_type", kind, "a tap that changes the ratio only, without a table")
+    if position != nominal and row.flag("tap_dependency_table", default=False):
+        row.wrong("tap_dependency_table", True, "a tap that changes the ratio only, without a table")
+    if _turns(row):
+        return {"tap_side": sides[side], **none}
     if position != int(position) or nominal != int(nominal):
         row.wrong("tap_pos", position, "a whole number")
     step = row.number("tap_step_percent", 0.0) * (-1 if row.number("tap_step_degree", 0.0) == 180.0 else 1)
@@ -71,40 +97,45 @@ def _tap(row: Row, sides: dict[str, str], rated_kv: dict[str, float], q: Whole) 
 def _transformer(row: Row, switches: Switches) -> Transformer:
     q = Whole()
     a, b = row.node("hv_bus", switches.buses), row.node("lv_bus", switches.buses)
-    high_kv, low_kv = row.number("vn_hv_kv"), row.number("vn_lv_kv")
     parallel, sn_va = row.number("parallel", 1.0), row.number("sn_mva") * 1e6
     uk, r = row.number("vk_percent") / 100, row.number("vkr_percent") / 100
     i0, p0 = row.number("i0_percent", 0.0) / 100, row.number("pfe_kw", 0.0) * 1e3 / sn_va
-    if uk <= 0:
-        row.wrong(
-            "vk_percent", uk * 100, "above 0 (a transformer of negative reactance is an equivalent, not a machine)"
-        )
-        uk = max(abs(uk), abs(r), 0.01)
-    if abs(r) > uk:
-        row.wrong("vkr_percent", r * 100, f"at most vk_percent {uk * 100:g}")
+    if uk == 0:
+        row.wrong("vk_percent", uk * 100, "a reactance (a transformer without is a closed bus-bus switch)")
+        uk = max(abs(r), 0.01)
+    if abs(r) > abs(uk):
+        row.wrong("vkr_percent", r * 100, f"at most vk_percent {abs(uk) * 100:g}")
         r = 0.0
     if row.number("leakage_resistance_ratio_hv", 0.5) != 0.5 or row.number("leakage_reactance_ratio_hv", 0.5) != 0.5:
         row.wrong("leakage_reactance_ratio_hv", row.number("leakage_reactance_ratio_hv"), "0.5")
     z, y = _pi(_impedance(uk, r), _admittance(i0, p0))
-    tap = _tap(row, {"hv": "from", "lv": "to"}, {"hv": high_kv, "lv": low_kv}, q)
+    windings_kv = {"hv": row.number("vn_hv_kv"), "lv": row.number("vn_lv_kv")}
+    tap = _tap(row, {"hv": "from", "lv": "to"}, windings_kv, q)
+    degree = row.number("shift_degree", 0.0) + (_turned(row, windings_kv) if _turns(row) else 0.0)
+    clock, turn = _turn(degree)
+    apart = abs(turn) > 1e-9 or uk < 0 or r < 0 or (uk >= 1 and sn_va < NO_RATING_VA)
+    if apart:
+        row.note("turns the phase, or no machine's impedance: an equivalent, fixed as it stands")
     from_closed, to_closed = switches.closed(row, a), switches.closed(row, b)
-    on_load = row.flag("oltc", default=False) or (high_kv > ON_LOAD_KV and tap["tap_size_mv"] > 0)
+    on_load = row.flag("oltc", default=False) or (row.number("vn_hv_kv") > ON_LOAD_KV and tap["tap_size_mv"] > 0)
     return Transformer(
         id=row.index,
         name=row.name,
         from_node=a,
         to_node=b,
         closed=from_closed or to_closed,
-        u_from_v=q("u_from_v", high_kv * 1e3),
-        u_to_v=q("u_to_v", low_kv * 1e3),
+        u_from_v=q("u_from_v", windings_kv["hv"] * 1e3),
+        u_to_v=q("u_to_v", windings_kv["lv"] * 1e3),
         sn_va=q("sn_va", sn_va * parallel * row.number("df", 1.0)),
-        uk_ppm=q("uk_ppm", abs(z) * 1e6 * row.number("df", 1.0)),
+        uk_ppm=q("uk_ppm", math.copysign(abs(z), z.imag) * 1e6 * row.number("df", 1.0)),
         pk_w=q("pk_w", z.real * sn_va * parallel * row.number("df", 1.0) ** 2),
         i0_ppm=q("i0_ppm", abs(y) * 1e6 / row.number("df", 1.0)),
         p0_w=q("p0_w", y.real * sn_va * parallel),
-        clock=_clock(row, "shift_degree"),
-        on_load=on_load,
+        clock=clock,
+        on_load=on_load and not apart,
         switchable=switches.switchable(row),
+        turn_mdeg=q("turn_mdeg", turn * 1e3 if apart else 0.0),
+        equivalent=apart,
         open_end="" if from_closed == to_closed else "to" if from_closed else "from",
         rest=q.rest,
         **tap,
@@ -112,7 +143,7 @@ def _transformer(row: Row, switches: Switches) -> Transformer:
 
 
 def _impedance(uk: float, r: float) -> complex:
-    return complex(r, math.sqrt(max(uk * uk - r * r, 0.0)))
+    return complex(r, math.copysign(math.sqrt(max(uk * uk - r * r, 0.0)), uk))
 
 
 def _admittance(i0: float, p0: float) -> complex:

@@ -49,7 +49,11 @@ def test_rules_1_and_2_only_what_was_known_and_the_same_bytes() -> None:
     known = history()
     spoiled = known.values.copy()
     spoiled[ORIGIN.gate - FIRST :] = 10**9
+    import sklearn.ensemble  # noqa: F401  (it starts threads of its own)
+
+    threads = len(os.listdir("/proc/self/task"))
     made = [boosted(one, ROME, ORIGIN).values for one in (known, History(FIRST, ("n",), spoiled))]
+    assert len(os.listdir("/proc/self/task")) == threads
     assert made[0].tobytes() == made[1].tobytes() and (np.diff(made[0], axis=0) >= 0).all()
     assert (np.abs(made[0][2] - known.rows(ORIGIN.frames)) < 4_000).all()
     with pytest.raises(Rejected, match="10 days before the gate can be played, 21 are needed"):

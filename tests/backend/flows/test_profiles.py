@@ -1,5 +1,6 @@
 """A BRP's profiles of a session: answered, replaced until the freeze, refused after it; what stands is what settlement reads."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 
@@ -60,7 +61,8 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def desk(store, request):
-    return lambda **more: Desk(store, request.node.name.replace("/", ""), **more)
+    session = hashlib.sha256(request.node.name.encode()).hexdigest()
+    return lambda **more: Desk(store, session, **more)
 
 
 def flat(pod, w, frames=FRAMES):

@@ -1,5 +1,8 @@
 """The state from measurements: true where they are true, liars named, blind spots named, one method when the other fails."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -242,3 +245,84 @@ def test_on_the_published_grid_a_liar_is_found_by_either_method(evening, first):
     made = estimate(engine, [*known, liar], first=first)
     assert [one.sensor for one in made.bad] == ["liar"] and made.solved.method is first
     assert np.abs(made.solved.voltage_upu - volts_upu).max() < 6_000
+
+
+def test_on_the_published_grid_without_the_feed_the_sum_of_all_that_is_known_tells_it(evening):
+    """The engine alone calls this singular: nothing is measured at the source, two transformers and two couplers beside it."""
+    engine, volts_upu, known = evening
+    made = estimate(engine, [one for one in known if one.sensor != "feed"])
+    assert made.solved.method is Method.NEWTON and not made.tried
+    assert ("nominal", "source:1") in [(r.sensor, r.place) for r in made.residuals if r.origin == "assumed"]
+    assert np.abs(made.solved.voltage_upu - volts_upu).max() < 3_000
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_on_the_published_grid_an_open_breaker_names_its_island_and_the_rest_is_estimated(evening, kept):
+    """23 nodes are dead; what the feed still says of the whole grid is found to be false, and taken out."""
+    engine, volts_upu, known = evening
+    made = estimate(engine, [one for one in known if kept or one.sensor != "feed"], ["line:45"])
+    assert len(made.dead) == 23 and made.opened == ("line:45",)
+    assert [one.sensor for one in made.bad] == ["feed"] * kept
+    alive = np.array([f"node:{n.id}" not in made.dead for n in engine.network.nodes])
+    assert np.abs(made.solved.voltage_upu - volts_upu)[alive].max() < 10_000
+    assert not made.solved.voltage_upu[~alive].any()
+
+
+def test_the_flow_in_a_coupler_can_be_measured(evening):
+    """Half of the feed goes through the second transformer, and through the coupler before it."""
+    engine, volts_upu, known = evening
+    watts, var = next((one.value, one.second) for one in known if one.sensor == "feed")
+    through = Measurement("K", Quantity.POWER, "link", 1, watts, 30_000, var, 30_000, "from")
+    made = estimate(engine, [*known, through])
+    assert made.bad == () and np.abs(made.solved.voltage_upu - volts_upu).max() < 3_000
+    opened = estimate(engine, [*known, through], ["link:1"])
+    assert [(s.sensor, s.reason) for s in opened.suspects] == [("K", "expected 0: the branch is reported open")]
+
+
+def test_a_sensor_that_says_the_same_twice_is_named(engine, truth):
+    with pytest.raises(Rejected, match="sensor V1: voltage at node:1 is given twice, expected once"):
+        estimate(engine, [volts(truth, 1), volts(truth, 1, error_mv=5), *loads()])
+
+
+def test_voltages_in_v_or_kv_are_named_and_left_out(engine, truth):
+    right = volts(truth, 3)
+    wrong = [replace(right, sensor="in V", value=right.value // 1_000), replace(right, sensor="in kV", value=20)]
+    wrong += [replace(right, sensor="in uV", value=right.value * 1_000)]
+    made = estimate(engine, [volts(truth, 1), right, *wrong, *loads()])
+    assert [(s.sensor, s.kept) for s in made.suspects] == [("in V", False), ("in kV", False), ("in uV", False)]
+    assert "expected mV near 20000000 (is it V or kV?)" in made.suspects[0].reason
+    assert made.bad == () and np.abs(made.solved.voltage_upu - truth.voltage_ppt[0] // 10**6).max() <= 2
+
+
+def test_power_and_current_far_above_what_their_place_is_rated_for_are_left_out(engine, truth):
+    """Load 1 is 850 kW, line 2 is 220 A of 20 kV."""
+    wrong = [
+        Measurement("P1 mW", Quantity.POWER, "load", 1, 600_000_000, 1_000, 0, 1_000),
+        Measurement("F mW", Quantity.POWER, "line", 2, 900_000_000_000, 1_000, 0, 1_000, "from"),
+        current("I uA", "line", 2, 26_000_000_000, 100, "to"),
+    ]
+    made = estimate(engine, [volts(truth, 1), *loads(), *wrong])
+    assert sorted(s.sensor for s in made.suspects) == ["F mW", "I uA", "P1 mW"]
+    assert "is it mW?" in made.suspects[-1].reason and not any(s.kept for s in made.suspects)
+    assert np.abs(made.solved.voltage_upu - truth.voltage_ppt[0] // 10**6).max() <= 2
+
+
+def test_a_flow_in_kw_is_bad_data_and_its_unit_is_said(engine, truth):
+    flow = Measurement("F", Quantity.POWER, "line", 1, 1_520, 15_000, 0, 15_000, "from")
+    made = estimate(engine, [volts(truth, 1), volts(truth, 2), volts(truth, 3), *loads(), flow])
+    assert [(b.sensor, b.unit) for b in made.bad] == [("F", "kW for W")]
+
+
+def test_a_load_in_kw_is_named_with_what_the_others_say_of_it(engine, truth):
+    in_kw = power("P2", "load", 2, (WATTS[1] // 1_000, 30_000), Origin.READING)
+    made = estimate(engine, [volts(truth, 1), volts(truth, 2), volts(truth, 3), loads()[0], in_kw])
+    assert [(s.sensor, s.kept) for s in made.suspects] == [("P2", True)] and "is it kW" in made.suspects[0].reason
+    assert re.search(r"; the others say (8|9)\d{5}: kW for W$", made.suspects[0].reason)
+    assert made.bad == ()  # no innocent is blamed for it
+    assert np.abs(made.solved.voltage_upu - truth.voltage_ppt[0] // 10**6).max() < 1_000
+
+
+def test_a_voltage_where_the_breakers_leave_no_supply_is_named(engine, truth):
+    made = estimate(engine, [volts(truth, 1), volts(truth, 3), *loads()], ["line:2"])
+    assert [(s.sensor, s.place, s.kept) for s in made.suspects] == [("V3", "node:3", False)]
+    assert "the open breakers leave no supply here" in made.suspects[0].reason and made.dead == ("node:3",)

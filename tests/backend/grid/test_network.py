@@ -28,6 +28,10 @@ CASES = {
     "a line to a node that is not there": (change("lines", 1, "to", 9), 'line:2 "b" to_node = 9'),
     "a line without impedance": (change("lines", 0, "r_uohm", 0), 'line:1 "a" x_uohm = 0'),
     "a load in kW": (change("loads", 0, "p_nominal_w", 850), 'load:1 "l2" p_nominal_w = 850, expected W at a node'),
+    "a load in kW beside var": (
+        change("loads", 0, {"id": 1, "name": "l2", "node": 2, "p_nominal_w": 850, "q_nominal_var": 300_000}),
+        'load:1 "l2" p_nominal_w = 850, expected W at a node above 1 kV (is it kW?)',
+    ),
     "a rating in A": (change("lines", 0, "rated_ma", 220), 'line:1 "a" rated_ma = 220, expected mA'),
     "a voltage in kV": (change("nodes", 0, "u_rated_v", 20), 'node:1 "n1" u_rated_v = 20, expected V'),
     "a number with a fraction": (change("lines", 0, "r_uohm", 4.5), 'line:1 "a" r_uohm = 4.5, expected a whole number'),

@@ -46,8 +46,21 @@ def test_rule_6_another_unit_is_suspected_by_magnitude(part, words):
     load_w = {str(e.id): [e.p_nominal_w * part[0] // part[1]] * 2 for e in GRID.loads}
     with pytest.raises(Rejected, match=words):
         parse_states(states(levels=[{"level_ppm": 500_000, "load_w": load_w}]), GRID)
-    one = {"1": load_w["1"]} if part[0] == 1 else {}
-    assert parse_states(states(levels=[{"level_ppm": 500_000, "load_w": one}]), GRID).frames == (100, 101)
+
+
+@pytest.mark.parametrize(("part", "words"), [((1, 1000), "is it kW, or a site at rest"), ((1000, 1), "is it mW")])
+def test_rule_7_one_load_in_another_unit_is_taken_and_named(part, words):
+    load = GRID.loads[0]
+    values = [load.p_nominal_w * part[0] // part[1]] * 2
+    level = {"level_ppm": 500_000, "load_w": {str(load.id): values}}
+    day = parse_states(states(levels=[level]), GRID)
+    assert day.middle().load_w[:, 0].tolist() == values
+    assert (
+        len(day.suspects) == 1 and f'load_w of {load.id} "{load.name}"' in day.suspects[0] and words in day.suspects[0]
+    )
+    other = {**level, "level_ppm": 900_000, "load_w": {str(load.id): [0, load.p_nominal_w]}}
+    assert parse_states(states(levels=[level, other]), GRID).suspects == ()
+    assert parse_states(states(levels=[{**level, "load_w": {str(load.id): [0, 0]}}]), GRID).suspects == ()
 
 
 def test_a_field_that_nothing_reads_is_refused():

@@ -155,3 +155,55 @@ def test_every_command_has_help_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as done:
         main(["grid", command, "--help"])
     assert done.value.code == 0 and f"example: lightnode grid {command}" in capsys.readouterr().out
+
+
+def test_one_load_in_kw_is_named_on_stderr_and_the_work_goes_on(states, capsys):
+    document = json.loads(Path(states).read_text())
+    for level in document["levels"]:
+        level["load_w"]["17"] = [90, 99, 36]
+    other = write(Path(states).with_name("in_kw.json"), document)
+    assert main(["grid", "substation", GRID, other]) == 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and 'states load_w of 17 "' in error and "is it kW, or a site at rest?" in error
+
+
+def test_a_frame_without_a_solution_is_named_by_every_command_and_stops_none(states, tmp_path, capsys):
+    document = json.loads(Path(states).read_text())
+    for level in document["levels"]:
+        level["load_w"] = {key: [row[0], row[1] * 9, row[2]] for key, row in level["load_w"].items()}
+    dark = write(tmp_path / "dark.json", document)
+    awards = {"format": "lightnode-awards/1", "awards": [{"offer": "A", "delta_w": {"P18": [-1000] * 3}}]}
+    code, found = said(capsys, "constraints", GRID, dark, "--near-ppm", 90_000)
+    assert (code, found["unsolved"]) == (1, [101]) and {c["frame"] for c in found["constraints"]} == {100, 102}
+    _, found = said(capsys, "substation", GRID, dark)
+    assert (found["after"]["unsolved"], found["after"]["frames"]) == ([101], [100, 102])
+    assert main(["grid", "substation", GRID, dark]) == 0 and "101: no solution no solution" in capsys.readouterr().out
+    _, found = said(capsys, "validate", GRID, dark, "--awards", write(tmp_path / "awards.json", awards))
+    assert found["verdicts"][0]["delta_w"]["P18"] == [-1000, 0, -1000]
+    _, found = said(capsys, "localise", GRID, dark)
+    assert {c["frame"] for c in found["congestions"] if c["element"] == "network"} == {101}
+    _, found = said(capsys, "request", GRID, dark)
+    assert [(v["element"], v["frame"]) for v in found["unserved"]] == [("network", 101)]
+
+
+def test_the_same_input_in_any_order_gives_the_same_bytes(states, tmp_path, capsys):
+    """Elements, levels and fields turned round: the answer is the same to the byte."""
+    network, day = json.loads(Path(GRID).read_text()), json.loads(Path(states).read_text())
+    turned = {k: v[::-1] if isinstance(v, list) else v for k, v in reversed(network.items())}
+    day["levels"] = [
+        {k: dict(reversed(v.items())) if isinstance(v, dict) else v for k, v in reversed(level.items())}
+        for level in day["levels"][::-1]
+    ]
+    other = write(tmp_path / "turned.json", turned), write(tmp_path / "other.json", dict(reversed(day.items())))
+    for command in (
+        ["localise", "--outage", "line:17"],
+        ["plan", "--switchable", "line:33", "--switchable", "line:14"],
+        ["request"],
+        ["constraints", "--near-ppm", "90000"],
+        ["substation"],
+    ):
+        found = []
+        for files in ((GRID, states), other):
+            main(["grid", command[0], *files, *command[1:], "--voltage-margin-ppm", "9000", "--json"])
+            found.append(capsys.readouterr().out)
+        assert found[0] == found[1] and found[0].startswith("{"), command[0]

@@ -184,3 +184,14 @@ def test_nothing_after_the_gate_is_read_from_the_history_to_the_requests(
     assert all(one != other for one, other in zip(earlier, whole, strict=True)), (
         "the last quarter-hour before it counts"
     )
+
+
+def test_a_column_in_kw_is_named_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, grid = table(tmp_path, columns=("load:1", "load:2")), tmp_path / "grid.json"
+    grid.write_text(json.dumps(small.document()))
+    head, *rows = path.read_text().splitlines()
+    cells = (row.split(",") for row in rows)
+    path.write_text("\n".join([head, *(f"{stamp},{int(w) // 1_000},{v}" for stamp, w, v in cells)]) + "\n")
+    code, _, err = run(capsys, "forecast", str(path), "--network", str(grid), "--day", "2026-02-17")
+    assert code == 0 and err.count("\n") == 1
+    assert "history.csv: load:1: 96 W at most, of 1000000 W nominal (is it kW, or a site at rest?)" in err

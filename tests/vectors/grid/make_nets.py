@@ -23,7 +23,7 @@ KEPT = (
     "bus", "line", "trafo", "trafo3w", "switch", "ext_grid", "load", "sgen", "gen", "storage", "shunt", "ward", "dcline",
     "asymmetric_load", "asymmetric_sgen", "impedance", "xward", "motor",
 )  # fmt: skip
-RESULTS = ("res_bus", "res_line", "res_trafo", "res_trafo3w", "res_gen", "res_dcline")
+RESULTS = ("res_bus", "res_line", "res_trafo", "res_trafo3w", "res_gen", "res_dcline", "res_xward")
 
 
 def solved(net):
@@ -69,12 +69,46 @@ def example(name):
     """One of pandapower's example nets, solved."""
     from pandapower import networks
 
+    if name == "equivalents":
+        return solved(equivalents())
     net = getattr(networks, "example_multivoltage" if name == "three_windings" else name)()
     if name == "three_windings":
         net.impedance.drop(net.impedance.index, inplace=True)
         net.xward.drop(net.xward.index, inplace=True)
         net.trafo3w["tap_pos"] = 2
     return solved(net)
+
+
+def equivalents():
+    """A net of our own: taps that turn the phase of every kind, negative impedances, an impedance, a motor, held voltages."""
+    import pandapower
+
+    net = pandapower.create_empty_network("equivalents", sn_mva=10.0)
+    top = [pandapower.create_bus(net, 220.0, name=f"top {k}") for k in range(4)]
+    low = [pandapower.create_bus(net, 110.0, name=f"low {k}") for k in range(5)]
+    pandapower.create_ext_grid(net, top[0], vm_pu=1.02, va_degree=5.0)
+    for a, b in zip(top, top[1:], strict=False):
+        pandapower.create_line_from_parameters(net, a, b, 30.0, 0.04, 0.3, 9.0 if b != top[3] else -9.0, 1.2)
+    turning = (
+        {"tap_side": "hv", "tap_changer_type": "Ideal", "tap_step_degree": 1.3, "tap_pos": 3},
+        {"tap_side": "lv", "tap_changer_type": "Ideal", "tap_step_percent": 1.1, "tap_pos": -2},
+        {"tap_side": "hv", "tap_changer_type": "Ratio", "tap_step_percent": 1.5, "tap_step_degree": 60.0, "tap_pos": 2},
+        {"tap_side": "lv", "tap_changer_type": "Symmetrical", "tap_step_percent": 1.2, "tap_step_degree": 90.0, "tap_pos": 4},
+        {"tap_side": "lv", "tap_changer_type": "Ratio", "tap_step_percent": 1.5, "tap_pos": 1},
+    )  # fmt: skip
+    for k, tap in enumerate(turning):
+        pandapower.create_transformer_from_parameters(
+            net, top[min(k, 3)], low[k], 100.0, 225.0, 112.0, 0.3, -1.5 if k == 4 else 12.0, 40.0, 0.1,
+            shift_degree=(150.0, 0.0, 2.5, -357.5, 0.0)[k], tap_neutral=0, tap_min=-9, tap_max=9, name=f"unit {k}", **tap,
+        )  # fmt: skip
+        pandapower.create_load(net, low[k], 20.0 + k, 5.0)
+    pandapower.create_impedance(net, low[1], low[2], 0.02, 0.4, 80.0, gf_pu=0.001, bf_pu=0.01, gt_pu=0.001, bt_pu=0.01)
+    pandapower.create_xward(net, low[2], 3.0, 1.0, 2.0, -1.0, 0.5, 12.0, 1.01)
+    pandapower.create_motor(net, low[0], 4.0, 0.86, efficiency_percent=95.0, loading_percent=80.0)
+    for bus in (top[2], top[2], top[3]):
+        pandapower.create_gen(net, bus, 25.0, vm_pu=1.03)
+    pandapower.create_gen(net, low[3], 10.0, vm_pu=1.0)
+    return net
 
 
 def simbench_grid(code):
@@ -86,7 +120,9 @@ def simbench_grid(code):
 
 if __name__ == "__main__":
     here = Path(__file__).parent
-    makers = {name: example for name in (*EXAMPLES, "three_windings")} | {code: simbench_grid for code in CODES}
+    makers = {name: example for name in (*EXAMPLES, "three_windings", "equivalents")} | {
+        code: simbench_grid for code in CODES
+    }
     for name in sys.argv[1:] or makers:
         text = document(makers[name](name))
         (here / f"{name}.json.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
