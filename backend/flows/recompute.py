@@ -38,6 +38,7 @@ from backend.market.settled_difference import difference as difference_of
 from backend.market.settled_difference import moves
 from backend.market.settled_document import input_of, input_text
 from backend.market.settled_input import SettlementInput
+from backend.market.settled_kept import check_kept
 from backend.market.submission_field import offer_of, request_of
 from backend.ports import MarketEvent
 
@@ -84,6 +85,7 @@ class _Again:
     _proposed: tuple[str, str] = ("", "")
     _published: list[str] = field(default_factory=list)
     _settlements: list[str] = field(default_factory=list)
+    _stood: SettlementInput | None = None
     _resettled: tuple[str, str] = ("", "")
     _to_activate: bool = False
 
@@ -272,6 +274,8 @@ class _Again:
             raise Different(", input: does not stand on the session's latest published outcome")
         awards = reserved_of(book.published, book.offers.values(), book.requests.values())
         check_against(made_of, awards, called_of(lists[-1]) if lists else None)
+        if self._stood is not None:
+            check_kept(self._stood, made_of, len(self._settlements))
         changed = difference_of(_object(self._settlements[-1]), _object(made)) if self._settlements else {}
         expected = {"version": len(self._settlements) + 1, "difference": changed, "input": input_text(made_of)}
         _same("", {name: body.get(name) for name in expected}, expected)
@@ -280,6 +284,7 @@ class _Again:
         if changed and moves(changed) and (event.body != self._resettled[0] or who(event.party) == self._resettled[1]):
             raise Different(": changes what somebody gains, and no second person approved it")
         self._settlements.append(made)
+        self._stood = made_of
 
     def _proposes_settlement(self, event: Event) -> None:
         """What a second person may make the next version."""

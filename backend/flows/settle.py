@@ -5,7 +5,8 @@
    Whatever crashes, there is none or one.
 2. The same input again gives the settlement that is kept; another one needs a re-settlement, which needs a reason and is the
    next version, with the difference by line and party. What was settled before stays. A version that changes a line, anybody's
-   money or a correction of a position is proposed by one person and approved by another, who sees it by its digest.
+   money or a correction of a position is proposed by one person and approved by another, who sees it by its digest. Evidence
+   that the version before stands on may be added to and put right, not lost (market.settled_kept).
 3. Each version is published as evidence in the tree of settlements, before anybody is told.
 4. A dispute is about a line of the latest version; it and its answer are events (market.dispute).
 """
@@ -29,6 +30,7 @@ from backend.market.settled_document import input_of, input_text
 from backend.market.settled_energy import points_of
 from backend.market.settled_evidence import Point
 from backend.market.settled_input import Called, SettlementInput
+from backend.market.settled_kept import check_kept
 from backend.market.settled_making import Traded
 from backend.ports import Clock, MarketEvent, SessionStore
 
@@ -223,6 +225,8 @@ class Settlements:
         self, session: str, made: SettlementInput, reason: str, versions: Sequence[Version], by: str = ""
     ) -> Version:
         self._check(session, made)
+        if versions:
+            check_kept(input_of(versions[-1].input), made, versions[-1].version)
         body = settlement_text(settled(made))
         changed = difference(json.loads(versions[-1].settlement), json.loads(body)) if versions else {}
         return Version(len(versions) + 1, input_text(made), body, reason, changed, by)

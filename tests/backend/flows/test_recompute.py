@@ -32,7 +32,8 @@ from backend.market.judged import to_judge
 from backend.market.rules import Engine, Rules
 from backend.market.session import State
 from backend.market.session_bundle import bundle_of, bundle_text
-from backend.market.settled_document import input_text
+from backend.market.settled import settled, settlement_text
+from backend.market.settled_document import input_of, input_text
 from backend.market.settled_input import MeasuredRow, PodRow
 from backend.market.settled_making import Knowledge, Settings, made_input
 from tests.backend.flows.test_orders import GATE, F, Floor, emergency
@@ -256,6 +257,15 @@ def hidden(events: list[Any]) -> None:
     body(events, "settled", 1)["difference"]["lines"] = []
 
 
+def lost(events: list[Any]) -> None:
+    """As if registers had been known at first."""
+    first = body(events, "settled")
+    made = json.loads(first["input"])
+    made["measured"] = [{**row, "registers_ws": 0} for row in made["measured"]]
+    first["input"] = input_text(input_of(json.dumps(made)))
+    first["settlement"] = settlement_text(settled(input_of(first["input"])))
+
+
 def resettled_alone(events: list[Any]) -> None:
     events[-1]["party"] = "ann"
 
@@ -319,6 +329,7 @@ def twice(events: list[Any]) -> None:
         (active, r"\(activated\), orders \[.*\], volume_w: "), (passed, r"\(activated\), orders \["),
         (underpaid, r"\(settled\), .*payment_ueur: the bundle has"),
         (measured, r"\(settled\), "), (hidden, r"\(settled\), difference, lines "),
+        (lost, r"\(settled\): settlement input: POD a, quarter-hour \d+: energy by registers of version 1"),
         (resettled_alone, r"\(settled\): changes what somebody gains, and no second person"),
         (resettled_unasked, r"\(settled\): changes what somebody gains, and no second person"),
         (proposed_by_another, r"\(settlement-proposed\), proposed_by: the bundle has 'carl', recomputed is 'ann'"),

@@ -199,6 +199,19 @@ def test_rule_2_what_changes_money_needs_a_second_person_who_names_it_by_its_dig
     assert MarketStore(desk.store).events("s")[-1].party == "bob" and desk.settlements.proposed("s") is None
 
 
+def test_rule_2_evidence_that_the_version_before_stands_on_is_not_lost_in_the_next(desk: Desk) -> None:
+    """Of b nothing came in at first. What is there of a may be put right, and pays 9 of its 10 kW then."""
+    desk.settlements.settle("s", desk.input(b=None), "operator")
+    events = MarketStore(desk.store).events("s")
+    with pytest.raises(Rejected, match=r"POD a, quarter-hour \d+: 4 s readings of version 1 is missing or less: keep"):
+        desk.settlements.resettle("s", desk.input(a=None), "b came in", "ann")
+    assert MarketStore(desk.store).events("s") == events
+    second = desk.resettled(desk.input(a=6_000), "a's clock was wrong, b came in")
+    with pytest.raises(Rejected, match="of version 2 is missing"):
+        desk.settlements.resettle("s", desk.input(a=6_000, b=None), "b never came in", "ann")
+    assert desk.settlements.versions("s")[-1] == second
+
+
 def test_rule_2_only_the_latest_proposal_counts_and_it_must_still_stand_on_the_outcome(desk: Desk) -> None:
     desk.settlements.settle("s", desk.input(b=None), "operator")
     first = desk.settlements.resettle("s", desk.input(b=9_000), "late readings", "ann")
