@@ -42,6 +42,7 @@ DEPLOYMENT = bytes(range(16))
 LOAD_W, REACTIVE_VAR, PHASE_MV, CT_RATIO = 5_000, 600, 230_000, 20
 _STEP_S, _LONGEST_S = 0.05, 240.0
 _FIRMWARE_BYTES = 16_384
+_VERIFIED_MOST = 3
 Say = Callable[[str], None]
 
 
@@ -245,10 +246,16 @@ def _reading(backend: Backend, say: Say) -> bytes:
 def _prove(hand: Technician, port: str, database: Path, technician: str) -> None:
     config = f"outbox/settings/{NAME}.json"
     hand.run("flash", "status", "--port", port)
-    hand.run(
-        "flash", "verify", port, "--expect-w", f"{LOAD_W * 9 // 10}..{LOAD_W * 11 // 10}", "--config", config,
-        "--operator", "operator.toml", "--database", str(database), "--out", f"{NAME}.verify.json",
-    )  # fmt: skip
+    for left in range(_VERIFIED_MOST - 1, -1, -1):  # a computer that is busy lets a meter's answer come too late
+        try:
+            hand.run(
+                "flash", "verify", port, "--expect-w", f"{LOAD_W * 9 // 10}..{LOAD_W * 11 // 10}", "--config", config,
+                "--operator", "operator.toml", "--database", str(database), "--out", f"{NAME}.verify.json",
+            )  # fmt: skip
+            break
+        except RigError:
+            if not left:
+                raise
     hand.run("flash", "key", "--make", "technician.key")
     hand.run(
         "flash", "record", "make", f"{NAME}.verify.json", "--config", config, "--build", "build", "--kit", "technician.key",
