@@ -11,9 +11,10 @@ import pytest
 from backend.adapters.workers import sensible, workers
 
 READER = """
-import os, sys, time
+import os, signal, sys, time
 from backend.adapters.workers import workers
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background, which ignores it
     try:
         with workers(3) as executor:
             print(executor.submit(os.getpid).result(), flush=True)
