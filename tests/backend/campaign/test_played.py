@@ -1,6 +1,7 @@
 """Whole days of a campaign: with `--long`, as each takes some seconds; what the command refuses, always."""
 
 import json
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
 from multiprocessing import get_context
@@ -94,7 +95,9 @@ def test_a_day_outside_the_published_weeks_is_refused_in_one_line(
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.skipif(is_installed(), reason="pandapower is here")
-def test_an_engine_that_is_not_there_is_an_outside_party(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_engine_that_is_not_there_is_an_outside_party(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandapower", None)  # as Python marks what cannot be imported
     assert main(["market", "campaign", "--days", "1", "--out", str(tmp_path), "--check", "pandapower", "--json"]) == 3
     assert "lightnode[import]" in json.loads(capsys.readouterr().out)["reason"]
