@@ -155,7 +155,7 @@ class Sessions:
             if not reason.strip() or not party.strip():
                 raise Rejected(f"session {session}: a correction needs a reason and the person who proposes it")
             body = text(outcome)
-            check_correction(one, outcome_of(body))
+            check_correction(one, outcome_of(body), outcome_of(_standing(self._store.events(session))))
             self._add(session, party, "proposed", _json({"outcome": body, "reason": reason}))
         return digest_of(body)
 
@@ -172,6 +172,7 @@ class Sessions:
                 raise Rejected(f"session {session}: this is published already")
             if not party.strip() or is_same_person(proposed[-1].party, party):
                 raise Rejected(f"session {session}: {party} proposed the correction, another person has to approve it")
+            check_correction(self.load(session), outcome_of(body), outcome_of(_standing(events)))
             self._publish(OUTCOME, session, version, body, self._clock.now_ms())
             self._add(session, party, "published", _json({"version": version, "sha256": digest}))
         return version

@@ -262,12 +262,16 @@ class MarketSession:
     def _registered(self) -> Registered:
         return Registered(self.aggregator_of, self.capacity_w, self.register)
 
+    def others_leave_w(self, point: Point) -> int | None:
+        """What other sessions leave of a POD, quarter-hour and direction; None if nothing bounds it."""
+        capacity = self._registered().has_w(*point)
+        return None if capacity is None else capacity - self.sold_w.get(point, 0)
+
     def _oversold(self, bid: Offer) -> bool:
         """Rule 5."""
-        registered = self._registered()
         for point, w in takes(bid):
-            capacity = registered.has_w(*point)
-            if capacity is not None and self.sold_w.get(point, 0) + self._taken_w.get(point, 0) + w > capacity:
+            left = self.others_leave_w(point)
+            if left is not None and self._taken_w.get(point, 0) + w > left:
                 return True
         return False
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from backend.adapters.market_store import MarketStore
 from backend.adapters.sqlite import DocumentRow, SqliteStore
 from backend.domain.bids import Buyer, Direction, Offer, Request
-from backend.domain.trade import Outcome
+from backend.domain.trade import Award, Outcome
 from backend.errors import Rejected
 from backend.flows.trade import BY, VERDICTS, Sessions
 from backend.market.canonical import text
@@ -199,6 +200,33 @@ def test_what_a_correction_gives_back_may_be_sold_again(floor: Floor) -> None:
     floor.opened("second")
     assert not floor.sessions.moves("second")
     assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [("o", "taken")]
+
+
+def test_a_correction_takes_no_watt_that_another_session_has_sold_meanwhile(floor: Floor) -> None:
+    """First has 15 of its 20 W awarded, the register says 30: at most 15 are left to second."""
+    floor.published("first")
+    more = Outcome("first", (Award("o", "r", F, 20, {"a": 20}),), (), {})
+    proposed = floor.sessions.propose("first", more, "read wrongly", "ann")
+    floor.clock.at_ms = 0
+    floor.opened("second")
+    offer = replace(OFFER, volume_w={F: 15}, shares_w={"a": 15})
+    assert floor.sessions.submit("second", Submission((offer,), (REQUEST,), ()), "A")[0] == ("o", "taken")
+    for refused in (
+        lambda: floor.sessions.approve("first", proposed, "bob"),
+        lambda: floor.sessions.propose("first", more, "again", "ann"),
+    ):
+        with pytest.raises(Rejected, match="takes 20 W of a in 1993108, other sessions leave 15"):
+            refused()
+    floor.sessions.withdraw("second", "o", "A")
+    assert floor.sessions.approve("first", proposed, "bob") == 2
+
+
+def test_a_correction_that_takes_less_is_allowed_though_a_pod_is_oversold(floor: Floor) -> None:
+    floor.published("first")
+    lower = Registered(REGISTERED.aggregator_of, {("a", Direction.UP): 5})
+    sessions = Sessions(MarketStore(floor.store), floor.clock, lower, floor.publish)
+    less = Outcome("first", (Award("o", "r", F, 12, {"a": 12}),), (), {})
+    assert sessions.approve("first", sessions.propose("first", less, "the register was wrong", "ann"), "bob") == 2
 
 
 def test_what_a_cancelled_session_took_is_free_again(floor: Floor) -> None:

@@ -12,6 +12,7 @@ from backend.market.session import MarketSession, State
 
 F = 1_970_000
 AWARD = Award("o", "r", F, 10, {"a": 10})
+NONE = Outcome("s", (), (), {})
 
 
 def session() -> MarketSession:
@@ -22,8 +23,8 @@ def session() -> MarketSession:
 
 
 def test_rule_1_what_stands_in_the_book_may_be_awarded() -> None:
-    check_correction(session(), Outcome("s", (AWARD,), (), {}))
-    check_correction(session(), Outcome("s", (), (), {}))
+    check_correction(session(), Outcome("s", (AWARD,), (), {}), NONE)
+    check_correction(session(), NONE, Outcome("s", (AWARD,), (), {}))
 
 
 @pytest.mark.parametrize(
@@ -40,9 +41,9 @@ def test_rule_1_what_stands_in_the_book_may_be_awarded() -> None:
 )
 def test_rule_1_nothing_else(outcome: Outcome, said: str) -> None:
     with pytest.raises(Rejected, match=said):
-        check_correction(session(), outcome)
+        check_correction(session(), outcome, NONE)
 
 
-def test_rule_2_one_person_is_one_however_written() -> None:
+def test_rule_3_one_person_is_one_however_written() -> None:
     assert is_same_person("Ann Lee", " ann  LEE ") and is_same_person("Ann", "\uff21nn")
     assert not is_same_person("Ann Lee", "Ann Li")
