@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lightwire import ecdsa
 from lightwire.comb import base_multiple, base_multiple_x, base_table
@@ -156,6 +156,8 @@ def test_inversion_agrees_with_pythons_own(modulus: int, value: int, shift: int)
 
 @pytest.mark.parametrize("curve", [SECP256K1, P256], ids=lambda curve: curve.name)
 @given(k=st.integers(1, 400) | st.integers(-400, -1) | st.integers(0, 2**256), z0=st.integers(1, 2**255))
+@example(k=0x7FFFFDFFFFF8000020000080000200000800001FFFFF7FFFFDFFFFF7FFFFE, z0=7)  # the last addition of P-256 is P + P
+@example(k=0xFFF7FFFF20000080FFFDFFFFF7FFFFDFBCE67AADA5179E8CF3B9EAC2FCE32553, z0=7)
 def test_a_signature_s_x_is_the_multiple_s_also_where_the_last_addition_doubles(
     curve: ecdsa.Curve, k: int, z0: int
 ) -> None:

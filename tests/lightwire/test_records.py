@@ -58,7 +58,18 @@ def test_every_shorter_payload_is_truncated_or_refused(vector: dict[str, Any]) -
         ("seq", -1),
         ("seq", 2**32),
         ("device", b"short"),
+        ("device", bytearray(8)),
         ("voltage_mv", (1, 2)),
+        ("voltage_mv", [1, 2, 3]),
+        ("voltage_mv", (2**32, 2, 3)),
+        ("voltage_mv", (1, 2**32, 3)),
+        ("voltage_mv", (1, 2, 2**32)),
+        ("voltage_mv", (1, 2, -1)),
+        ("voltage_mv", (1, 2, True)),
+        ("reactive_var", 2**31),
+        ("reactive_var", -(2**31) - 1),
+        ("import_wh", 2**64),
+        ("frequency_mhz", 2**16),
         ("flags", True),
         ("power_w", 1.0),
     ],
@@ -67,6 +78,19 @@ def test_a_value_outside_its_form_makes_no_record(field: str, value: object) -> 
     values = values_of(next(v for v in GOOD if v["name"] == "reading 1"))
     with pytest.raises(OutOfRange, match=field):
         records.Reading(**{**values, field: value})
+    with pytest.raises(OutOfRange, match=field):
+        records.Reading(*{**values, field: value}.values())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("reactive_var", 2**31 - 1), ("reactive_var", -(2**31)), ("seq", 2**32 - 1), ("import_wh", 2**64 - 1),
+     ("voltage_mv", (2**32 - 1, 0, 2**32 - 1))],
+)  # fmt: skip
+def test_the_ends_of_a_form_belong_to_it(field: str, value: object) -> None:
+    values = {**values_of(next(v for v in GOOD if v["name"] == "reading 1")), field: value}
+    made = records.Reading(*values.values())
+    assert getattr(made, field) == value and records.decode(records.encode(made)) == made == records.Reading(**values)
 
 
 @pytest.mark.parametrize(
