@@ -45,7 +45,7 @@ def test_a_board_in_any_state_becomes_the_wanted_one_and_the_second_run_writes_n
     with a_board(tmp_path / "board", model, runs=runs) as board:
         put_on(board, KEPT) if runs is None else None
         (entry,) = written([row(board)], wanted(tmp_path, model), log)
-        assert (entry.state, entry.device, entry.begun) == (DONE, board.unique_id.hex(), "")
+        assert (entry.state, entry.device, entry.begun) == (DONE, board.unique_id.hex(), ""), entry
         flash, files = bytes(board.flash), board.files.read_bytes()
         (again,) = written([row(board)], wanted(tmp_path, model), log)
         assert again == entry

@@ -57,6 +57,20 @@ def test_each_difference_is_packed_up_to_its_last_bit_and_not_beyond(field: str,
     assert pack(BASE, DEVICE, plain._replace(**{field: (low - 1) * unit})) == b""
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("time_ms", 449_100_001 * 4000 + 1), ("frequency_mhz", 49_995), ("voltage_mv", (11_540_000, 11_560_000, 11_520_100)),
+        ("voltage_mv", (4_096 * 20_000, 11_560_000, 11_520_000)), ("power_w", 0x800000), ("reactive_var", -0x800001),
+        ("flags", 0x100), ("boot", 4), ("generation", 2),
+    ],
+)  # fmt: skip
+def test_what_would_lose_a_digit_or_belongs_elsewhere_is_not_packed(field: str, value: object) -> None:
+    volts = (11_540_000, 11_560_000, 11_520_000)
+    plain = Reading(DEVICE, 1, 3, 1001, 449_100_001 * 4000, 4, -250_000, 7, 10**9 + 5, 10**6, volts, 49_990)
+    assert pack(BASE, DEVICE, plain) and pack(BASE, DEVICE, plain._replace(**{field: value})) == b""
+
+
 def test_a_base_comes_back_from_its_bytes() -> None:
     again = decode_base(BASE.encode())
     assert vars(again) == vars(BASE) if hasattr(again, "__dict__") else again.encode() == BASE.encode()

@@ -66,6 +66,19 @@ def test_a_change_of_trust_ends_the_batch_with_its_link() -> None:
     assert first.end_ms == second.start_ms == START + 4000
 
 
+def test_what_is_no_longer_fresh_is_its_own_record_not_the_one_in_its_place() -> None:
+    node = Node()
+    node.trust(START)
+    asyncio.run(node.slots(30))
+    last = node.journal.seq
+    assert last > 25
+    assert [records.decode(envelope.split(node.sealed(seq))[0]).seq for seq in range(1, last + 1)] == [
+        *range(1, last + 1)
+    ]
+    assert len({node.recorder.digest(seq) for seq in range(1, last + 1)}) == last
+    assert asyncio.run(node.recorder.following(last)) == (last, b"")
+
+
 def test_what_is_sent_again_is_the_same_to_the_byte() -> None:
     node = Node()
     node.trust(START)

@@ -4,21 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from backend.domain.bids import Buyer, Direction, Offer, Request
+from backend.domain.bids import Buyer, Direction, Offer, Product, Request
 from backend.domain.trade import Award, Outcome
 from backend.errors import Rejected
 from backend.market.correction import check_correction, is_same_person
-from backend.market.session import MarketSession, State
+from backend.market.session import MarketSession, SessionRules, State
 
 F = 1_970_000
 AWARD = Award("o", "r", F, 10, {"a": 10})
 NONE = Outcome("s", (), (), {})
 
 
-def session() -> MarketSession:
-    one = MarketSession("s", (F, F + 1), 9, {"a": "A"}, State.OPEN)
-    one.submit(Offer("o", "A", Direction.UP, {F: 10}, {"a": 10}, 1, 0), 0)
-    one.submit(Request("r", Buyer.TSO, Direction.UP, "substation", {F: 15}, 50), 0)
+def session(product: Product = Product.ACTIVE) -> MarketSession:
+    one = MarketSession("s", (F, F + 1), 9, {"a": "A"}, State.OPEN, rules=SessionRules(products=frozenset(Product)))
+    one.submit(Offer("o", "A", Direction.UP, {F: 10}, {"a": 10}, 1, 0, product=product), 0)
+    one.submit(Request("r", Buyer.TSO, Direction.UP, "substation", {F: 15}, 50, product=product), 0)
     return one
 
 
@@ -42,6 +42,16 @@ def test_rule_1_what_stands_in_the_book_may_be_awarded() -> None:
 def test_rule_1_nothing_else(outcome: Outcome, said: str) -> None:
     with pytest.raises(Rejected, match=said):
         check_correction(session(), outcome, NONE)
+
+
+@pytest.mark.parametrize(("product", "is_bound"), [(Product.ACTIVE, True), (Product.REACTIVE, False)])
+def test_rule_2_the_register_bounds_active_power_only(product: Product, is_bound: bool) -> None:
+    one = session(product)
+    one.capacity_w = {("a", Direction.UP): 9}
+    if is_bound:
+        with pytest.raises(Rejected, match=f"takes 10 W of a in {F}, other sessions leave 9"):
+            check_correction(one, Outcome("s", (AWARD,), (), {}), NONE)
+    check_correction(one, Outcome("s", (AWARD,), (), {}), Outcome("s", (AWARD,), (), {}) if is_bound else NONE)
 
 
 def test_rule_3_one_person_is_one_however_written() -> None:
