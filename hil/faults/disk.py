@@ -4,6 +4,7 @@
 2. `file_size_limit` needs no rights: what this process writes beyond it fails with EFBIG.
 """
 
+import errno
 import os
 import resource
 import signal
@@ -48,11 +49,14 @@ class SmallDisk:
         return found.f_bavail * found.f_frsize
 
     def fill(self, but: int = 0) -> None:
-        """Takes the room, but for this many bytes."""
-        with (self.folder / _BALLAST).open("ab") as file:
+        """Takes the room, but for this many bytes, also while a program writes beside it."""
+        with (self.folder / _BALLAST).open("ab", buffering=0) as file:
             while (room := self.left - but) > 0:
-                file.write(bytes(min(room, 1 << 16)))
-                file.flush()
+                try:
+                    file.write(bytes(min(room, 1 << 16)))
+                except OSError as error:  # the program took it since
+                    if error.errno != errno.ENOSPC:
+                        raise
 
     def free(self) -> None:
         """Gives the room back."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -153,6 +154,19 @@ def test_a_small_disk_is_full_and_has_room_again(small_disk: Callable[[int], Sma
     assert full.value.errno == errno.ENOSPC
     disk.free()
     (disk.folder / "file").write_bytes(bytes(100_000))
+
+
+def test_a_disk_fills_while_a_program_writes_to_it(small_disk: Callable[[int], SmallDisk]) -> None:
+    disk = small_disk(16 << 20)
+    for _ in range(20):
+        command = ["dd", "if=/dev/zero", f"of={disk.folder / 'file'}", "bs=4096"]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL):
+            while not (disk.folder / "file").exists():
+                time.sleep(0.001)
+            disk.fill()
+            assert disk.left == 0
+        disk.free()
+        (disk.folder / "file").unlink()
 
 
 def test_a_limit_of_file_size_needs_no_rights(tmp_path: Path) -> None:
