@@ -26,8 +26,8 @@ from lightflash.transport import Identity, NoAnswer, Progress, cut_off
 
 _SECTOR = 4096
 _GAP = 4 * _SECTOR
-_STARTS_S = 15.0
-_CONNECTS_S = 60.0
+_CONNECTS_S = 120.0
+_ATTEMPTS = "15"  # to connect, a second each: time to hold BOOT and press RESET
 _BYTES_PER_S = 4000  # slowest line that is waited for
 _BAUD = "460800"
 _PERCENT = re.compile(rb"(\d{1,3})\.\d% ")
@@ -83,7 +83,7 @@ class Esptool:
         self, words: Sequence[str], step: str, timeout_s: float, progress: Progress | None = None, total: int = 0
     ) -> str:
         """What it printed. FlashError for a wrong chip, NoAnswer, Pending if it was cut off."""
-        command = [*_program(), "--port", self._port, *words]
+        command = [*_program(), "--port", self._port, "--connect-attempts", _ATTEMPTS, *words]
         quiet = {**os.environ, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=quiet
@@ -172,7 +172,7 @@ class EspBoard:
                 pieces.append((self._offset + at, path))
                 total += len(content)
             self._esptool.write(self._chip, pieces, total, progress)
-        self._repl.wait(_STARTS_S)
+        self._repl.wait()
 
     def hashes(self, paths: Sequence[str]) -> Mapping[str, str]:
         """Through MicroPython."""

@@ -5,6 +5,8 @@
 3. A watchdog that the application armed goes on at the prompt: everything that runs there feeds it, long work while it works.
    Whoever has no /main.py or no settings is not in service: it has armed none, and gets none from here.
 4. Firmware is not written this way: a board that only has this takes its firmware by hand, or has it already.
+5. A slow board is waited for: a wait ends when nothing more comes, when the port has gone, or with too much that is no
+   answer (a new ESP32 says without end that its flash is empty).
 """
 
 import ast
@@ -17,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
-from lightflash.errors import FlashError, PartMissing
+from lightflash.errors import FlashError, PartMissing, Pending
 from lightflash.firmware_file import FirmwareFile
 from lightflash.transport import Identity, NoAnswer, Progress, cut_off
 
@@ -30,9 +32,13 @@ _GONE = (TransportError, OSError, TerminalError, struct.error, SyntaxError, Valu
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
 _CHUNK = 2048
 _PART = ".part"
-_ANSWER_S = 5.0
+_ANSWER_S = 30.0
 _WAKING_S = 0.7
+_ATTEMPT_S = 2.0
 _WORK_S = 60.0
+_STARTS_S = 60.0
+_GONE_S = 15.0  # a port that a start takes away is back by then
+_MOST_BYTES = 1 << 20
 _WATCHDOG = """
 def _feed():
     pass
@@ -102,7 +108,7 @@ class MicroPython:
         self._find = find
         self._port = find()
         self._wait_s = wait_s
-        self._serial: SerialTransport | None = None
+        self._serial: _Serial | None = None
 
     def identify(self) -> Identity:
         """Who it is."""
@@ -115,16 +121,18 @@ class MicroPython:
                 "identify", f"it answers {said[:80]!r}", "is this the board's port?", port=self._port
             ) from error
 
-    def wait(self, timeout_s: float) -> Identity:
-        """Who it is, once it has started. Pending if it does not within the time."""
-        end = time.monotonic() + timeout_s
+    def wait(self) -> Identity:
+        """Who it is, once it has started. Pending if it does not within a minute, or its port stays away."""
+        began = seen = time.monotonic()
         while True:
             try:
                 return self.identify()
-            except (NoAnswer, PartMissing) as error:
+            except (NoAnswer, PartMissing, Pending) as error:
                 self.close()
-                if time.monotonic() > end:
-                    raise cut_off("start", self._port, f"no MicroPython within {timeout_s:g} s") from error
+                now = time.monotonic()
+                seen = seen if isinstance(error, PartMissing) else now
+                if now > min(began + _STARTS_S, seen + _GONE_S):
+                    raise cut_off("start", self._port, f"no MicroPython for {now - began:.0f} s") from error
             time.sleep(0.1)
 
     def write_firmware(self, firmware: FirmwareFile, progress: Progress) -> None:
@@ -201,12 +209,12 @@ class MicroPython:
             except _GONE:
                 serial.serial.fd = None  # the other end is gone, and the port with it
 
-    def _opened(self) -> SerialTransport:
+    def _opened(self) -> "_Serial":
         if self._serial is not None:
             return self._serial
         self._port = self._find() or self._port
         try:
-            serial = SerialTransport(self._port, timeout=_ANSWER_S)
+            serial = _Serial(self._port, timeout=_ANSWER_S)
         except _GONE as error:
             raise PartMissing(
                 "open", _short(error), "is the cable plugged in, is another program using it?", port=self._port
@@ -224,20 +232,51 @@ class MicroPython:
         return serial
 
 
-def _enter(serial: SerialTransport, wait_s: float) -> None:
+class _Serial(SerialTransport):  # type: ignore[misc]  # mpremote has no types
+    """mpremote's transport by rule 5; it prints nothing."""
+
+    def read_until(
+        self,
+        min_num_bytes: int,
+        ending: bytes,
+        timeout: float = _ANSWER_S,
+        data_consumer: None = None,
+        timeout_overall: float = float("inf"),
+    ) -> bytes:
+        """What comes up to the ending. TransportError after so many seconds of silence, or so many in all, without it."""
+        found = bytearray()
+        began = last = time.monotonic()
+        while not found.endswith(ending):
+            now = time.monotonic()
+            if self.serial.in_waiting:
+                found += self.serial.read(1)
+                last = now
+            elif now < last + timeout:
+                time.sleep(0.01)
+            if now > min(last + timeout, began + timeout_overall) or len(found) > _MOST_BYTES:
+                raise TransportError(f"it does not answer, it said {bytes(found[-40:])!r}")
+        return bytes(found)
+
+    def hears(self, ending: bytes, timeout: float = _ANSWER_S, timeout_overall: float = 2 * _ANSWER_S) -> bool:
+        """Whether the ending comes."""
+        try:
+            self.read_until(1, ending, timeout, None, timeout_overall)
+        except TransportError:
+            return False
+        return True
+
+
+def _enter(serial: _Serial, wait_s: float) -> None:
     """The raw REPL of a board that was stopped and started without its application; NoAnswer after wait_s."""
     end = time.monotonic() + wait_s
     while time.monotonic() < end:
         serial.serial.write(b"\r\x03\x03")
-        while waiting := serial.serial.in_waiting:
-            serial.serial.read(waiting)
+        serial.serial.reset_input_buffer()
         serial.serial.write(b"\r\x01")
-        if not serial.read_until(1, _RAW, timeout=_WAKING_S).endswith(_RAW):
+        if not serial.hears(_RAW, _WAKING_S, _ATTEMPT_S):
             continue
         serial.serial.write(b"\x04")
-        if serial.read_until(1, b"soft reboot\r\n", timeout=_ANSWER_S).endswith(
-            b"soft reboot\r\n"
-        ) and serial.read_until(1, _RAW[:-1], timeout=_ANSWER_S).endswith(_RAW[:-1]):
+        if serial.hears(b"soft reboot\r\n") and serial.hears(_RAW[:-1]):
             serial.in_raw_repl = True
             return
     raise NoAnswer("identify", "no MicroPython answers", "press the board's reset, or give the firmware to write")

@@ -20,9 +20,8 @@ from lightflash.uf2 import BLOCK, board_id, parsed
 
 INFO = "INFO_UF2.TXT"
 _PIECE = 64 * BLOCK
-_APPEARS_S = 15.0
-_LEAVES_S = 15.0
-_STARTS_S = 15.0
+_APPEARS_S = 60.0
+_LEAVES_S = 60.0
 _HASH_S = 60.0
 _READ_BACK = """
 import hashlib, uctypes
@@ -72,7 +71,7 @@ class Uf2Board:
         drive = self._shown_drive()
         self._checked(drive)
         self._copy(drive, firmware.content, progress)
-        self._repl.wait(_STARTS_S)
+        self._repl.wait()
         for address, wanted in content.spans:
             self._read_back(address, wanted)
 

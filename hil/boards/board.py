@@ -1,7 +1,7 @@
 """A board on a cable: it boots what lies in its flash, and the cable can be pulled after any transfer.
 
 1. An ESP32 boots from its flash, an RP2 from what its drive was given; only complete firmware boots. What boots is the
-   real MicroPython VM with LittleFS in a file. A board without firmware is silent, or shows its drive.
+   real MicroPython VM with LittleFS in a file. Without firmware an ESP32 says so over and over, an RP2 shows its drive.
 2. A pseudo terminal has no modem lines: the first request to synchronise stands for the reset into the boot loader, the
    first interrupt outside of a frame for the reset out of it.
 3. A transfer is one piece read from the tool or written to it; after the last one that the cable allows both ends are dead,
@@ -11,6 +11,7 @@
    an interrupt stops it for MicroPython's prompt. A board of the model "unix" runs the whole application so.
 6. With `watchdog_ms` its application has armed a watchdog, which goes on at the prompt in the board's own time: `read_ms`
    an access to flash. `bites` counts.
+7. With a `pace` it is a slow one, in real time.
 """
 
 import json
@@ -37,6 +38,18 @@ _MAGIC = b"SIMULATED "
 _SYNCHRONISE = b"\xc0\x00\x08\x24\x00"
 _INTERRUPT = b"\x03"
 _TO_LOADER, _BITTEN = 4, 5
+_EMPTY = b"invalid header: 0xffffffff\r\n"  # as the ROM of an ESP32 says it; what nobody reads is lost
+_EMPTY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How slow a board is. starts_s: until its prompt answers; thinks_s: about the first script after a start; leaves_s: from the
+    last block of a file until its drive goes away."""
+
+    starts_s: int = 0
+    thinks_s: int = 0
+    leaves_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ class Board:
     starts_main: bool = False
     watchdog_ms: int = 0
     read_ms: int = 0
+    pace: Pace = Pace()
     bites: int = field(default=0, init=False)
     transfers: int = field(default=0, init=False)
     received: int = field(default=0, init=False)
@@ -184,13 +198,16 @@ class _Running(threading.Thread):
         output = self._vm.stdout if self._vm is not None else None
         from_vm = output.fileno() if output is not None else -1
         watched = [end for end in (self._wake, self._master, from_vm) if end >= 0]
-        ready = select.select(watched, [], [], 0.02 if self._drive else None)[0]
+        says_empty = bool(self._board.kind.chip) and self._vm is None and self._loader is None
+        ready = select.select(watched, [], [], 0.02 if self._drive else _EMPTY_S if says_empty else None)[0]
         if self._wake in ready:
             return False
         if self._master in ready:
             self._from_tool(os.read(self._master, 4096))
         elif from_vm in ready:
             self._from_vm(os.read(from_vm, 4096))
+        elif says_empty:
+            self._say_empty()
         if self._drive is not None:
             self._look_at_drive(self._drive)
         return True
@@ -236,6 +253,12 @@ class _Running(threading.Thread):
         while piece:
             piece = piece[os.write(self._master, piece) :]
 
+    def _say_empty(self) -> None:
+        os.set_blocking(self._master, False)
+        with suppress(BlockingIOError):
+            os.write(self._master, _EMPTY)
+        os.set_blocking(self._master, True)
+
     def _from_vm(self, piece: bytes) -> None:
         if piece:
             self._to_tool(piece)
@@ -258,6 +281,7 @@ class _Running(threading.Thread):
         if self.is_pulled:
             return
         if complete:
+            select.select([self._wake], [], [], self._board.pace.leaves_s)
             drive.close()
             self._drive = None
             self._open_port()
@@ -291,6 +315,8 @@ class _Running(threading.Thread):
                 mode,
                 str(watchdog_ms),
                 str(self._board.read_ms),
+                str(self._board.pace.starts_s),
+                str(self._board.pace.thinks_s),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

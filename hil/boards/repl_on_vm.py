@@ -2,14 +2,16 @@
 
 Arguments: file of the flash, its size, file with what lies in firmware flash, identity as JSON {platform, machine, version,
 unique_id}, "main" to run /main.py first or "prompt", the watchdog that goes on from before, in ms, 0 for none, and what one
-access to flash takes to read, in ms. Exit code 3: the board was reset; 4: it wants its boot loader; 5: its watchdog has
-bitten. A watchdog counts the board's own time: what a script, and each access to flash, would take there (the journal, a
-raw partition there, is a file here, and one erase of it many writes: each counts little).
+access to flash takes to read, in ms; in real seconds, what its start takes and how long it thinks about its first script.
+Exit code 3: the board was reset; 4: it wants its boot loader; 5: its watchdog has bitten. A watchdog counts the board's own
+time: what a script, and each access to flash, would take there (the journal, a raw partition there, is a file here, and one
+erase of it many writes: each counts little).
 Protocol: MicroPython's reference manual, "Raw mode and raw-paste mode".
 """
 
 import json
 import sys
+import time
 from collections import namedtuple
 
 import vfs
@@ -112,10 +114,11 @@ def say(data):
     sys.stdout.buffer.write(data)
 
 
-def pasted(read):
-    """The source of a raw paste; None if it is not one."""
+def pasted(read, thinks_s):
+    """The source of a raw paste; None if it is not one. thinks_s: for how long at first, and then no more."""
     if read(2) != b"A\x01":
         return None
+    time.sleep(thinks_s.pop() if thinks_s else 0)
     say(b"R\x01" + _WINDOW.to_bytes(2, "little"))
     source, left = bytearray(), _WINDOW
     while True:
@@ -145,7 +148,7 @@ def run(source, names):
     say(b"\x04>")
 
 
-def raw(read):
+def raw(read, thinks_s):
     """Until the board is back in the friendly mode or its line ends."""
     say(_BANNER)
     source, names = bytearray(), {"__name__": "__main__"}
@@ -159,7 +162,7 @@ def raw(read):
         elif byte == b"\x03":
             source = bytearray()
         elif byte == b"\x05" and not source:
-            found = pasted(read)
+            found = pasted(read, thinks_s)
             if found is not None:
                 run(found, names)
         elif byte == b"\x04" and not source:
@@ -183,7 +186,9 @@ def start(source):
         sys.print_exception(error, sys.stdout)
 
 
-def main(path, size, firmware, identity, mode, watchdog_ms, read_ms):
+def main(path, size, firmware, identity, mode, watchdog_ms, read_ms, starts_s, thinks_s):
+    time.sleep(int(starts_s))
+    thinks_s = [int(thinks_s)]
     read = sys.stdin.buffer.read
     identity = json.loads(identity)
     watchdog = Watchdog(int(watchdog_ms))
@@ -207,7 +212,7 @@ def main(path, size, firmware, identity, mode, watchdog_ms, read_ms):
         if not byte:
             return
         if byte == b"\x01":
-            raw(read)
+            raw(read, thinks_s)
             say(b"\r\n>>> ")
 
 

@@ -15,9 +15,7 @@ from lightflash.transport import Identity
 from lightflash.writing import is_board
 from shelf import FILES, NEW, NOTHING, OLD, a_board, files_on, firmware_file, pins, put_on, row, written
 
-from hil.boards.board import Board
-
-pytestmark = pytest.mark.long
+from hil.boards.board import Board, Pace
 
 pytestmark = [pytest.mark.usefixtures("micropython"), pytest.mark.timeout(120)]
 EXAMPLE = Path(__file__).parents[2] / "firmware" / "device" / "config.example.json"
@@ -53,6 +51,20 @@ def test_a_board_in_any_state_becomes_the_wanted_one_and_the_second_run_writes_n
     found = files_on(board)
     assert {path: found[path] for path in FILES} == FILES
     assert set(found) - set(FILES) <= set(KEPT)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("model", ["rp2040-w", "esp32-s3"])
+@pytest.mark.parametrize("pace", [Pace(starts_s=20), Pace(thinks_s=12), Pace(leaves_s=20)], ids=str)
+def test_a_new_board_is_waited_for_however_slow_it_starts_answers_and_takes_its_firmware(
+    tmp_path: Path, model: str, pace: Pace
+) -> None:
+    board = a_board(tmp_path / "board", model, runs=None)
+    board.pace = pace
+    with board:
+        (entry,) = written([row(board)], wanted(tmp_path, model), DeviceLog(tmp_path / "log"))
+    assert (entry.state, entry.begun) == (DONE, ""), entry
+    assert files_on(board) == FILES
 
 
 def test_rule_5_a_file_that_is_not_of_the_application_is_left_and_a_changed_one_is_replaced(tmp_path: Path) -> None:
