@@ -15,8 +15,8 @@ The answer is kept as SUSPECT:
 6. Power and registers disagree: the registers' net change is not the integral of power over the same slots, within two steps
    of the register, a quarter of it, two seconds of power, and three times what the swings between slots can hide (root of
    the sum of squares). Over two steps a register that stands still, or one that counts the other way, is found so.
-7. P and Q both turned their sign in one slot, or P turned to its opposite within 10 % where there is no Q to tell: a sign was
-   lost, not a load changed.
+7. P and Q both turned their sign since the last reading, or P turned to its opposite within 10 % where there is no Q to tell:
+   a sign was lost, not a load changed.
 8. What 4 to 7 found, and the start of a meter without history, is a doubt: all readings are SUSPECT until the registers have
    counted as the power says in a direction that tells its sign. History is the last reading of the boot before.
 
@@ -162,10 +162,12 @@ class Watch:
         last, self._last = self._last, now
         if over:
             self._window = None
-        elif self._window is None or last is None or now.at_ms - last.at_ms > _SLOTS_MS:
-            self._window = Window(now)
-        elif last.turned_to(now, _TURNED_LEAST_W * self._ratio):
+            if last is not None:  # what the next signs are held against was believed
+                now.power_w, now.reactive_var = last.power_w, last.reactive_var
+        elif last is not None and last.turned_to(now, _TURNED_LEAST_W * self._ratio):
             self._doubt()
+            self._window = Window(now)
+        elif self._window is None or last is None or now.at_ms - last.at_ms > _SLOTS_MS:
             self._window = Window(now)
         else:
             self._window.add(now)

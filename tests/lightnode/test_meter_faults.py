@@ -1,5 +1,6 @@
 """Every fault of the rig's meters on every model, RTU and TCP: a true value, a named gap, or a flag that says so."""
 
+from itertools import combinations
 from random import Random
 
 import pytest
@@ -79,6 +80,33 @@ def test_nor_does_a_meter_that_lies_from_the_first_reading_of_a_new_device_on(mo
         assert untold(node, await node.run(CHANGING[:20], fault)) == []
 
     virtually(first_day())
+
+
+async def two_at_once(model: str, one: str, other: str) -> list[str]:
+    """What was not told of two faults at once, all slots being a reading or named."""
+    node = MeteredNode(model, over_tcp=False)
+    await node.run(CHANGING[:20])
+    slots = await node.run(CHANGING[20:32], one, other) + await node.run(CHANGING[32:])
+    readings, gaps = node.account()
+    assert readings + gaps == len(node.slots) and max(node.asked) <= 3
+    return untold(node, slots)
+
+
+@pytest.mark.parametrize("beside", ["late:2500~60", "noise~60", "phantom~70"])
+@pytest.mark.parametrize("model", ["sdm630", "em340"])
+def test_nor_does_a_sign_that_was_lost_while_another_fault_kept_the_meter_from_being_read(
+    model: str, beside: str
+) -> None:
+    assert virtually(two_at_once(model, beside, "sign_swap~50")) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("model", models())
+def test_nor_do_any_two_faults_at_once(model: str) -> None:
+    pairs = [p for p in combinations([*FAULTS, "sign_swap~50"], 2) if p[0].split("~")[0] != p[1].split("~")[0]]
+    found = {pair: virtually(two_at_once(model, *pair)) for pair in pairs}
+    assert {pair: wrong for pair, wrong in found.items() if wrong} == {}
 
 
 @pytest.mark.parametrize("fault", ["sign_swap", "sign_swap~50"])

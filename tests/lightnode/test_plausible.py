@@ -129,6 +129,21 @@ def test_7_both_signs_lost_while_the_load_changes_too() -> None:
     assert all(site.slot(w, -w, reactive_var=-11_000) for w in (9_993, 11_843))
 
 
+@pytest.mark.parametrize("slots", [2, 3, 15, 900])
+def test_7_signs_that_turned_while_nothing_was_read_are_lost_ones_too(slots: int) -> None:
+    site = proven(2000)
+    assert site.slot(40_000, -40_000, slots=slots)
+    assert all(site.slot(40_000, -40_000) for _ in range(50))
+
+
+def test_7_nor_does_a_power_beyond_the_connection_hide_that_the_signs_turned_with_it() -> None:
+    site = proven(2000)
+    assert not site.slot(40_000, reactive_var=10_000)
+    assert site.slot(40_000, 900_000, reactive_var=-10_000)
+    assert site.slot(40_000, -40_000, reactive_var=-10_000)
+    assert site.slot(40_000, -40_000, reactive_var=-10_000)
+
+
 @pytest.mark.parametrize(
     ("after_w", "after_var"),
     [(-11_374, 11_274), (11_374, -11_274), (-11_374, -49), (-49, -11_274)],

@@ -15,7 +15,7 @@ from hil.bench import Bench
 from hil.broker import client_context
 from hil.updates import FIRMWARE, Publisher, Terms, application, furnish, live_on, release
 
-pytestmark = pytest.mark.timeout(600)  # several starts of the VM and, on a busy computer, many writes to its disk
+pytestmark = pytest.mark.timeout(1800)  # several starts of the VM and, on a busy computer, many writes to its disk
 START_MS = 1_796_040_000_000
 POD = "IT001E00000001"
 KEY = Key(b"\x11" * 32)
@@ -35,9 +35,13 @@ class Rig:
         return made(self.bench, sequence, changed, **terms)
 
     def until(self, true: Callable[[], bool]) -> None:
-        """Lives on until it is true; the flash of this computer takes its own time."""
-        end = time.monotonic() + 200
+        """Lives on until it is true. The flash of this computer takes its own time: what is waited for is the next piece,
+        start or report."""
+        seen, end = None, 0.0
         while not true():
+            now = self.publisher.pieces, self.facts.get("release"), len(self.reports)
+            if now != seen:
+                seen, end = now, time.monotonic() + 200
             assert time.monotonic() < end, (
                 f"still not so; the node said: {self.node.child and self.node.child.last_words()}"
             )
