@@ -22,6 +22,7 @@ MODELS = (
     [("esp32-s3", NEW)] * 5 + [("esp32-s3", OLD)] + [("esp32-s3", None)] * 2 + [("esp32", None)] + [("esp32-c3", NEW)] * 2
     + [("rp2040-w", NEW)] * 2 + [("rp2040-w", None)] * 3 + [("rp2350-w", OLD), ("rp2350-w", None)]
 )  # fmt: skip
+LEAST = 100  # transfers that a run of any of them takes, also on a busy computer, where several writes come as one
 KINDS = ("esp32", "esp32-c3", "esp32-s3", "rp2040-w", "rp2350-w")
 
 
@@ -79,7 +80,7 @@ def test_three_cables_a_wrong_board_and_a_bad_file_end_as_18_correct_devices_and
     print(f"repeat it with LIGHTNODE_SEED={seed}")
     draw = random.Random(seed)
     boards = shelf(tmp_path)
-    pulled = {number: draw.randrange(2, 190) for number in draw.sample(range(18), 3)}
+    pulled = {number: draw.randrange(2, LEAST) for number in draw.sample(range(18), 3)}
     print(f"cables pulled after so many transfers: { {f'N{n + 1:02}': at for n, at in pulled.items()} }")
     listed(tmp_path / "list.csv", boards)
     made = pins(tmp_path, *KINDS)
