@@ -15,6 +15,7 @@ import hashlib
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
@@ -206,8 +207,9 @@ class MicroPython:
         if serial is not None:
             try:
                 serial.close()
-            except _GONE:
-                serial.serial.fd = None  # the other end is gone, and the port with it
+            except _GONE:  # the other end is gone; ours is still to be given back
+                with suppress(*_GONE):
+                    serial.serial.close()
 
     def _opened(self) -> "_Serial":
         if self._serial is not None:

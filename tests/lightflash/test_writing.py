@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +145,16 @@ def test_a_cable_pulled_after_any_transfer_is_named_with_its_cure_and_the_next_r
     assert second.state == DONE, second.line
     assert files_on(board) == {**FILES, **KEPT}
     assert not list((tmp_path / "log").glob("at-*")), "the place is forgotten once the device is known"
+
+
+def test_a_pulled_cable_leaves_no_file_open(tmp_path: Path) -> None:
+    board, log = a_board(tmp_path / "board"), DeviceLog(tmp_path / "log")
+    begun = len(os.listdir("/proc/self/fd"))
+    for transfers in (11, 40):
+        board.plug(transfers)
+        assert written([row(board)], wanted(tmp_path, "esp32-s3"), log)[0].state != DONE
+    board.unplug()
+    assert len(os.listdir("/proc/self/fd")) == begun
 
 
 def test_rule_3_the_pinned_version_is_written_again_if_the_builds_partition_table_is_not_known_to_be_there(

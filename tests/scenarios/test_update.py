@@ -163,6 +163,7 @@ def test_a_loss_of_power_at_any_time_of_the_download_only_delays_it(rig: Rig) ->
     changed = {f"lightnode/extra_{n}.py": f"WORDS = {list(range(n, n + 400))!r}\n" for n in range(8)}
     found = rig.made(11, changed)
     rig.publisher.announce(rig.node.device, found)
+    rig.until(lambda: rig.publisher.pieces > 0)
     cuts = 0
     while cuts < 5:
         rig.bench.tick()
