@@ -107,6 +107,7 @@ def test_a_flasher_killed_at_any_moment_leaves_what_a_repeat_completes(
     print(f"repeat it with LIGHTNODE_SEED={seed}")
     draw = random.Random(seed)
     line = prepared(command, serviced, tmp_path)
+    line += ["--to", "10"] if command == "rollback" else []  # one that ended before its kill is not to go forward again
     for _ in range(3):
         killed(tmp_path, line, draw.uniform(0.3, 6.0))
     flash(tmp_path, *line)
