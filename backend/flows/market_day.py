@@ -8,7 +8,7 @@
 4. A near-real-time session has its own part of the quarter-hours, and takes only what nobody took yet.
 5. Orders are given on the awards whose set passes the power flow once more, as it will really be active: the day-ahead ones
    first, on what is expected at the last gate.
-6. A quarter-hour without a power flow is asked nothing for, and named among the violations.
+6. A quarter-hour without a power flow is asked nothing for, nothing is taken in it, and it is named among the violations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from backend.domain.constraint import Constraint
 from backend.domain.quantity import FRAME_MS
 from backend.domain.trade import Award, Order, Outcome
 from backend.errors import Rejected
-from backend.grid.congestion import NO_SOLUTION, Limits, Violation, constraints, pod_deltas, violations
+from backend.grid.congestion import Limits, Violation, constraints, pod_deltas, violations
 from backend.grid.flow import PowerFlow, Scenarios
 from backend.grid.need import Capability, Sizing, size
 from backend.grid.remedy import DevicePlan, own_remedy
@@ -171,7 +171,7 @@ class MarketDay:
             if answer not in (Answer.TAKEN, Answer.AMENDED):
                 raise Rejected(f"{slot.id}: {bid.id}: {answer}")
         requests, taken = book.close(slot.gate * FRAME_MS)
-        limits = self._limits(slot.frames, scenarios, sizing)
+        limits = constraints(self._flow, scenarios, slot.frames, self._trading.margin_kept, NEAR_PPM)
         decided = self._decided(slot, scenarios, (requests, taken), limits, moved)
         for state in (State.CLEARED, State.VALIDATED, State.PUBLISHED):
             book.move(state)
@@ -206,15 +206,6 @@ class MarketDay:
         if not states.solved.any():
             return None
         return self._ask_tso(substation_profile(self._flow.network, states, slot.frames))
-
-    def _limits(self, frames: Sequence[int], scenarios: Scenarios, sizing: Sizing) -> tuple[Constraint, ...]:
-        """The limits that clearing keeps; of quarter-hours with a power flow (rule 6)."""
-        dark = {v.frame for v in sizing.unserved if v.element == NO_SOLUTION}
-        rows = [row for row, frame in enumerate(frames) if frame not in dark]
-        if not rows:
-            return ()
-        bright = [frames[row] for row in rows]
-        return constraints(self._flow, scenarios.rows(rows), bright, self._trading.margin_kept, NEAR_PPM)
 
     def _decided(
         self,

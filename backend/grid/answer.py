@@ -46,11 +46,14 @@ def text_of(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
-def constraints(network: Network, found: Sequence[Constraint], unsolved: Sequence[int]) -> dict[str, Any]:
-    """What a market session is cleared within: margin and effect of each POD, per element and frame; the node of each POD;
-    frames without a solution."""
+def constraints(
+    network: Network, found: Sequence[Constraint], frames: Sequence[int], unsolved: Sequence[int]
+) -> dict[str, Any]:
+    """What a market session is cleared within: margin and effect of each POD, per element and frame; the frames that this is
+    said of, those among them without a solution; the node of each POD."""
     nodes = {one.pod: str(one.node) for one in network.connections}
-    return {"format": CONSTRAINTS, "constraints": plain(found), "nodes": nodes, "unsolved": list(unsolved)}
+    said = {"constraints": plain(found), "frames": list(frames), "unsolved": list(unsolved)}
+    return {"format": CONSTRAINTS, **said, "nodes": nodes}
 
 
 def localisation(network: Network, found: Localisation) -> dict[str, Any]:

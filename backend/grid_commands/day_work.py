@@ -16,7 +16,7 @@ import numpy as np
 from backend.adapters.power_grid import PowerGridFlow
 from backend.errors import BackendError, Rejected
 from backend.grid import answer
-from backend.grid.congestion import Limits, constraints, pod_deltas, reactive_of, violations
+from backend.grid.congestion import Limits, closed_frames, constraints, pod_deltas, reactive_of, violations
 from backend.grid.document import parse_network
 from backend.grid.exchange import with_open
 from backend.grid.flow import Scenarios
@@ -159,14 +159,11 @@ def _request(options: argparse.Namespace) -> Answer:
 def _constraints(options: argparse.Namespace) -> Answer:
     day = _states(options)
     flow, states = PowerGridFlow(day.network), day.level(options.level)
-    solved = flow.solve(states).solved
-    rows = np.flatnonzero(solved)
-    dark = [frame for frame, good in zip(day.frames, solved, strict=True) if not good]
-    bright = [day.frames[row] for row in rows.tolist()]
-    found = constraints(flow, states.rows(rows), bright, _limits(options), options.near_ppm) if bright else ()
-    lines = [f"frame {c.frame} {c.element}: margin {c.margin_ppt // 10**6} ppm" for c in found]
-    lines += [f"frame {frame}: no solution" for frame in dark]
-    document = answer.constraints(day.network, found, dark)
+    found = constraints(flow, states, day.frames, _limits(options), options.near_ppm)
+    dark = closed_frames(found)
+    lines = [f"frame {c.frame} {c.element}: margin {c.margin_ppt // 10**6} ppm" for c in found if c.frame not in dark]
+    lines += [f"frame {frame}: no solution, nothing may be traded in it" for frame in dark]
+    document = answer.constraints(day.network, found, day.frames, dark)
     return REFUSED if dark else DONE, document, lines or ["no element is near its limit"]
 
 

@@ -193,6 +193,7 @@ def _close(options: argparse.Namespace, market: _Market) -> Said:
 def _clear(options: argparse.Namespace, market: _Market) -> Said:
     requests, offers = market.sessions.close(options.session, OPERATOR)
     limits = exchange.constraints_text(()) if options.constraints is None else read_text(options.constraints)
+    exchange.check_frames(limits, [frame for request in requests for frame in request.need])
     constraints = exchange.constraints_of(limits)
     rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm, options.rounds)
     node_of = nodes_asked((requests, offers), exchange.nodes_of(limits))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
+from tests.backend.grid import three_nodes as small
 
 DEMO = Path(__file__).parents[3] / "backend/demo"
 GRID = str(DEMO / "baran_wu_33.json")
@@ -174,7 +175,8 @@ def test_a_frame_without_a_solution_is_named_by_every_command_and_stops_none(sta
     dark = write(tmp_path / "dark.json", document)
     awards = {"format": "lightnode-awards/1", "awards": [{"offer": "A", "delta_w": {"P18": [-1000] * 3}}]}
     code, found = said(capsys, "constraints", GRID, dark, "--near-ppm", 90_000)
-    assert (code, found["unsolved"]) == (1, [101]) and {c["frame"] for c in found["constraints"]} == {100, 102}
+    assert (code, found["unsolved"], found["frames"]) == (1, [101], FRAMES)
+    assert {c["frame"] for c in found["constraints"] if c["element"] != "network"} == {100, 102}
     _, found = said(capsys, "substation", GRID, dark)
     assert (found["after"]["unsolved"], found["after"]["frames"]) == ([101], [100, 102])
     assert main(["grid", "substation", GRID, dark]) == 0 and "101: no solution no solution" in capsys.readouterr().out
@@ -184,6 +186,28 @@ def test_a_frame_without_a_solution_is_named_by_every_command_and_stops_none(sta
     assert {c["frame"] for c in found["congestions"] if c["element"] == "network"} == {101}
     _, found = said(capsys, "request", GRID, dark)
     assert [(v["element"], v["frame"]) for v in found["unserved"]] == [("network", 101)]
+
+
+def test_a_frame_at_the_edge_of_its_solutions_is_named_and_the_others_have_their_limits(tmp_path, capsys):
+    """Each frame stands alone; 12.49 MW of the 12.5 MW that three nodes can carry have no solution with a step more."""
+    document = small.document()
+    watts = [1_400_000, 12_490_000, 500_000_000, 300_000]
+    states = {
+        "format": "lightnode-states/1",
+        "frames": [100, 101, 102, 103],
+        "levels": [{"level_ppm": 500_000, "load_w": {"1": [0] * 4, "2": watts}}],
+        "pods": {"POD3": 3},
+    }
+    files = write(tmp_path / "grid.json", document), write(tmp_path / "states.json", states)
+    code, found = said(capsys, "constraints", *files)
+    assert (code, found["unsolved"]) == (1, [101, 102])
+    assert {c["frame"] for c in found["constraints"] if c["element"] != "network"} == {100, 103}
+    assert main(["grid", "constraints", *files]) == 1
+    printed = capsys.readouterr()
+    assert "frame 101: no solution, nothing may be traded in it" in printed.out and printed.err == ""
+    code, found = said(capsys, "request", *files)
+    assert code == 1 and {v["frame"] for v in found["unserved"] if v["element"] == "network"} == {101, 102}
+    assert {v["frame"] for v in found["unserved"] if v["element"] == "line:1"} == {101}
 
 
 def test_the_same_input_in_any_order_gives_the_same_bytes(states, tmp_path, capsys):
