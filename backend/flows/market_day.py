@@ -1,7 +1,7 @@
 """A market day, step by step: forecast, own remedies, needs, requests, offers, sessions, orders. Numbers only, no devices.
 
 1. The operator's own devices are placed on what is expected before the day-ahead gate, over the whole day; the market is
-   asked for what they leave. Taps go where planned unless that would break more, as expected near real time.
+   asked for what they leave. Devices go where planned unless that would break more, as expected near real time.
 2. A session asks on what is expected at its own gate, with what earlier sessions bought: the DSO for relief, the TSO, where
    it asks, for what its own grid needs beside that.
 3. Clearing and the operator's validation go in turn, in bounded rounds; what stays of a need is named in the outcome.
@@ -24,7 +24,7 @@ from backend.errors import Rejected
 from backend.grid.congestion import Limits, Violation, constraints, pod_deltas, violations
 from backend.grid.flow import PowerFlow, Scenarios
 from backend.grid.need import Capability, Sizing, size
-from backend.grid.remedy import DevicePlan, own_remedy
+from backend.grid.remedy import DevicePlan, own_remedy, placed_but
 from backend.grid.substation import SubstationProfile, substation_profile
 from backend.grid.transmission import TransmissionRequest
 from backend.grid.validation import Decision, Proposal, validate
@@ -149,14 +149,12 @@ class MarketDay:
 
     def _still_placed(self, slot: Slot, placed: Scenarios) -> Scenarios:
         """What a session expects, devices as planned where that breaks no more than as they stand (rule 1)."""
-        standing = self._rows(self._expect(slot.gate), slot.frames)
-        planned = standing.with_tap(self._rows(placed, slot.frames).tap)
-        if placed.shunt_step is not None:
-            return planned.with_steps(placed.shunt_step[[frame - self._frames[0] for frame in slot.frames]])
-        margin = self._trading.margin_kept
+        standing, there = self._rows(self._expect(slot.gate), slot.frames), self._rows(placed, slot.frames)
+        network, margin = self._flow.network, self._trading.margin_kept
+        planned = placed_but(network, standing, there, np.zeros(len(slot.frames), dtype=bool))
         broken = [[v.frame for v in self._violations(one, slot.frames, margin)] for one in (standing, planned)]
         worse = [broken[1].count(frame) > broken[0].count(frame) for frame in slot.frames]
-        return planned.with_tap(np.where(np.array(worse)[:, None], standing.tap, planned.tap))
+        return placed_but(network, standing, there, np.array(worse, dtype=bool))
 
     def _session(
         self, slot: Slot, scenarios: Scenarios, offers: Sequence[Offer], moved: Mapping[tuple[str, int], Direction]

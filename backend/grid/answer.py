@@ -18,7 +18,7 @@ from backend.grid.need import Sizing
 from backend.grid.network import Network
 from backend.grid.plan import DayPlan
 from backend.grid.radial import branches_of
-from backend.grid.remedy import Device
+from backend.grid.remedy import Device, apart, devices_of
 from backend.grid.substation import SUBSTATION, SubstationProfile
 from backend.grid.validation import LINKED, Verdict
 from backend.nesting import too_deep
@@ -26,6 +26,11 @@ from backend.nesting import too_deep
 LOCALISATION, PLAN, REQUESTS = "lightnode-localisation/1", "lightnode-plan/1", "lightnode-requests/1"
 CONSTRAINTS, VERDICTS = "lightnode-constraints/1", "lightnode-verdicts/1"
 _W_OF_MW = 1_000_000
+_DEVICE = {
+    "tap": ("tap of transformer", "taps of transformers"),
+    "three_winding_tap": ("tap of three-winding transformer", "taps of three-winding transformers"),
+    "bank": ("capacitor bank", "capacitor banks"),
+}
 
 
 def plain(value: Any) -> Any:
@@ -63,17 +68,23 @@ def localisation(network: Network, found: Localisation) -> dict[str, Any]:
 
 def plan(network: Network, made: DayPlan) -> dict[str, Any]:
     """The plan (I-11): schedule of devices, switching list, what it was for and what it leaves."""
-    switches = made.switches
+    switches, by_name = made.switches, {d.name: d for d in made.devices.devices}
     return {
         "format": PLAN,
         "network": network.name,
         "devices": [
-            {"kind": d.kind, "ids": list(d.ids), "standing": d.standing, "positions": list(row)}
+            {
+                "kind": d.kind,
+                "ids": list(d.ids),
+                "standing": d.standing,
+                "positions": list(row),
+                "apart": list(apart(network, d)),
+            }
             for d, row in zip(made.devices.devices, made.devices.positions, strict=True)
         ],
         "frames": list(made.devices.frames),
         "operations": [
-            {"frame": f, "device": name, "from": a, "to": b, "text": f"{_device(name)} from {a} to {b}"}
+            {"frame": f, "device": name, "from": a, "to": b, "text": _moves(network, by_name[name], a, b)}
             for f, name, a, b in made.devices.operations()
         ],
         "switching": _switching(network, made),
@@ -106,9 +117,11 @@ def _names(network: Network) -> dict[str, str]:
     return {f"line:{e.id}": e.name for e in network.lines} | {f"link:{e.id}": e.name for e in network.links}
 
 
-def _device(name: str) -> str:
-    kind, _, number = name.partition(":")
-    return f"{'tap of transformer' if kind == 'tap' else 'capacitor bank'} {number}"
+def _moves(network: Network, device: Device, before: int, after: int) -> str:
+    """One operation in words, each of the units that move together by its own positions."""
+    units = zip(device.ids, apart(network, device), strict=True)
+    moves = [f"{id} from {before + steps} to {after + steps}" for id, steps in units]
+    return f"{_DEVICE[device.kind][len(moves) > 1]} {', '.join(moves)}"
 
 
 def explained(made: DayPlan) -> str:
@@ -208,14 +221,11 @@ def parse_plan(text: str, network: Network, frames: Sequence[int]) -> tuple[tupl
 def _check_plan(
     network: Network, devices: Sequence[Device], positions: Sequence[Sequence[int]], opened: Any, count: int
 ) -> None:
-    taps = {
-        t.id: range(min(t.tap_min, t.tap_max), max(t.tap_min, t.tap_max) + 1) for t in network.transformers if t.on_load
-    }
-    banks = {s.id: range(s.steps_max + 1) for s in network.shunts if s.switchable}
+    may = {(d.kind, id): d for d in devices_of(network) for id in d.ids}
     for device, row in zip(devices, positions, strict=True):
-        allowed = {"tap": taps, "bank": banks}.get(device.kind, {})
-        for id in device.ids:
-            if id not in allowed or len(row) != count or any(p not in allowed[id] for p in row):
+        for id in device.ids or (-1,):
+            known = may.get((device.kind, id))
+            if known is None or known.ids != device.ids or len(row) != count or not set(row) <= set(known.positions):
                 raise Rejected(f"plan {device.kind} {id}: not a device that may be moved, or not to these positions")
     for name in opened or ():
         if name not in branches_of(network):

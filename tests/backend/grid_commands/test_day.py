@@ -210,6 +210,35 @@ def test_a_frame_at_the_edge_of_its_solutions_is_named_and_the_others_have_their
     assert {v["frame"] for v in found["unserved"] if v["element"] == "line:1"} == {101}
 
 
+def test_a_plan_names_every_transformer_that_moves_and_is_followed_as_it_says(tmp_path, capsys):
+    """Two that stand at -1 and 1 and move together: both are named, and what the plan leaves is what localise finds with it."""
+    made = small.document()
+    made["nodes"].append({"id": 9, "name": "HV", "u_rated_v": 110_000, "u_min_ppm": 900_000, "u_max_ppm": 1_100_000})
+    made["sources"][0]["node"] = 9
+    unit = {
+        "from": 9, "to": 1, "closed": True, "u_from_v": 110_000, "u_to_v": 20_000, "sn_va": 25_000_000, "uk_ppm": 120_000,
+        "pk_w": 100_000, "i0_ppm": 1_000, "p0_w": 15_000, "clock": 5, "tap_side": "from", "tap_min": -9, "tap_max": 9,
+        "tap_nominal": 0, "tap_size_mv": 1_650_000, "on_load": True,
+    }  # fmt: skip
+    made["transformers"] = [{"id": k, "name": f"T{k}", "tap_position": at, **unit} for k, at in ((1, -1), (2, 1))]
+    load_w = {"1": [0, 0], "2": [100_000, 1_550_000]}
+    states = {
+        "format": "lightnode-states/1", "frames": [100, 101], "levels": [{"level_ppm": 500_000, "load_w": load_w}],
+    }  # fmt: skip
+    files = write(tmp_path / "grid.json", made), write(tmp_path / "states.json", states)
+    code, plan = said(capsys, "plan", *files)
+    (move,) = plan["operations"]
+    by = move["to"] - move["from"]
+    assert code == 0 and plan["before"] and plan["after"] == [] and plan["devices"][0]["apart"] == [0, 2]
+    assert move["text"] == f"taps of transformers 1 from -1 to {by - 1}, 2 from 1 to {by + 1}"
+    path = write(tmp_path / "plan.json", plan)
+    assert said(capsys, "localise", *files)[0] == 1 and said(capsys, "localise", *files, "--plan", path)[0] == 0
+    plan["devices"][0]["positions"][1] = 8
+    beyond = write(tmp_path / "beyond.json", plan)
+    assert main(["grid", "localise", *files, "--plan", beyond]) == 1
+    assert "plan tap 1: not a device that may be moved, or not to these positions" in capsys.readouterr().err
+
+
 def test_the_same_input_in_any_order_gives_the_same_bytes(states, tmp_path, capsys):
     """Elements, levels and fields turned round: the answer is the same to the byte."""
     network, day = json.loads(Path(GRID).read_text()), json.loads(Path(states).read_text())
