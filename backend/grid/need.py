@@ -244,13 +244,14 @@ class _Case:
 
 
 class _Table:
-    """One frame: limits, their margins, and what each change uses of them."""
+    """One frame: limits, their margins, and what each change uses of them. What was asked once is remembered."""
 
     def __init__(self, rows: Sequence[Constraint], changes: Sequence[Change]) -> None:
         self.frame = rows[0].frame
         self.elements = tuple(c.element for c in rows)
         self.margin_ppt = np.array([c.margin_ppt for c in rows], dtype=np.int64)
         self._changes = changes
+        self._known: dict[tuple[int, ...], Integers] = {}
         self.effect = np.array(
             [[(c.effect_ppt_per_var if x.is_reactive else c.effect_ppt_per_w)[x.name] for x in changes] for c in rows],
             dtype=np.int64,
@@ -264,7 +265,10 @@ class _Table:
             spare[e] if healed is None or e in healed else min(int(m), 0)
             for e, m in zip(self.elements, self.margin_ppt, strict=True)
         ]
-        return least(self._changes, self.effect, self.margin_ppt, np.array(wanted, dtype=np.int64))
+        key = tuple(int(ppt) for ppt in wanted)
+        if key not in self._known:
+            self._known[key] = least(self._changes, self.effect, self.margin_ppt, np.array(wanted, dtype=np.int64))
+        return self._known[key]
 
     def short_after(self, change: Integers, best: Integers) -> dict[str, int]:
         """Elements that this change leaves short by more than the best change does, and by how much (ppt)."""
