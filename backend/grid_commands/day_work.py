@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 refused, or for `localise` an alert, for `request` a need 
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,20 @@ def _limits(options: argparse.Namespace) -> Limits:
 def _states(options: argparse.Namespace) -> DayStates:
     """The states of the document, as they will be with the plan if one is given; what looks like another unit on stderr."""
     day = _planned(options, getattr(options, "plan", None))
-    for said in day.suspects:
+    for said in (*day.suspects, *_unbalanced(day.network)):
         print(f"lightnode: {said}", file=sys.stderr)
     return day
+
+
+def _unbalanced(network: Network) -> Iterator[str]:
+    """That single phases are not looked at here, if something is connected to them."""
+    every = (*network.loads, *network.generators, *network.storages, *network.connections)
+    count = sum(one.phases != "abc" for one in every)
+    if count:
+        yield (
+            f"{count} loads, generators, storages or PODs are on one or two phases: here their power counts as shared by three, "
+            "and a limit may be broken in one phase; see `lightnode grid check --phases`"
+        )
 
 
 def _planned(options: argparse.Namespace, path: Path | None) -> DayStates:

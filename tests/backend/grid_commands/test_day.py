@@ -210,6 +210,19 @@ def test_a_frame_at_the_edge_of_its_solutions_is_named_and_the_others_have_their
     assert {v["frame"] for v in found["unserved"] if v["element"] == "line:1"} == {101}
 
 
+def test_what_is_on_single_phases_is_said_to_count_as_balanced(states, tmp_path, capsys):
+    made = json.loads(Path(GRID).read_text())
+    made["loads"][3]["phases"], made["loads"][4]["phases"] = "a", "bc"
+    made["format"] = "lightnode-network/2"
+    assert main(["grid", "substation", write(tmp_path / "single.json", made), states]) == 0
+    error = capsys.readouterr().err
+    assert (
+        error.startswith("lightnode: 2 loads, generators, storages or PODs are on one or two phases")
+        and error.count("\n") == 1
+    )
+    assert main(["grid", "substation", GRID, states]) == 0 and capsys.readouterr().err == ""
+
+
 def test_a_plan_names_every_transformer_that_moves_and_is_followed_as_it_says(tmp_path, capsys):
     """Two that stand at -1 and 1 and move together: both are named, and what the plan leaves is what localise finds with it."""
     made = small.document()
