@@ -14,7 +14,7 @@ from backend.grid.document import parse_network
 from backend.grid.element import Shunt, ThreeWinding, Transformer
 from backend.grid.flow import scenarios_of
 from backend.grid.forecast import day_scenarios
-from backend.grid.remedy import devices_of, own_remedy, placed_but
+from backend.grid.remedy import devices_of, own_remedy
 from tests.backend.grid import three_nodes as small
 
 FRAMES = [100, 101, 102, 103]
@@ -150,12 +150,3 @@ def test_the_on_load_tap_of_a_three_winding_transformer_is_moved_too():
     assert healed.three_winding_tap[:, 0].tolist() == list(plan.positions[0]) and plan.positions[0][1] < 0
     fixed = replace(grid, three_windings=(replace(unit, on_load=False),))
     assert devices_of(fixed) == ()
-
-
-def test_where_the_plan_is_not_to_be_followed_every_kind_of_device_stands():
-    grid = with_bank()
-    states = rows(grid, 900_000, 1_400_000)
-    placed = states.with_steps(np.array([[1], [3]]))
-    mixed = placed_but(grid, states, placed, np.array([True, False]))
-    assert mixed.shunt_step.tolist() == [[0], [3]] and mixed.three_winding_tap is None
-    assert (placed_but(grid, states, states, np.array([True, False])).tap == states.tap).all()
