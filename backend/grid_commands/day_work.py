@@ -68,7 +68,7 @@ def _states(options: argparse.Namespace) -> DayStates:
 
 def _unbalanced(network: Network) -> Iterator[str]:
     """That single phases are not looked at here, if something is connected to them."""
-    every = (*network.loads, *network.generators, *network.storages, *network.connections)
+    every: tuple[Any, ...] = (*network.loads, *network.generators, *network.storages, *network.connections)
     count = sum(one.phases != "abc" for one in every)
     if count:
         yield (
