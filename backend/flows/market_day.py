@@ -14,8 +14,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.quantity import FRAME_MS
@@ -143,9 +141,7 @@ class MarketDay:
         )  # fmt: skip
 
     def _stage(self, slot: Slot, plan: DevicePlan, first: Session) -> Stage:
-        rows = [self._frames.index(frame) for frame in slot.frames]
-        table = np.array(plan.positions, dtype=np.int64).reshape(len(plan.devices), len(self._frames)).T[rows]
-        expected = with_positions(self._flow.network, self._at(slot), plan.devices, table)
+        expected = with_positions(self._flow.network, self._at(slot), plan.devices, plan.table(slot.frames))
         bought = self._moved(expected, slot.frames, first.offers, first.outcome.awards)
         left = _within(remaining(first.offers, first.outcome, slot.gate, slot.gate * FRAME_MS), slot.frames)
         near = self._session(slot, bought, left, moves(first.offers, first.outcome.awards))

@@ -11,17 +11,15 @@ from enum import Enum
 from typing import Any
 
 from backend.domain.constraint import Constraint
-from backend.errors import Rejected
 from backend.grid.congestion import NO_SOLUTION, Violation
 from backend.grid.localisation import Localisation, name_of
 from backend.grid.need import Sizing
 from backend.grid.network import Network
 from backend.grid.plan import DayPlan
 from backend.grid.radial import branches_of
-from backend.grid.remedy import Device, apart, devices_of
+from backend.grid.remedy import Device, apart
 from backend.grid.substation import SUBSTATION, SubstationProfile
 from backend.grid.validation import LINKED, Verdict
-from backend.nesting import too_deep
 
 LOCALISATION, PLAN, REQUESTS = "lightnode-localisation/1", "lightnode-plan/1", "lightnode-requests/1"
 CONSTRAINTS, VERDICTS = "lightnode-constraints/1", "lightnode-verdicts/1"
@@ -68,10 +66,31 @@ def localisation(network: Network, found: Localisation) -> dict[str, Any]:
 
 def plan(network: Network, made: DayPlan) -> dict[str, Any]:
     """The plan (I-11): schedule of devices, switching list, what it was for and what it leaves."""
-    switches, by_name = made.switches, {d.name: d for d in made.devices.devices}
-    return {
+    switches = made.switches
+    return _schedule(network, made) | {
         "format": PLAN,
         "network": network.name,
+        "frames": list(made.devices.frames),
+        "switching": _switching(network, made),
+        "opened": None if switches is None else list(switches.opened),
+        "explanation": explained(made),
+    }
+
+
+def renewed_plan(network: Network, made: DayPlan, held: Mapping[str, Any], frames: Sequence[int]) -> dict[str, Any]:
+    """The document `held` of a plan with other positions in these frames; violations and losses are those of these frames."""
+    before, after = held["devices"], _schedule(network, made)["devices"]
+    moved = sum(a["positions"] != b["positions"] for a, b in zip(before, after, strict=True))
+    said = (
+        f"renewed for frames {frames[0]} to {frames[-1]}: {len(made.before)} violations as planned; "
+        f"{moved} devices go elsewhere; {_left(made)}"
+    )
+    return {**held, **_schedule(network, made), "explanation": said}
+
+
+def _schedule(network: Network, made: DayPlan) -> dict[str, Any]:
+    by_name = {d.name: d for d in made.devices.devices}
+    return {
         "devices": [
             {
                 "kind": d.kind,
@@ -82,18 +101,14 @@ def plan(network: Network, made: DayPlan) -> dict[str, Any]:
             }
             for d, row in zip(made.devices.devices, made.devices.positions, strict=True)
         ],
-        "frames": list(made.devices.frames),
         "operations": [
             {"frame": f, "device": name, "from": a, "to": b, "text": _moves(network, by_name[name], a, b)}
             for f, name, a, b in made.devices.operations()
         ],
-        "switching": _switching(network, made),
-        "opened": None if switches is None else list(switches.opened),
         "before": [_violation(network, v) for v in made.before],
         "after": [_violation(network, v) for v in made.after],
         "loss_before_wh": made.loss_before_wh,
         "loss_after_wh": made.loss_after_wh,
-        "explanation": explained(made),
     }
 
 
@@ -130,8 +145,11 @@ def explained(made: DayPlan) -> str:
     said = f"{len(made.before)} violations as it stands; {done} operations of taps and banks"
     if made.switches is not None:
         said += f"; {2 * len(made.switches.steps)} switches after {made.switches.tried} power flows tried"
-    left = f"{len(made.after)} violations are left for the market" if made.after else "no violation is left"
-    return f"{said}; {left}; losses {made.loss_before_wh} Wh before, {made.loss_after_wh} Wh after"
+    return f"{said}; {_left(made)}; losses {made.loss_before_wh} Wh before, {made.loss_after_wh} Wh after"
+
+
+def _left(made: DayPlan) -> str:
+    return f"{len(made.after)} violations are left for the market" if made.after else "no violation is left"
 
 
 def requests(network: Network, sizing: Sizing) -> dict[str, Any]:
@@ -195,41 +213,6 @@ def said_of(network: Network, verdict: Verdict) -> str:
 def substation(network: Network, before: SubstationProfile, after: SubstationProfile) -> dict[str, Any]:
     """I-12, as it stands and with the plan and the awards."""
     return {"format": SUBSTATION, "network": network.name, "before": plain(before), "after": plain(after)}
-
-
-def parse_plan(text: str, network: Network, frames: Sequence[int]) -> tuple[tuple[Device, ...], list[list[int]], Any]:
-    """Devices, their positions (a list for each device) and what is open (None: as it stands) of a plan's document.
-
-    Raises Rejected if the plan is of another grid or of other frames.
-    """
-    try:
-        document = {} if too_deep(text) else json.loads(text)
-        if document.get("format") != PLAN:
-            raise Rejected(f"plan: format, expected {PLAN!r}")
-        if document["network"] != network.name or document["frames"] != list(frames):
-            raise Rejected("plan: of another network or of other frames than the states")
-        rows = document["devices"]
-        devices = tuple(Device(d["kind"], tuple(d["ids"]), d["standing"], ()) for d in rows)
-        positions = [[int(p) for p in d["positions"]] for d in rows]
-        opened = None if document["opened"] is None else [str(name) for name in document["opened"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Rejected(f"plan: {error!r}") from error
-    _check_plan(network, devices, positions, opened, len(frames))
-    return devices, positions, opened
-
-
-def _check_plan(
-    network: Network, devices: Sequence[Device], positions: Sequence[Sequence[int]], opened: Any, count: int
-) -> None:
-    may = {(d.kind, id): d for d in devices_of(network) for id in d.ids}
-    for device, row in zip(devices, positions, strict=True):
-        for id in device.ids or (-1,):
-            known = may.get((device.kind, id))
-            if known is None or known.ids != device.ids or len(row) != count or not set(row) <= set(known.positions):
-                raise Rejected(f"plan {device.kind} {id}: not a device that may be moved, or not to these positions")
-    for name in opened or ():
-        if name not in branches_of(network):
-            raise Rejected(f"plan opened {name!r}: not a line or a link of network {network.name!r}")
 
 
 def _violation(network: Network, one: Violation) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from backend.errors import Rejected
 from backend.grid.congestion import Limits, margins
 from backend.grid.element import ThreeWinding, Transformer
 from backend.grid.flow import Booleans, Integers, PowerFlow, Scenarios
@@ -63,6 +64,14 @@ class DevicePlan:
         """Positions of the first tap changer; zeros if there is none."""
         taps = [row for device, row in zip(self.devices, self.positions, strict=True) if device.kind == "tap"]
         return taps[0] if taps else (0,) * len(self.frames)
+
+    def table(self, frames: Sequence[int]) -> Integers:
+        """frames x devices, copied. Raises Rejected unless these frames stand in the plan, one after the other."""
+        first = self.frames.index(frames[0]) if frames and frames[0] in self.frames else 0
+        if self.frames[first : first + len(frames)] != tuple(frames):
+            raise Rejected("plan: of other frames than the states, expected them all, one after the other")
+        every = np.array(self.positions, dtype=np.int64).reshape(len(self.devices), len(self.frames)).T
+        return every[first : first + len(frames)].copy()
 
     def operations(self) -> tuple[tuple[int, str, int, int], ...]:
         """What is done: frame, device, from, to; in order of frames."""

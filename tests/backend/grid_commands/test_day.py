@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
+from backend.grid.document import written
 from tests.backend.grid import three_nodes as small
+from tests.backend.grid.test_renewal import CALM_W, FULL_W, NEEDED
+from tests.backend.grid.test_renewal import GRID as GRID_WITH_BANK
 
 DEMO = Path(__file__).parents[3] / "backend/demo"
 GRID = str(DEMO / "baran_wu_33.json")
@@ -273,3 +276,57 @@ def test_the_same_input_in_any_order_gives_the_same_bytes(states, tmp_path, caps
             main(["grid", command[0], *files, *command[1:], "--voltage-margin-ppm", "9000", "--json"])
             found.append(capsys.readouterr().out)
         assert found[0] == found[1] and found[0].startswith("{"), command[0]
+
+
+@pytest.fixture
+def evening(tmp_path):
+    """A grid with a bank at the end of its line, and a way to write states of it: W at the end by quarter-hour."""
+    grid = write(tmp_path / "grid.json", json.loads(written(GRID_WITH_BANK)))
+
+    def states(name, frames, *watts):
+        calm, end = (str(load.id) for load in GRID_WITH_BANK.loads)
+        level = {
+            "level_ppm": 500_000,
+            "load_w": {calm: [0] * len(watts), end: list(watts)},
+            "load_var": {calm: [0] * len(watts), end: [w // 2 for w in watts]},
+        }
+        return write(tmp_path / name, {"format": "lightnode-states/1", "frames": frames, "levels": [level], "pods": {}})
+
+    return grid, states
+
+
+def test_a_plan_is_renewed_for_a_part_of_its_quarter_hours_and_goes_on_as_a_plan(evening, tmp_path, capsys):
+    grid, states = evening
+    day = states("day.json", [100, 101, 102, 103], *[CALM_W] * 4)
+    _, plan = said(capsys, "plan", grid, day)
+    assert plan["operations"] == [] and plan["after"] == []
+    path, near = write(tmp_path / "plan.json", plan), states("near.json", [102, 103], CALM_W, FULL_W)
+    code, alert = said(capsys, "localise", grid, near, "--plan", path)
+    assert code == 1 and {c["frame"] for c in alert["congestions"]} == {103}, (
+        "the plan of a day, states of a part of it"
+    )
+    code, renewed = said(capsys, "plan", grid, near, "--renew", path)
+    assert code == 0 and renewed["frames"] == plan["frames"] and renewed["before"] and not renewed["after"]
+    assert renewed["devices"][0]["positions"] == [0, 0, 0, NEEDED]
+    assert [(o["frame"], o["from"], o["to"]) for o in renewed["operations"]] == [(103, 0, NEEDED)]
+    again = write(tmp_path / "renewed.json", renewed)
+    assert said(capsys, "localise", grid, near, "--plan", again)[0] == 0
+    assert said(capsys, "plan", grid, near, "--renew", again)[1]["devices"] == renewed["devices"]
+    assert main(["grid", "plan", grid, near, "--renew", path]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"capacitor bank 1 from 0 to {NEEDED}, frame 103"
+
+
+def test_what_cannot_be_renewed_is_said_in_one_line(evening, tmp_path, capsys):
+    grid, states = evening
+    day = states("day.json", [100, 101, 102, 103], *[CALM_W] * 4)
+    path = write(tmp_path / "plan.json", said(capsys, "plan", grid, day)[1])
+    for frames, more, says in (
+        ([103, 104], (), "plan: of other frames than the states, expected them all, one after the other"),
+        ([100, 102], (), "plan: of other frames than the states"),
+        ([102, 103], ("--losses",), "--renew moves taps and banks only"),
+        ([102, 103], ("--renew", grid), "plan: format, expected 'lightnode-plan/1'"),
+    ):
+        near = states("near.json", frames, CALM_W, FULL_W)
+        assert main(["grid", "plan", grid, near, "--renew", path, *more]) == 1
+        told = capsys.readouterr()
+        assert told.out == "" and told.err.startswith(f"lightnode: {says}") and told.err.count("\n") == 1
