@@ -3,9 +3,10 @@
 1. A session is what its events say: whatever crashes, it stands where its last committed event left it, and the same step
    may be asked for again. Events are only added.
 2. Every bid of a book is answered, in the book's order, the rows that were no bid with their reason code; all answers of a
-   submission are kept in one commit or none.
+   submission are kept in one commit or none. What others hold of a POD is theirs (flows.held).
 3. There is one outcome: it is made from the frozen book, published once as version 1 with its anchored evidence; asking
-   again gives the same. What was cleared is an event in each round, with the verdicts that led to it in one commit.
+   again gives the same. What was cleared is an event in each round, with the verdicts that led to it in one commit. Once its
+   last quarter-hour has begun a session is not decided any more.
 4. A correction is proposed by one person and approved by another, who sees it by its digest; then it is the next version.
    What was published before stays.
 """
@@ -17,12 +18,13 @@ from typing import Any
 
 from backend.domain.bids import Direction, Offer, Product, Request
 from backend.errors import Rejected
+from backend.flows.held import Held, explained, how_freed, is_too_late, of_book, of_outcome, total_w
 from backend.market.canonical import text
 from backend.market.correction import check_correction, is_same_person
 from backend.market.exchange import outcome_of
 from backend.market.form import identity
 from backend.market.schedule import Window
-from backend.market.session import KEPT, Answer, MarketSession, Point, Registered, SessionRules, State, takes
+from backend.market.session import KEPT, Answer, MarketSession, Point, Registered, SessionRules, State
 from backend.market.submission import Submission
 from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.ports import Clock, MarketEvent, SessionStore
@@ -120,6 +122,8 @@ class Sessions:
                 return done[-1]
             one, body = self.load(session), text(outcome)
             one.move(state)
+            if is_too_late(one.frames, self._clock.now_ms()):
+                raise Rejected(f"session {session}: its last quarter-hour has begun, it is decided no more: cancel it")
             if rounds != (number - 1 if state is State.CLEARED else number):
                 raise Rejected(f"session {session}: {rounds} rounds are cleared, this is of round {number}")
             for what, document in sorted((basis or {}).items()):
@@ -185,18 +189,29 @@ class Sessions:
         return done[-1]
 
     def moves(self, session: str) -> dict[tuple[str, int], Direction]:
-        """Which way each POD moves in a quarter-hour by the awards of other sessions."""
-        return {(pod, frame): direction for (pod, frame, direction), w in self._sold(session).items() if w}
+        """Which way each POD (or POD/var) moves in a quarter-hour by the awards of other sessions."""
+        decided = (one for one in self._others(session) if one.is_decided)
+        return {(pod, frame): way for one in decided for (pod, frame, way), w in one.watts.items() if w}
 
     def load(self, session: str) -> MarketSession:
         """The session as its events left it; Rejected if it was never announced."""
         events = self._store.events(session)
         if not events:
             raise Rejected(f"session {session}: was never announced")
-        sold = self._sold(session)
-        for point, w in self._offered(session):
-            sold[point] = sold.get(point, 0) + w
-        return self._replayed(events, sold)
+        return self._replayed(events, total_w(part for one in self._others(session) for part in one.watts.items()))
+
+    def who_holds(self, session: str, offers: Iterable[Offer]) -> dict[str, str]:
+        """Who holds what these offers would take too much of, and how it is freed, by offer."""
+        one, others, found = self.load(session), list(self._others(session)), {}
+        for offer in offers:
+            if (over := one.oversold(offer)) is not None:
+                found[offer.id] = explained(over[0], self._registered.has_w(*over[0]), over[1], others)
+        return found
+
+    def how_freed(self, session: str) -> str:
+        """How the watts of a session whose gate has closed come to an end; empty where they are awarded or free."""
+        one, now_ms = self.load(session), self._clock.now_ms()
+        return how_freed(one.state) if now_ms >= one.gate_ms and of_book(one, now_ms).watts else ""
 
     def _replayed(self, events: Sequence[MarketEvent], sold_w: Mapping[Point, int]) -> MarketSession:
         window, rules = window_of(events[0].body)
@@ -217,30 +232,15 @@ class Sessions:
         """The documents of the events of a kind."""
         return [event.body for event in self._store.events(session) if event.what == what]
 
-    def _sold(self, session: str) -> dict[Point, int]:
-        """What the outcomes of the other sessions, as last corrected, take of each POD."""
-        sold: dict[Point, int] = {}
-        for events in self._others(session):
-            directions = _directions(events)
-            for award in json.loads(_standing(events) or '{"awards":[]}')["awards"]:
-                for pod, w in award["parts_w"].items():
-                    point = pod, award["frame"], directions[award["offer"]]
-                    sold[point] = sold.get(point, 0) + w
-        return sold
-
-    def _offered(self, session: str) -> Iterable[tuple[Point, int]]:
-        """What the books of the other sessions that are not decided may take of each POD."""
-        for events in self._others(session):
-            if not _standing(events):
-                for offer in self._replayed(events, {}).book()[1]:
-                    yield from takes(offer)
-
-    def _others(self, session: str) -> Iterable[list[MarketEvent]]:
-        """The events of each other session that was not cancelled."""
+    def _others(self, session: str) -> Iterable[Held]:
+        """What each other session holds that was not cancelled."""
+        now_ms = self._clock.now_ms()
         for other in self._store.sessions():
             events = [] if other == session else self._store.events(other)
-            if events and not any(e.what == "moved" and e.body == State.CANCELLED.value for e in events):
-                yield events
+            if not events or any(e.what == "moved" and e.body == State.CANCELLED.value for e in events):
+                continue
+            standing = _standing(events)
+            yield of_outcome(events, standing) if standing else of_book(self._replayed(events, {}), now_ms)
 
     def _add(self, session: str, party: str, what: str, body: str, time_ms: int | None = None) -> None:
         at_ms = self._clock.now_ms() if time_ms is None else time_ms
@@ -256,11 +256,6 @@ def _standing(events: Sequence[MarketEvent]) -> str:
         (body for body in reversed(corrected) if published[1:] and digest_of(body) == published[-1]),
         "".join(validated[-1:]),
     )
-
-
-def _directions(events: Iterable[MarketEvent]) -> dict[str, Direction]:
-    rows = [json.loads(event.body)["row"] for event in events if event.what == "offer"]
-    return {row["id"]: Direction(row["direction"]) for row in rows}
 
 
 def _replay(one: MarketSession, event: MarketEvent) -> None:
