@@ -9,6 +9,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from backend.domain.bids import Direction, Product
 from backend.domain.constraint import reactive
@@ -44,9 +45,7 @@ def of_book(one: MarketSession, now_ms: int) -> Held:
 
 def of_outcome(events: Sequence[MarketEvent], outcome: str) -> Held:
     """What a session holds by the outcome that stands; events: its own, with its offers."""
-    bodies = [json.loads(event.body) for event in events if event.what == "offer"]
-    rows = {body["row"]["id"]: body["row"] for body in bodies if Answer[body["answer"]] in KEPT}
-    parts = []
+    rows, parts = offer_rows(events), []
     for award in json.loads(outcome)["awards"]:
         row = rows[award["offer"]]
         is_active, way = row.get("product", Product.ACTIVE) == Product.ACTIVE, Direction(row["direction"])
@@ -54,6 +53,17 @@ def of_outcome(events: Sequence[MarketEvent], outcome: str) -> Held:
             parts.append(((pod if is_active else reactive(pod), award["frame"], way), w))
     is_public = any(event.what == "published" for event in events)
     return Held(events[0].session, State.PUBLISHED if is_public else State.VALIDATED, total_w(parts))
+
+
+def offer_rows(events: Iterable[MarketEvent]) -> dict[str, dict[str, Any]]:
+    """The rows of a session's offers as they were taken last, by id."""
+    bodies = [json.loads(event.body) for event in events if event.what == "offer"]
+    return {body["row"]["id"]: body["row"] for body in bodies if Answer[body["answer"]] in KEPT}
+
+
+def rebound_of(row: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+    """(quarter-hours later, 1e-6) of an offer's row, the earlier first."""
+    return tuple(sorted((int(later), part) for later, part in row.get("rebound_ppm", {}).items()))
 
 
 def total_w(parts: Iterable[tuple[Point, int]]) -> dict[Point, int]:

@@ -160,7 +160,7 @@ class SetPointRow:
 @dataclass(frozen=True, slots=True)
 class OtherOrder:
     """An order of another session on a POD that is ordered here too, W by POD (or POD/var): it has a part in what the POD
-    delivered, and is settled there."""
+    delivered, and is settled there; rebound: as of its award."""
 
     session: str
     id: str
@@ -168,6 +168,7 @@ class OtherOrder:
     frame: int
     direction: Direction
     parts_w: Mapping[str, int]
+    rebound: tuple[tuple[int, int], ...] = field(default=(), metadata={"written": "if set"})
 
 
 _OfPod = BaselineRow | MeasuredRow | NotAvailable | SetPointRow
