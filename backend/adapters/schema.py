@@ -5,10 +5,12 @@
 2. An older one is brought forward in one commit and keeps its rows; a file from before versions is told by its tables.
    What an added table says of rows that are older than it is made from them.
 3. A newer one is left as it is, and so is one that is no file of ours: refused in one line with the cure.
+4. Changes are written ahead to a log. SQLite waits for nobody where a file gets its log, whatever the timeout: here it does.
 """
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 from lightwire import merkle
@@ -37,6 +39,20 @@ def bring_forward(database: sqlite3.Connection, path: Path) -> None:
     except BaseException:
         database.execute("rollback")
         raise
+
+
+def write_ahead(database: sqlite3.Connection, wait_s: float) -> None:
+    """Sets a file to WAL (rule 4); sqlite3.OperationalError if it stays locked for so long."""
+    until = time.monotonic() + wait_s
+    while True:
+        try:
+            database.execute("pragma journal_mode=wal")
+            database.execute("pragma user_version")  # makes the log: there is room for it now
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def check_readable(database: sqlite3.Connection, path: Path) -> None:

@@ -8,7 +8,6 @@
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from backend.adapters.rows import DocumentRow as DocumentRow
 from backend.adapters.rows import Kept as Kept
 from backend.adapters.rows import Party as Party
 from backend.adapters.rows import SetPointRow as SetPointRow
-from backend.adapters.schema import bring_forward
+from backend.adapters.schema import bring_forward, write_ahead
 from backend.errors import Unavailable
 
 _WAIT_S = 600.0
@@ -38,7 +37,7 @@ class SqliteStore:
             self._db = sqlite3.connect(path, _WAIT_S, check_same_thread=False, isolation_level=None)
             self._db.execute("pragma synchronous=full")
             bring_forward(self._db, path)
-            _write_ahead(self._db)
+            write_ahead(self._db, _WAIT_S)
         except sqlite3.Error as error:
             raise Unavailable("database", f"{path}: {error}") from error
         self._path = path
@@ -379,17 +378,3 @@ class SqliteStore:
     def findings(self) -> Iterable[tuple[int, str]]:
         """All findings, in order."""
         return self._rows("select time_ms, what from finding order by id")  # type: ignore[return-value]
-
-
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Sets the file to WAL once nobody else has it locked: SQLite waits for no one here, whatever the timeout."""
-    until = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            database.execute("pragma journal_mode=wal")
-            database.execute("pragma user_version")  # makes the log: there is room for it now
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.01)

@@ -126,10 +126,10 @@ class Offer:
         return self.steps.get(frame) or (Step(self.volume_w[frame], self.price_ueur_per_mwh),)
 
     @property
-    def points(self) -> dict[str, int]:
+    def points(self) -> Mapping[str, int]:
         """shares_w by what moves: the POD, of a reactive offer its reactive power (see domain.constraint)."""
         if self.product is Product.ACTIVE:
-            return dict(self.shares_w)
+            return self.shares_w
         return {reactive(pod): w for pod, w in self.shares_w.items()}
 
 

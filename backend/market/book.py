@@ -117,20 +117,17 @@ def turns(received_ms: Ints) -> Ints:
 
 def _points(offers: list[Offer]) -> tuple[dict[str, str], Ints, Ints, Ints]:
     """Point -> POD in order of name, place of each offer's points and its shares by name, and where they begin."""
+    points = [offer.points for offer in offers]
     pod_of: dict[str, str] = {}
-    for offer in offers:
-        pod_of.update(zip(offer.points, offer.shares_w, strict=True))
+    for offer, mine in zip(offers, points, strict=True):
+        pod_of.update(zip(mine, offer.shares_w, strict=True))
     names = {name: pod_of[name] for name in sorted(pod_of)}
     place = {name: k for k, name in enumerate(names)}
-    point: list[int] = []
-    share: list[int] = []
-    first = [0]
-    for offer in offers:
-        for name, watts in sorted(offer.points.items()):
-            point.append(place[name])
-            share.append(watts)
-        first.append(len(point))
-    return names, np.array(point, dtype=np.int64), np.array(share, dtype=np.int64), np.array(first, dtype=np.int64)
+    by_name = [sorted(mine.items()) if len(mine) > 1 else mine.items() for mine in points]
+    point = [place[name] for mine in by_name for name, _ in mine]
+    share = [watts for mine in by_name for _, watts in mine]
+    first = np.concatenate(([0], np.cumsum([len(mine) for mine in points], dtype=np.int64)))
+    return names, np.array(point, dtype=np.int64), np.array(share, dtype=np.int64), first
 
 
 def _entries(offers: list[Offer], caps: Caps) -> dict[str, Any]:

@@ -50,9 +50,7 @@ class Candidates:
         return left
 
     def _sorted(self, lump: Ints, key: Ints) -> Ints:
-        entry = self.entry[lump]
-        tie = self.book.turn[self.book.offer[entry]] * _MOST_STEPS + self.book.step[entry]
-        order = np.lexsort((tie, key))
+        order = np.argsort(key)
         lump, key = lump[order], key[order]
         near = key[1:] - key[:-1] <= key[1:] * _NEAR
         if near.any():
@@ -60,10 +58,14 @@ class Candidates:
         return lump
 
     def _resolve(self, lump: Ints, near: Ints) -> None:
-        """Sorts runs of neighbours that are nearly equal exactly, in place; runs of equals stand well already."""
+        """Sorts runs of neighbours that are nearly equal, in place: equals by their ties, the others exactly."""
+        run = np.concatenate(([0], np.cumsum(~near)))
+        several = np.flatnonzero(np.append(near, False) | np.append(False, near))
+        entry = self.entry[lump[several]]
+        tie = self.book.turn[self.book.offer[entry]] * _MOST_STEPS + self.book.step[entry]
+        lump[several] = lump[several][np.argsort(run[several] * (len(self.book.ids) * _MOST_STEPS) + tie)]
         price, effect, shares = self.book.price[self.entry[lump]], self.effect[lump], self.shares[lump]
         equal = (price[1:] == price[:-1]) & (effect[1:] == effect[:-1]) & (shares[1:] == shares[:-1])
-        run = np.concatenate(([0], np.cumsum(~near)))
         for number in np.unique(run[1:][near & ~equal]):
             begin, end = np.searchsorted(run, (number, number + 1))
             lump[begin:end] = sorted(lump[begin:end], key=lambda k: self.merit(int(k)))

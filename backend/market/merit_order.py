@@ -17,7 +17,7 @@ from backend.market.limits import FrameLimits
 from backend.market.merit import Candidates
 from backend.market.queue import Queue
 from backend.market.relief import effect_of_all
-from backend.market.state import State
+from backend.market.state import LEVEL, State
 
 
 def in_turn(requests: Sequence[Request]) -> list[Request]:
@@ -57,12 +57,13 @@ def _serve(
     there: Ints | None,
 ) -> None:
     queues: dict[int, Queue] = {}
+    unfit = unfit_for(state.book, request, there)
     coupled = bool(state.book.coupled.any())
     for frame in sorted(request.need):
         need = request.need[frame]
         if reserve_ppm is not None:
             need += -(-need * reserve_ppm // PPM)
-        queue = queue_of(state, request, number, frame, need, turns[frame], reserve_ppm is not None, there)
+        queue = queue_of(state, request, number, frame, need, turns[frame], reserve_ppm is not None, unfit)
         if coupled:
             queues[frame] = queue
         else:
@@ -83,12 +84,13 @@ def _bring_level(state: State, queues: Mapping[int, Queue], unit: Unit) -> None:
 
 
 def queue_of(
-    state: State, request: Request, number: int, frame: int, need: int, turn: int, reserve: bool, there: Ints | None
+    state: State, request: Request, number: int, frame: int, need: int, turn: int, reserve: bool, unfit: Ints
 ) -> Queue:
+    """What a request may take in a quarter-hour, in order of merit; unfit: see `unfit_for`."""
     here = state.limits.at(frame)
     row, effects = asked(state, request, here)
     left = need - met(state, request, number, frame, here, row)
-    entry = eligible(state, request, frame, effects, there)
+    entry = eligible(state, request, frame, effects, unfit)
     offer = state.book.offer[entry]
     if effects is None:
         ones = np.ones(len(entry), dtype=np.int64)
@@ -117,35 +119,41 @@ def met(state: State, request: Request, number: int, frame: int, here: FrameLimi
     return int(state.margin(frame)[row]) - int(here.margin_ppt[row])
 
 
-def eligible(state: State, request: Request, frame: int, effects: Ints | None, there: Ints | None) -> Ints:
+def unfit_for(book: Book, request: Request, there: Ints | None) -> Ints:
+    """By offer the level (state.NEARNESS) of the first reason why a request cannot take it in any quarter-hour; 0 if none."""
+    why = np.zeros(len(book.ids), dtype=np.int8)
+    _note_first(why, book.product != PRODUCTS[request.product], Reason.OTHER_PRODUCT)
+    _note_first(why, book.sign != (-1 if request.direction is Direction.UP else 1), Reason.WRONG_DIRECTION)
+    if there is not None:
+        _note_first(why, ~there, Reason.NOT_AT_NODE)
+    return why
+
+
+def eligible(state: State, request: Request, frame: int, effects: Ints | None, unfit: Ints) -> Ints:
     """Entries that the request may take in a quarter-hour, without coupled ones; of the others the reason is noted."""
     book, here = state.book, state.book.entries(frame)
     offer = book.offer[here]
-    entry = np.arange(here.start, here.stop)
-    sign = -1 if request.direction is Direction.UP else 1
-    tests = [
-        (book.product[offer] == PRODUCTS[request.product], Reason.OTHER_PRODUCT),
-        (book.sign[offer] == sign, Reason.WRONG_DIRECTION),
-    ]
-    if there is not None:
-        tests.append((there[offer], Reason.NOT_AT_NODE))
-    tests.append((book.price[here] <= request.price_cap_ueur_per_mwh, Reason.PRICE_CAP))
+    why = unfit[offer]
+    _note_first(why, book.price[here] > request.price_cap_ueur_per_mwh, Reason.PRICE_CAP)
     if effects is not None:
-        tests.append((effects[offer] > 0, Reason.NO_EFFECT))
+        _note_first(why, effects[offer] <= 0, Reason.NO_EFFECT)
     if frame in state.moved:
-        tests.append((~against(state, frame)[offer], Reason.OTHER_WAY))
-    good = ~book.coupled[offer]
-    for passes, reason in tests:
-        state.note(offer[good & ~passes], reason)
-        good &= passes
-    good &= book.volume_w[here] > state.taken_w[here]
-    return np.asarray(entry[good])
+        _note_first(why, _against(state, frame, offer), Reason.OTHER_WAY)
+    plain = ~book.coupled[offer]
+    np.maximum.at(state.level, offer, why * plain)
+    good = plain & (why == 0) & (book.volume_w[here] > state.taken_w[here])
+    return np.asarray(here.start + np.flatnonzero(good))
 
 
-def against(state: State, frame: int) -> Ints:
-    """By offer, whether one of its points already moves the other way in a quarter-hour."""
-    book = state.book
-    if not len(book.ids):
-        return np.zeros(0, dtype=bool)
-    other = state.moves(frame)[book.point] == -np.repeat(book.sign, np.diff(book.first_point))
-    return np.asarray(np.logical_or.reduceat(other, book.first_point[:-1]))
+def _note_first(why: Ints, fails: Ints, reason: Reason) -> None:
+    """Levels of the first test that failed: those that have none yet and fail this one get its reason."""
+    why += ((why == 0) & fails).view(np.int8) * np.int8(LEVEL[reason])
+
+
+def _against(state: State, frame: int, offer: Ints) -> Ints:
+    """Whether one of the points of each of these offers already moves the other way in a quarter-hour."""
+    book, moves = state.book, state.moves(frame)
+    if len(book.point) == len(book.ids):
+        return np.asarray(moves[book.point[offer]] == -book.sign[offer])
+    other = moves[book.point] == -np.repeat(book.sign, np.diff(book.first_point))
+    return np.asarray(np.logical_or.reduceat(other, book.first_point[:-1])[offer])

@@ -28,7 +28,7 @@ from backend.market.book import Book, Caps, book_of
 from backend.market.clearing import Moves, outcome_of, unserved_of
 from backend.market.coupled import Unit, units_of
 from backend.market.limits import Limits, limits_of
-from backend.market.merit_order import at_nodes, in_turn, queue_of, serve_all
+from backend.market.merit_order import at_nodes, in_turn, queue_of, serve_all, unfit_for
 from backend.market.optimal_columns import Columns
 from backend.market.program import Program, lexicographic
 from backend.market.queue import Queue
@@ -171,9 +171,11 @@ class _Part:
     def _queues(self, state: State) -> dict[tuple[int, int], Queue]:
         found = {}
         for number, request in enumerate(self.asked):
-            there = at_nodes(state.book, request, self.node_of) if self.mine[number] else None
-            for frame in sorted(request.need) if self.mine[number] else ():
-                found[number, frame] = queue_of(state, request, number, frame, request.need[frame], 0, False, there)
+            if not self.mine[number]:
+                continue
+            unfit = unfit_for(state.book, request, at_nodes(state.book, request, self.node_of))
+            for frame in sorted(request.need):
+                found[number, frame] = queue_of(state, request, number, frame, request.need[frame], 0, False, unfit)
         return found
 
     def _units(self, state: State, queues: Mapping[tuple[int, int], Queue]) -> list[tuple[int, Unit]]:

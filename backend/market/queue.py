@@ -45,10 +45,8 @@ class Queue:
 
     def advance(self, until: Merit | None = None) -> None:
         """Serves what stands before `until`; everything without it."""
-        while self._refill():
-            if until is None and self.need <= 0:
-                self._note(np.concatenate((self._lump, self.candidates.rest())), Reason.NEED_MET)
-                self._lump = self._lump[:0]
+        while self.need > 0 or until is not None:
+            if not self._refill():
                 return
             end = len(self._lump) if until is None else self._before(until)
             while end and self.need > 0:
@@ -59,6 +57,8 @@ class Queue:
                 self._lump = self._lump[end:]
             if len(self._lump):
                 return
+        self._note(np.concatenate((self._lump, self.candidates.rest())), Reason.NEED_MET)
+        self._lump = self._lump[:0]
 
     def _refill(self) -> bool:
         if not len(self._lump):

@@ -82,14 +82,15 @@ def test_200_permutations_under_each_of_many_hash_seeds_have_one_outcome_hash() 
 def candidates(count: int) -> Candidates:
     asked, offers, _ = large_book(3, count)
     book = book_of(offers)
-    entry = np.arange(len(book.offer))
+    here = book.entries(book.frames[0])
+    entry = np.arange(here.start, here.stop)
     draw = random.Random(5)
     effect = np.array([draw.choice((1, 2, 3, 6, 10**12 + 1, 10**12)) for _ in entry], dtype=np.int64)
     return Candidates(book, entry, effect, np.array([draw.choice((1, 2, 3)) for _ in entry], dtype=np.int64))
 
 
 def test_lumps_one_after_the_other_are_the_exact_order() -> None:
-    found, lumps = candidates(2_000), []
+    found, lumps = candidates(8_000), []
     while len(lump := found.lump()):
         lumps.append(lump.tolist())
     places = [k for lump in lumps for k in lump]
