@@ -92,7 +92,9 @@ class Desk:
         self.orders.order(session, orders_of(json.dumps({"format": "lightnode-orders/1", "orders": [row]})), "TSO")
         asked = json.loads(self.orders.to_judge(session))["awards"]
         for one in asked:
-            one["delta_w"] = {pod: [min(0, w + cut_w) if cut_w else w for w in of] for pod, of in one["delta_w"].items()}
+            one["delta_w"] = {
+                pod: [min(0, w + cut_w) if cut_w else w for w in of] for pod, of in one["delta_w"].items()
+            }
             del one["minimum_ppm"], one["linked"]
         verdicts = [
             {**one, "stops": [{"element": "line:9", "frame": F, "passed_w": 1}] if cut_w else []} for one in asked
