@@ -81,7 +81,9 @@ class Sessions:
                 self._add(session, party, kind, _json({"row": row, "answer": answer.name}), now_ms)
                 answers.append((bid.id, answer.value))
             for refusal in book.refusals:
-                answers.append((refusal.id, f"{refusal.code}: {refusal.field}: {refusal.reason}"))
+                answers.append(
+                    (refusal.id, f"{refusal.code}: {refusal.field or f'row {refusal.row}'}: {refusal.reason}")
+                )
                 self._add(session, party, "refused", _json({"id": refusal.id, "answer": refusal.code.value}))
         return answers
 

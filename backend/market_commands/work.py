@@ -275,12 +275,12 @@ def _publish(options: argparse.Namespace, market: _Market) -> Said:
 
 def _propose(options: argparse.Namespace, market: _Market) -> Said:
     outcome = exchange.outcome_of(read_text(options.outcome))
-    digest = market.sessions.propose(options.session, outcome, options.reason, options.party)
+    digest = market.orders.propose(options.session, outcome, options.reason, options.party)
     return {"sha256": digest}, digest
 
 
 def _approve(options: argparse.Namespace, market: _Market) -> Said:
-    version = market.sessions.approve(options.session, options.digest.hex(), options.party)
+    version = market.orders.approve(options.session, options.digest.hex(), options.party)
     return {"version": version}, f"version {version}"
 
 
