@@ -78,7 +78,8 @@ class Sessions:
             for bid in bids:
                 answer = one.submit(bid, now_ms, party)
                 kind, row = ("offer", offer_row(bid)) if isinstance(bid, Offer) else ("request", request_row(bid))
-                self._add(session, party, kind, _json({"row": row, "answer": answer.name}), now_ms)
+                body = {"row": row, "answer": answer.name, **self._had(bid, answer)}
+                self._add(session, party, kind, _json(body), now_ms)
                 answers.append((bid.id, answer.value))
             for refusal in book.refusals:
                 answers.append(
@@ -86,6 +87,15 @@ class Sessions:
                 )
                 self._add(session, party, "refused", _json({"id": refusal.id, "answer": refusal.code.value}))
         return answers
+
+    def _had(self, bid: Offer | Request, answer: Answer) -> dict[str, dict[str, int]]:
+        """W that each POD of an offer that was taken is registered with, the least of its quarter-hours: by what a correction is
+        bounded when nobody says it again."""
+        if answer not in KEPT or not isinstance(bid, Offer):
+            return {}
+        had = {p: [self._registered.has_w(p, f, bid.direction) for f in bid.volume_w] for p in sorted(bid.shares_w)}
+        bounds = {pod: min(w) for pod, of in had.items() if (w := [one for one in of if one is not None])}
+        return {"had_w": bounds} if bounds else {}
 
     def withdraw(self, session: str, id: str, party: str) -> Answer:
         """Takes a bid out of the book, or says why not."""
@@ -155,7 +165,7 @@ class Sessions:
     def propose(self, session: str, outcome: Any, reason: str, party: str) -> str:
         """Proposes a correction (rule 4); its digest. Rejected before there is anything to correct."""
         with self._store.writing():
-            one = self.load(session)
+            one = self._to_correct(session)
             if one.state is not State.PUBLISHED:
                 raise Rejected(f"session {session}: nothing is published that could be corrected")
             if not reason.strip() or not party.strip():
@@ -178,7 +188,7 @@ class Sessions:
                 raise Rejected(f"session {session}: this is published already")
             if not party.strip() or is_same_person(proposed[-1].party, party):
                 raise Rejected(f"session {session}: {party} proposed the correction, another person has to approve it")
-            check_correction(self.load(session), outcome_of(body), outcome_of(_standing(events)))
+            check_correction(self._to_correct(session), outcome_of(body), outcome_of(_standing(events)))
             self._publish(OUTCOME, session, version, body, self._clock.now_ms())
             self._add(session, party, "published", _json({"version": version, "sha256": digest}))
         return version
@@ -214,6 +224,18 @@ class Sessions:
         """How the watts of a session whose gate has closed come to an end; empty where they are awarded or free."""
         one, now_ms = self.load(session), self._clock.now_ms()
         return how_freed(one.state) if now_ms >= one.gate_ms and of_book(one, now_ms).watts else ""
+
+    def _to_correct(self, session: str) -> MarketSession:
+        """The session, its PODs bounded by the register, else by what it said when their offers were taken."""
+        one, had = self.load(session), dict[tuple[str, Direction], int]()
+        for event in self._store.events(session):
+            if event.what == "offer":
+                body = json.loads(event.body)
+                way = Direction(body["row"]["direction"])
+                for pod, w in body.get("had_w", {}).items():
+                    had[pod, way] = min(w, had.get((pod, way), w))
+        one.capacity_w = {**had, **one.capacity_w}
+        return one
 
     def _replayed(self, events: Sequence[MarketEvent], sold_w: Mapping[Point, int]) -> MarketSession:
         window, rules = window_of(events[0].body)

@@ -221,6 +221,23 @@ def test_a_correction_takes_no_watt_that_another_session_has_sold_meanwhile(floo
     assert floor.sessions.approve("first", proposed, "bob") == 2
 
 
+def test_a_correction_is_bounded_by_the_register_of_the_bids_where_nobody_says_it_again(floor: Floor) -> None:
+    """The command line knows no register when a correction is approved; 30 W were registered when the offers were taken."""
+    floor.published("first")
+    floor.clock.at_ms = 0
+    floor.opened("second")
+    offer = replace(OFFER, volume_w={F: 15}, shares_w={"a": 15})
+    floor.sessions.submit("second", Submission((offer,), (REQUEST,), ()), "A")
+    more = Outcome("first", (Award("o", "r", F, 20, {"a": 20}),), (), {})
+    for register, is_bound in ((Registered({}, {}), True), (Registered({}, {("a", Direction.UP): 40}), False)):
+        sessions = Sessions(MarketStore(floor.store), floor.clock, register, floor.publish)
+        if is_bound:
+            with pytest.raises(Rejected, match="takes 20 W of a in 1993108, other sessions leave 15"):
+                sessions.propose("first", more, "read wrongly", "ann")
+        else:
+            assert sessions.approve("first", sessions.propose("first", more, "it has 40 W now", "ann"), "bob") == 2
+
+
 def test_a_correction_that_takes_less_is_allowed_though_a_pod_is_oversold(floor: Floor) -> None:
     floor.published("first")
     lower = Registered(REGISTERED.aggregator_of, {("a", Direction.UP): 5})
