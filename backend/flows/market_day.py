@@ -1,7 +1,7 @@
 """A market day, step by step: forecast, own remedies, needs, requests, offers, sessions, orders. Numbers only, no devices.
 
 1. The operator's own devices are placed on what is expected before the day-ahead gate, over the whole day; the market is
-   asked for what they leave. Taps go where planned unless that would break more, as expected near real time.
+   asked for what they leave. Each near-real-time session renews the plan before it asks (backend.grid.renewal).
 2. A session asks on what is expected at its own gate, with what earlier sessions bought: the DSO for relief, the TSO, where
    it asks, for what its own grid needs beside that.
 3. Clearing and the operator's validation go in turn, in bounded rounds; what stays of a need is named in the outcome.
@@ -24,7 +24,8 @@ from backend.errors import Rejected
 from backend.grid.congestion import NO_SOLUTION, Limits, Violation, constraints, pod_deltas, violations
 from backend.grid.flow import PowerFlow, Scenarios
 from backend.grid.need import Capability, Sizing, size
-from backend.grid.remedy import DevicePlan, own_remedy
+from backend.grid.remedy import DevicePlan, own_remedy, with_positions
+from backend.grid.renewal import renewed
 from backend.grid.substation import SubstationProfile, substation_profile
 from backend.grid.transmission import TransmissionRequest
 from backend.grid.validation import Decision, Proposal, validate
@@ -132,14 +133,19 @@ class MarketDay:
         margin, limits = self._trading.margin_kept, self._trading.limits
         placed, devices = own_remedy(self._flow, plain, self._frames, margin)
         first = self._session(ahead, self._rows(placed, ahead.frames), self._trading.offers, {})
-        stages = tuple(self._stage(slot, placed, first) for slot in near)
+        plan, stages = devices, []
+        for slot in near:
+            plan = self._renewed(slot, plan, first)
+            stages.append(self._stage(slot, plan, first))
         return DayTrades(
             devices, placed, self._violations(plain, self._frames, limits),
-            self._violations(placed, self._frames, limits), first, stages,
+            self._violations(placed, self._frames, limits), first, tuple(stages),
         )  # fmt: skip
 
-    def _stage(self, slot: Slot, placed: Scenarios, first: Session) -> Stage:
-        expected = self._still_placed(slot, placed)
+    def _stage(self, slot: Slot, plan: DevicePlan, first: Session) -> Stage:
+        rows = [self._frames.index(frame) for frame in slot.frames]
+        table = np.array(plan.positions, dtype=np.int64).reshape(len(plan.devices), len(self._frames)).T[rows]
+        expected = with_positions(self._flow.network, self._at(slot), plan.devices, table)
         bought = self._moved(expected, slot.frames, first.offers, first.outcome.awards)
         left = _within(remaining(first.offers, first.outcome, slot.gate, slot.gate * FRAME_MS), slot.frames)
         near = self._session(slot, bought, left, moves(first.offers, first.outcome.awards))
@@ -147,16 +153,14 @@ class MarketDay:
         after = self._violations(planned, slot.frames, self._trading.limits)
         return Stage(slot.frames, near, expected, orders, planned, after)
 
-    def _still_placed(self, slot: Slot, placed: Scenarios) -> Scenarios:
-        """What a session expects, devices as planned where that breaks no more than as they stand (rule 1)."""
-        standing = self._rows(self._expect(slot.gate), slot.frames)
-        planned = standing.with_tap(self._rows(placed, slot.frames).tap)
-        if placed.shunt_step is not None:
-            return planned.with_steps(placed.shunt_step[[frame - self._frames[0] for frame in slot.frames]])
-        margin = self._trading.margin_kept
-        broken = [[v.frame for v in self._violations(one, slot.frames, margin)] for one in (standing, planned)]
-        worse = [broken[1].count(frame) > broken[0].count(frame) for frame in slot.frames]
-        return planned.with_tap(np.where(np.array(worse)[:, None], standing.tap, planned.tap))
+    def _renewed(self, slot: Slot, plan: DevicePlan, first: Session) -> DevicePlan:
+        """The plan of the operator's devices as a session finds it, with what was bought day-ahead."""
+        bought = self._moved(self._at(slot), slot.frames, first.offers, first.outcome.awards)
+        return renewed(self._flow, bought, slot.frames, self._trading.margin_kept, plan)
+
+    def _at(self, slot: Slot) -> Scenarios:
+        """What a session expects of its quarter-hours, devices where they stand in the network."""
+        return self._rows(self._expect(slot.gate), slot.frames)
 
     def _session(
         self, slot: Slot, scenarios: Scenarios, offers: Sequence[Offer], moved: Mapping[tuple[str, int], Direction]

@@ -95,9 +95,13 @@ def own_remedy(
     frames: Sequence[int],
     limits: Limits,
     most_operations: int = MOST_OPERATIONS,
+    devices: Sequence[Device] | None = None,
 ) -> tuple[Scenarios, DevicePlan]:
-    """The scenarios with the best positions, and the plan. Cost: combinations x frames power flows."""
-    devices = devices_of(flow.network)
+    """The scenarios with the best positions, and the plan. Cost: combinations x frames power flows.
+
+    devices: where they stand before the first frame, if not as in the network.
+    """
+    devices = devices_of(flow.network) if devices is None else devices
     table = np.tile(np.array([d.standing for d in devices], dtype=np.int64), (scenarios.count, 1))
     combinations = 1
     for device in devices:
@@ -109,7 +113,7 @@ def own_remedy(
     best = with_positions(flow.network, scenarios, devices, table)
     before, after = _broken(flow, scenarios, limits), _broken(flow, best, limits)
     rows = tuple(tuple(int(p) for p in table[:, k]) for k in places)
-    return best, DevicePlan(tuple(frames), devices, rows, before, after)
+    return best, DevicePlan(tuple(frames), tuple(devices), rows, before, after)
 
 
 def with_positions(network: Network, scenarios: Scenarios, devices: Sequence[Device], table: Integers) -> Scenarios:
@@ -125,6 +129,17 @@ def with_positions(network: Network, scenarios: Scenarios, devices: Sequence[Dev
                 steps[:, bank[id]] = table[:, column]
     moved = scenarios.with_tap(tap)
     return moved.with_steps(steps) if any(d.kind == "bank" for d in devices) else moved
+
+
+def lacking_ppm(flow: PowerFlow, scenarios: Scenarios, limits: Limits) -> int:
+    """By how much all limits of all states are broken, 1e-6 of rated each."""
+    found = margins(flow.network, flow.solve(scenarios), limits)
+    return int(_lacking_ppm(found.margin_ppt, found.solved).sum())
+
+
+def _lacking_ppm(margin_ppt: Integers, solved: Booleans) -> Integers:
+    lacks = -(np.minimum(margin_ppt, 0) // _PPT_PER_PPM).sum(axis=-1)
+    return np.where(solved, lacks, _NO_STATE_PPM)
 
 
 def _broken(flow: PowerFlow, scenarios: Scenarios, limits: Limits) -> tuple[int, ...]:
@@ -185,8 +200,7 @@ def _tried(
         found = margins(flow.network, flow.solve(with_positions(flow.network, rows, devices, positions)), limits)
         free = found.margin_ppt.reshape(len(part), count, -1)
         solved = found.solved.reshape(len(part), count)
-        ppm = -(np.minimum(free, 0) // _PPT_PER_PPM).sum(axis=2)
-        missing.append(np.where(solved, ppm, _NO_STATE_PPM))
+        missing.append(_lacking_ppm(free, solved))
         here = (part[:, None, :] == table[None, :, turn]).all(axis=2)
         allowed.append(((free >= floor).all(axis=2) & solved) | here)
     return np.concatenate(missing), np.concatenate(allowed)

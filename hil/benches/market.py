@@ -15,23 +15,15 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 
-from backend.demo.day import load_day
-from backend.grid.congestion import constraints
-from backend.market.awarded import unserved
-from backend.market.book import book_of
 from backend.market.clearing import Moves, clear, decide, outcome_of
-from backend.market.limits import limits_of
-from backend.market.literal import clear_literally
 from backend.market.merit_order import in_turn
-from backend.market.optimal import clear_optimally, cost_ueur, optimise_book
+from backend.market.optimal import cost_ueur, optimise_book
 from backend.market.pod_parts import within_parts
 from backend.market.rules import Pricing, Rules
-from hil.benches import settling
+from hil.benches import published, settling
 from hil.benches.assume_peer import SCRIPT, orders
 from hil.benches.figure import Figure
 from hil.benches.order_book import OrderBook, order_book
-from hil.demo.cast import cast
-from hil.demo.market import Market
 
 WHAT = "the market: both engines on up to 100,000 offers x 96 quarter-hours, cost against the optimum, beside ASSUME"
 _SIZES = (1_000, 10_000, 100_000)
@@ -39,7 +31,6 @@ _SEED = 1
 _MOST_S = 2
 _TIMES_ASSUME = 100
 _LIMITED_FROM, _LIMIT_S = 100_000, 5
-_CUSTOMERS = 16
 _SETTLED_PODS = 100
 _NOTHING: Moves = {}
 _EUR = 1_000_000
@@ -50,7 +41,7 @@ def measure() -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     for size in _SIZES:
         figures |= _engines(size)
-    return figures | _published() | settling.measure(_SETTLED_PODS, _SEED) | _beside_assume()
+    return figures | published.measure(_SEED) | settling.measure(_SETTLED_PODS, _SEED) | _beside_assume()
 
 
 def _timed(work: Callable[[], object]) -> tuple[float, object]:
@@ -90,29 +81,6 @@ def _optimum(size: int, one: OrderBook, guarded_ueur: int) -> dict[str, Figure]:
         f"optimal.{size}.unserved": Figure(len(outcome.unserved), "needs"),
         f"cost.{size}.optimal": Figure(round(report.cost_ueur / _EUR, 2), "EUR"),
         f"cost.{size}.guarded_beyond": Figure(round(100 * more / max(1, report.cost_ueur), 2), "% of the optimum"),
-    }
-
-
-def _published() -> dict[str, Figure]:
-    """The example day's day-ahead session, on the published grid it comes with."""
-    day = load_day(seed=_SEED)
-    market = Market(day, _SEED, cast(day, _CUSTOMERS))
-    session = market.trade().day_ahead
-    table = constraints(market.flow, session.scenarios, market.frames, day.margin_kept, near_ppm=60_000)
-    asked, offers = list(session.requests), list(session.offers)
-    book = book_of(offers)
-    guarded = cost_ueur(decide(in_turn(asked), book, limits_of(table, book), _NOTHING))
-    outcome, report = clear_optimally("bench", asked, offers, table)
-    literal = clear_literally("bench", asked, offers, table)
-    merit = clear("bench", asked, offers, table)
-    more = guarded - report.cost_ueur
-    return {
-        "published.optimal": Figure(round(report.cost_ueur / _EUR, 2), "EUR"),
-        "published.optimal.gap": Figure(report.gap_ppm, "ppm of the cost"),
-        "published.guarded_beyond": Figure(round(100 * more / max(1, report.cost_ueur), 2), "% of the optimum"),
-        "published.unserved.guarded": Figure(len(merit.unserved), "needs"),
-        "published.unserved.optimal": Figure(len(outcome.unserved), "needs"),
-        "published.unserved.literal": Figure(len(unserved(asked, offers, literal.awards, table)), "needs"),
     }
 
 

@@ -14,6 +14,7 @@ from backend.grid.need import Capability
 from backend.grid.substation import SubstationProfile
 from backend.grid.transmission import TransmissionRequest
 from tests.backend.grid import three_nodes as small
+from tests.backend.grid.test_renewal import CALM_W, FULL_W, GRID, NEEDED, expected
 
 F = 1_993_108
 FRAMES = (F, F + 1, F + 2, F + 3)
@@ -81,6 +82,18 @@ def test_what_is_expected_to_break_is_healed_by_the_cheapest_relief_and_ordered(
     assert 0 < ordered_w(day)["cheap", 1] < 100_000 and ("dear", 1) not in ordered_w(day)
     again_w = sum(award.volume_w for stage in day.stages for award in stage.session.outcome.awards)
     assert again_w < 1_000, "near real time buys what the linear effects missed, no more"
+
+
+def test_rule_1_what_comes_up_near_real_time_is_mended_with_own_means_before_the_market_is_asked() -> None:
+    def at(gate: int) -> Scenarios:
+        return expected(*[CALM_W] * 4) if gate == AHEAD.gate else expected(CALM_W, CALM_W, CALM_W, FULL_W)
+
+    trading = Trading(Limits(), Limits(), (Capability("POD3", 400_000, 400_000),), CAN, OFFERS[:1], 300, 300)
+    day = MarketDay(PowerGridFlow(GRID), FRAMES, at, TsoSaid({}), trading).trade(AHEAD, NEAR)
+    assert day.devices.positions == ((0, 0, 0, 0),) and day.after_remedy == ()
+    steps = [stage.expected.shunt_step for stage in day.stages]
+    assert [one.tolist() for one in steps if one is not None] == [[[0], [0]], [[0], [NEEDED]]]
+    assert all(stage.session.requests == () and stage.planned_violations == () for stage in day.stages)
 
 
 def test_rule_4_a_later_session_buys_what_its_own_forecast_lacks_of_what_nobody_took() -> None:
