@@ -2,7 +2,8 @@
 
 1. A session that is decided holds what its outcome, as last corrected, awards; one that is not decided holds what the offers
    in its book may take.
-2. It holds nothing once it is cancelled, nor, not decided, once its last quarter-hour has begun: nobody can decide it any more.
+2. It holds nothing once it is cancelled, nor, not decided, once its last quarter-hour has begun: then it awards what others
+   have left, if it is decided all the same.
 3. Who is refused for want of watts is told which sessions hold them, and how those that are not decided come to an end.
 """
 

@@ -5,8 +5,8 @@
 2. Every bid of a book is answered, in the book's order, the rows that were no bid with their reason code; all answers of a
    submission are kept in one commit or none. What others hold of a POD is theirs (flows.held).
 3. There is one outcome: it is made from the frozen book, published once as version 1 with its anchored evidence; asking
-   again gives the same. What was cleared is an event in each round, with the verdicts that led to it in one commit. Once its
-   last quarter-hour has begun a session is not decided any more.
+   again gives the same. What was cleared is an event in each round, with the verdicts that led to it in one commit. A session
+   that is decided after its last quarter-hour has begun awards only what others have left meanwhile.
 4. A correction is proposed by one person and approved by another, who sees it by its digest; then it is the next version.
    What was published before stays.
 """
@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from backend.domain.bids import Direction, Offer, Product, Request
+from backend.domain.trade import Outcome
 from backend.errors import Rejected
 from backend.flows.held import Held, explained, how_freed, is_too_late, of_book, of_outcome, total_w
 from backend.market.canonical import text
-from backend.market.correction import check_correction, is_same_person
+from backend.market.correction import check_correction, check_left, is_same_person
 from backend.market.exchange import outcome_of
 from backend.market.form import identity
 from backend.market.schedule import Window
@@ -134,8 +135,8 @@ class Sessions:
                 return done[-1]
             one, body = self.load(session), text(outcome)
             one.move(state)
-            if is_too_late(one.frames, self._clock.now_ms()):
-                raise Rejected(f"session {session}: its last quarter-hour has begun, it is decided no more: cancel it")
+            if state is State.VALIDATED and is_too_late(one.frames, self._clock.now_ms()):
+                check_left(self._to_correct(session), outcome_of(body), Outcome(session, (), (), {}))
             if rounds != (number - 1 if state is State.CLEARED else number):
                 raise Rejected(f"session {session}: {rounds} rounds are cleared, this is of round {number}")
             for what, document in sorted((basis or {}).items()):

@@ -40,7 +40,7 @@ def check_correction(one: MarketSession, outcome: Outcome, standing: Outcome) ->
                 f"{where} at {price} micro-EUR/MWh, W {dict(award.parts_w)}: expected 0 to {cap}, W of 0 or more"
             )
     _check_once(one.id, outcome, asked, offered)
-    _check_left(one, outcome, standing, offered)
+    check_left(one, outcome, standing)
 
 
 def _is_of(award: Award, offer: Offer, request: Request) -> bool:
@@ -63,15 +63,16 @@ def _check_once(id: str, outcome: Outcome, asked: Mapping[str, Request], offered
         raise Rejected(f"session {id}: the correction tells of {unknown[0][:64]}, which the book does not have")
 
 
-def _check_left(one: MarketSession, outcome: Outcome, standing: Outcome, offered: Mapping[str, Offer]) -> None:
-    """Rule 2."""
+def check_left(one: MarketSession, outcome: Outcome, standing: Outcome) -> None:
+    """Rejected for what rule 2 does not allow of an outcome where another one stands."""
+    offered = {offer.id: offer for offer in one.book()[1]}
     stands_w = _taken_w(standing, offered)
     for point, w in sorted(_taken_w(outcome, offered).items()):
         left_w = one.others_leave_w(point)
         if left_w is not None and w > max(left_w, stands_w.get(point, 0)):
             pod, frame, _ = point
             raise Rejected(
-                f"session {one.id}: the correction takes {w} W of {pod} in {frame}, other sessions leave {max(left_w, 0)}"
+                f"session {one.id}: the outcome takes {w} W of {pod} in {frame}, other sessions leave {max(left_w, 0)}"
             )
 
 

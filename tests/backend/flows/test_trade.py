@@ -284,7 +284,7 @@ def test_who_holds_by_an_award_has_nothing_to_free(floor: Floor) -> None:
 
 
 def test_a_session_that_is_not_decided_holds_nothing_once_its_last_quarter_hour_has_begun(floor: Floor) -> None:
-    """And is decided no more, so that no watt is sold twice: a correction of second takes what first let go."""
+    """Decided all the same, it awards what others have left: a correction of second takes what first let go."""
     floor.opened("first").opened("second")
     floor.sessions.submit("first", Submission((replace(OFFER, id="f"),), (), ()), "A")
     floor.sessions.submit("second", Submission((replace(OFFER, volume_w={F: 10}),), (REQUEST,), ()), "")
@@ -296,10 +296,14 @@ def test_a_session_that_is_not_decided_holds_nothing_once_its_last_quarter_hour_
     floor.clock.at_ms = LAST_MS
     assert floor.sessions.load("second").others_leave_w(("a", F, Direction.UP)) == 30
     assert floor.sessions.propose("second", more, "as it was", "ann")
-    for state in (State.CLEARED, State.VALIDATED):
-        with pytest.raises(Rejected, match="last quarter-hour has begun|closed cannot become validated"):
-            floor.sessions.decide("first", state, Outcome("first", (), (), {}), "operator")
+    late = Outcome("first", (Award("f", "g", F, 20, {"a": 20}),), (), {})
+    floor.sessions.decide("first", State.CLEARED, late, "operator")
     assert floor.sessions.how_freed("first") == ""
+    other = Sessions(MarketStore(floor.store), floor.clock, Registered({}, {("a", Direction.UP): 29}), floor.publish)
+    with pytest.raises(Rejected, match="takes 20 W of a in 1993108, other sessions leave 19"):
+        other.decide("first", State.VALIDATED, late, "DSO")
+    floor.sessions.decide("first", State.VALIDATED, late, "DSO")
+    assert floor.sessions.load("second").others_leave_w(("a", F, Direction.UP)) == 10
     floor.sessions.move("first", State.CANCELLED, "operator")
 
 
