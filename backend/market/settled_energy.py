@@ -14,7 +14,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from backend.domain.bids import Buyer, Direction, Product
@@ -46,7 +46,7 @@ class LineCode(StrEnum):
 class EnergyLine:
     """I-16. One order at one POD; Ws, micro-EUR; measured_ws and baseline_w are None where there are none. What an order of
     several PODs delivered decides on the sum: code and reason are the order's, and name none of them. position_ws: by how
-    much it corrects the scheduled withdrawal of the POD's BRP (rule 4)."""
+    much it corrects the scheduled withdrawal of the POD's BRP (rule 4); rebound_w: by how much baseline_w is moved."""
 
     id: str
     order: str
@@ -76,6 +76,7 @@ class EnergyLine:
     held: bool
     code: LineCode
     reason: str
+    rebound_w: int = field(default=0, metadata={"written": "if set"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,8 @@ def _lines(
             pods[part.pod.removesuffix("/var")],
             evidence.baseline_w(point),
         )
-        baseline_w = None if baseline_w is None else baseline_w + moved_w.get(point, 0)
+        rebound_w = moved_w.get(point, 0)
+        baseline_w = None if baseline_w is None else baseline_w + rebound_w
         lines.append(
             EnergyLine(
                 f"energy/{one.id}/{part.pod}", one.id, called.kind, called.offer, called.request, called.buyer, called.aggregator,
@@ -228,6 +230,7 @@ def _lines(
                 None if seen.source is Source.MISSING else seen.energy_ws, seen.source, seen.completeness_ppm,
                 part.ordered_ws, part.delivered_ws, part.paid_ws, one.price_ueur_per_mwh, part.payment_ueur,
                 part.penalty_ueur, part.fee_ueur, position_ws[part.pod], total.held, total.code, total.reason,
+                rebound_w,
             )
         )  # fmt: skip
     return lines
