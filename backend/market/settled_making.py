@@ -116,6 +116,18 @@ def schedule_of(text: str, session: str, settings: Settings) -> dict[Point, int]
     return found
 
 
+def schedules_of(texts: Sequence[str], session: str, settings: Settings) -> dict[Point, int]:
+    """The same of several sessions: what the session's own do not say, as behind its quarter-hours, is taken from those of
+    others, in their order. Rejected unless its own are among them."""
+    named = [(parse(text, "baselines", BASELINES).name("session"), text) for text in texts]
+    if session not in dict(named):
+        raise Rejected(f"baselines: expected those of {session}, frozen")
+    found: dict[Point, int] = {}
+    for name, text in sorted(named, key=lambda one: one[0] != session):
+        found = {**schedule_of(text, name, settings), **found}
+    return found
+
+
 def unavailable_of(text: str) -> tuple[NotAvailable, ...]:
     """What owners said cannot deliver (I-13): ``lightnode-unavailable/1``."""
     fields = parse(text, "unavailable", UNAVAILABLE)
