@@ -4,7 +4,8 @@
    a reserve) might each be rounded up for the same POD. What is more than the POD's part of the whole offer, which is what a
    session holds of it, goes to the offer's other PODs, by what their parts leave.
 2. That breaks no limit, takes nothing back of the relief that was asked for, and moves no POD two ways. Where it would, the
-   offer is capped by as much, and the session is decided once more; where that does not help, by twice as much, and so on.
+   offer is capped by as much, and the session is decided once more; where that does not help, by twice as much, and so on, down
+   to what the awards before had: a TSO's award thus lowers no DSO's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,10 +24,12 @@ Parts = dict[tuple[int, int], list[int]]
 
 @dataclass(slots=True)
 class _Overdrawn(Exception):
-    """An offer's quarter-hour whose watts cannot go to its other PODs; element: the limit in the way, "" if it is a direction."""
+    """An offer's quarter-hour of which an award's watts cannot go to its other PODs; before_w: of the awards before it; element:
+    the limit in the way, "" if it is a direction."""
 
     offer: int
     frame: int
+    before_w: int
     over_w: int
     element: str
 
@@ -41,7 +44,8 @@ def within_parts(book: Book, asked: Sequence[Request], decide: Callable[[Book], 
             parts = _Shares(state, asked).all()
         except _Overdrawn as one:
             before = stopped.setdefault((one.offer, one.frame), [])
-            book = _capped(book, one, _taken_w(state, one) - (one.over_w << len(before)))
+            cap_w = max(one.before_w, _taken_w(state, one) - (one.over_w << len(before)))
+            book = _capped(book, one, cap_w)
             before.append(one)
             continue
         for of in stopped.values():
@@ -115,15 +119,16 @@ class _Shares:
         moved = [kept[k] + w for k, w in split(over_w, spare).items()]
         state, points = self.state, self.state.book.point[self.state.book.points_of(offer)]
         ways = state.moves(frame)[points] * -state.book.sign[offer]
+        before_w = sum(self.given_w.get((offer, frame), ()))
         if any(w > p and way > 0 for w, p, way in zip(moved, parts, ways.tolist(), strict=True)):
-            raise _Overdrawn(offer, frame, over_w, "")
+            raise _Overdrawn(offer, frame, before_w, over_w, "")
         margins = []
         for at, change in self._changes(offer, frame, parts, moved):
             margin = state.margin(at)
             after = margin + np.array(state.gained(offer, at, change), dtype=margin.dtype)
             wrong = np.flatnonzero(after < self._least(at))
             if len(wrong):
-                raise _Overdrawn(offer, frame, over_w, state.limits.at(at).elements[int(wrong[0])])
+                raise _Overdrawn(offer, frame, before_w, over_w, state.limits.at(at).elements[int(wrong[0])])
             margins.append((margin, after))
         for margin, after in margins:
             margin[:] = after

@@ -248,7 +248,7 @@ class Plain:
                 spare = split(over, {p: most[p] - before[p] - w for p, w in kept.items()})
                 moved = {p: w + spare[p] for p, w in kept.items()}
                 if (why := self.forbids(offer, frame, award.parts_w, moved, asked)) is not None:
-                    return offer.id, frame, over, why
+                    return offer.id, frame, sum(before.values()), over, why
                 self.awards[k] = (place, replace(award, parts_w=moved))
             for p, w in self.awards[k][1].parts_w.items():
                 before[p] += w
@@ -310,10 +310,10 @@ def clear(
         found = plain.shared_out(asked)
         if found is None:
             break
-        id, frame, over, why = found
+        id, frame, least, over, why = found
         tries = stopped.setdefault((id, frame), [])
         taken = sum(w for (o, f, _), w in plain.taken.items() if (o, f) == (id, frame))
-        caps[id, frame] = taken - over * 2 ** len(tries)
+        caps[id, frame] = max(least, taken - over * 2 ** len(tries))
         tries.append(why)
     for (id, _), (why, *_) in stopped.items():
         plain.note(plain.offers[id], *((Reason.GUARD, (-1,), why) if why else (Reason.OTHER_WAY,)))

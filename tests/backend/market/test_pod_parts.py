@@ -118,10 +118,21 @@ def small(table: Sequence[Constraint]) -> list[Constraint]:
     return [Constraint(c.element, c.frame, c.margin_ppt // 1_000, c.effect_ppt_per_w) for c in table]
 
 
+def check_dso(asked: list[Request], offers: list[Offer], table: list[Constraint]) -> None:
+    """What the TSO asks for lowers no award of the DSO's."""
+    alone = [one for one in asked if one.buyer is Buyer.DSO]
+    taken = [
+        {(a.offer, a.request, a.step): a.volume_w for a in clear("s", some, offers, small(table)).awards}
+        for some in (alone, asked)
+    ]
+    assert all(taken[1].get(key, 0) >= w for key, w in taken[0].items())
+
+
 def check(asked: list[Request], offers: list[Offer], table: list[Constraint], reserve: int) -> None:
     out = clear("s", asked, offers, small(table), rules=Rules(reserve_ppm=reserve))
     holds(out, offers, small(table))
     assert out == plain.clear("s", asked, offers, small(table), reserve_ppm=reserve)
+    check_dso(asked, offers, table)
 
 
 @settings(max_examples=60)
