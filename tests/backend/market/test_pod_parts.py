@@ -135,7 +135,7 @@ def check(asked: list[Request], offers: list[Offer], table: list[Constraint], re
     check_dso(asked, offers, table)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(needs(), groups(), grids(), st.sampled_from((0, 300_000)))
 def test_no_pod_gives_more_than_its_part_and_no_limit_breaks(asked, offers, table, reserve) -> None:
     check(asked, offers, table, reserve)
@@ -149,14 +149,14 @@ def test_nor_at_the_optimum_nor_by_the_literal_rule(asked, offers, table) -> Non
 
 
 @pytest.mark.long
-@settings(max_examples=20_000)
+@settings(max_examples=4_000)
 @given(needs(), groups(), grids(), st.sampled_from((0, 300_000)))
 def test_no_pod_gives_more_than_its_part_and_no_limit_breaks_often(asked, offers, table, reserve) -> None:
     check(asked, offers, table, reserve)
 
 
 @pytest.mark.long
-@settings(max_examples=3_000)
+@settings(max_examples=1_000)
 @given(needs(), groups(), grids())
 def test_nor_at_the_optimum_often(asked, offers, table) -> None:
     holds(clear_optimally("s", asked, offers, small(table))[0], offers, small(table))
