@@ -18,6 +18,7 @@ from importlib.metadata import version
 from backend.market.clearing import Moves, clear, decide, outcome_of
 from backend.market.merit_order import in_turn
 from backend.market.optimal import cost_ueur, optimise_book
+from backend.market.pod_parts import within_parts
 from backend.market.rules import Pricing, Rules
 from hil.benches import published, settling
 from hil.benches.assume_peer import SCRIPT, orders
@@ -53,9 +54,9 @@ def _engines(size: int) -> dict[str, Figure]:
     one = order_book(size, _SEED)
     asked = in_turn(one.requests)
     begin = time.process_time()
-    state = decide(asked, one.book, one.limits, _NOTHING)
+    state, parts = within_parts(one.book, asked, lambda book: decide(asked, book, one.limits, _NOTHING))
     decided = time.process_time()
-    outcome = outcome_of("bench", state, asked, Pricing.AS_BID)
+    outcome = outcome_of("bench", state, asked, Pricing.AS_BID, parts)
     written = time.process_time()
     cost = cost_ueur(state)
     found = {

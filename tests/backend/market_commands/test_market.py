@@ -88,6 +88,31 @@ def test_nobody_is_no_party(desk: Desk, capsys: pytest.CaptureFixture[str], part
     assert "a name of 1 to 64 characters" in capsys.readouterr().err
 
 
+def test_a_refused_row_names_the_session_that_holds_the_watts_and_so_does_its_status(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (f, *_), folder = desk.announced(), str(desk.folder / "market")
+    desk.submit("A", offers=[offer("A-1", "A", "a", f, 200_000, 50)])
+    desk.now = GATE
+    desk.market("close")
+    assert desk.market("status")["freed_by"] == "`market clear` or `market cancel` it"
+    desk.now = "2026-11-26T22:59+01:00"
+    for words in (["announce", "near", "--next", "--lead-min", "60"], ["open", "near"]):
+        assert main(["market", *words, "--folder", folder], desk.now_ms) == 0
+    book = desk.write("near.json", {"format": "lightnode-bids/1", "offers": [offer("A-2", "A", "a", f, 200_000, 50)]})
+    words = ["submit", "near", book, "--party", "A", "--resources", str(desk.folder / "resources.json")]
+    capsys.readouterr()
+    assert main(["market", *words, "--folder", folder], desk.now_ms) == 0
+    assert capsys.readouterr().out == (
+        f"A-2: more of a POD than it has left to sell: a has 300000 W up in {f}, held: 200000 W session da"
+        " (closed, not decided: `market clear` or `market cancel` it)\n"
+    )
+    desk.market("cancel")
+    assert "freed_by" not in desk.market("status")
+    assert main(["market", *words, "--folder", folder, "--json"], desk.now_ms) == 0
+    assert json.loads(capsys.readouterr().out) == {"done": True, "answers": [["A-2", "taken"]]}
+
+
 def test_a_request_at_nodes_takes_who_is_connected_there(desk: Desk) -> None:
     frames = desk.announced()
     f = frames[72]
