@@ -34,6 +34,7 @@ _LIMITED_FROM, _LIMIT_S = 100_000, 5
 _SETTLED_PODS = 100
 _NOTHING: Moves = {}
 _EUR = 1_000_000
+_IS_THERE = "import importlib.util, sys; sys.exit(importlib.util.find_spec('assume') is None)"
 
 
 def measure() -> dict[str, Figure]:
@@ -89,8 +90,7 @@ def _beside_assume() -> dict[str, Figure]:
     asked, offers, rows = orders()
     python = os.environ.get("ASSUME_PYTHON", sys.executable)
     ours, _ = _timed(lambda: clear("bench", asked, offers, []))
-    known = subprocess.run([python, "-c", "import assume"], capture_output=True, check=False).returncode == 0
-    if not known:
+    if subprocess.run([python, "-c", _IS_THERE], check=False).returncode:
         print(
             "bench market: ASSUME is not installed, skipped; ASSUME_PYTHON names a Python that has it", file=sys.stderr
         )
