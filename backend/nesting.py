@@ -1,6 +1,12 @@
-"""A bound on hostile JSON: Python's parser recurses, and a raised recursion limit turns depth into a crash."""
+"""Bounds on hostile JSON that Python's parser has not: depth, which crashes it, and fields that stand twice, of which it would
+drop all but the last in silence.
+"""
 
 import re
+from collections.abc import Iterable
+from typing import Any
+
+from backend.errors import Rejected
 
 DEEPEST = 32
 _TEXT = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
@@ -17,3 +23,13 @@ def too_deep(text: str) -> bool:
         if depth > DEEPEST:
             return True
     return False
+
+
+def once_each(pairs: Iterable[tuple[str, Any]], what: str) -> dict[str, Any]:
+    """The object of these fields. Raises Rejected, which begins with `what`, for one that stands twice."""
+    row: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in row:
+            raise Rejected(f"{what}: field {name[:40]!r} stands twice, expected once")
+        row[name] = value
+    return row

@@ -46,6 +46,12 @@ class FieldStore:
             self._store.change(f"insert into field_reading ({_COLUMNS}) values (?,?,?,?,?,?,?,?)", *values)
             self._store.change("update field_sensor set last_seq = ? where id = ?", reading.seq, reading.sensor)
 
+    def last(self, sensor: str, before_ms: int | None = None) -> FieldReading | None:
+        """The last message of a device, before an instant if one is given; None if there is none."""
+        sql = f"select {_COLUMNS} from field_reading where sensor = ? and (? is null or time_ms < ?) order by seq desc limit 1"
+        rows = self._store.rows(sql, sensor, before_ms, before_ms)
+        return FieldReading(*rows[0]) if rows else None
+
     def latest(self, before_ms: int, since_ms: int) -> Sequence[FieldReading]:
         """The newest message of each device in since_ms <= time < before_ms, by device."""
         sql = (

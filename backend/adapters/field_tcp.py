@@ -77,7 +77,10 @@ class FieldListener:
                 peer.link.send(line + b"\n")
 
     def _accept(self) -> None:
-        link, _ = self._listener.accept()
+        try:
+            link, _ = self._listener.accept()
+        except OSError:  # it hung up before it was let in
+            return
         now = time.monotonic()
         for whom in [w for w, peer in self._peers.items() if now - peer.heard_s > SILENT_S]:
             self._drop(whom)

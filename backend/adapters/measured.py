@@ -2,8 +2,9 @@
 
 1. Per POD the mean of its 4 s readings of the last minute (I-04): active power; its var are taken for 0, known to a third of
    the power. The load that carries the POD's name stands for it, else the POD itself where it is connected.
-2. Field devices: the newest message of the last five minutes.
-3. Quarter-hours (I-01) of loads and generators: the row of the moment's own quarter-hour, or the last one before it.
+2. Field devices: the newest message of the last five minutes. One that is not heard in them is named.
+3. Quarter-hours (I-01) of loads and generators: the row of the moment's own quarter-hour, or the last one before it; if that
+   began an hour ago or more, it is said.
 """
 
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from backend.grid.network import Network
 READING_MS = 60_000
 FIELD_MS = 300_000
 _PPM = 1_000_000
+_OLD_MINUTES = 60
 
 
 def from_readings(path: Path, pods: dict[bytes, str], network: Network, at_ms: int) -> Iterator[Measurement]:
@@ -53,10 +55,28 @@ def from_readings(path: Path, pods: dict[bytes, str], network: Network, at_ms: i
         yield Measurement(pod, Quantity.POWER, kind, element, mean, sigma, 0, of_var, "", Origin.READING)
 
 
-def from_field(store: FieldStore, network: Network, at_ms: int) -> tuple[tuple[Measurement, ...], tuple[str, ...]]:
-    """Rule 2: (measurements, opened branches)."""
+def from_field(
+    store: FieldStore, network: Network, at_ms: int
+) -> tuple[tuple[Measurement, ...], tuple[str, ...], list[str]]:
+    """Rule 2: (measurements, opened branches, what is not used and why)."""
     names = {sensor.id: sensor.name for sensor in store.sensors().values()}
-    return of_field(network, names, store.latest(at_ms, at_ms - FIELD_MS))
+    heard = store.latest(at_ms, at_ms - FIELD_MS)
+    made, opened, notes = of_field(network, names, heard)
+    here = {point.name for point in network.measuring_points}
+    silent = sorted(id for id in set(names) - {one.sensor for one in heard} if names[id] in here)
+    return made, opened, sorted([*notes, *(_silent(store, id, names[id], at_ms) for id in silent)], key=_device)
+
+
+def _silent(store: FieldStore, id: str, name: str, at_ms: int) -> str:
+    last = store.last(id, at_ms)
+    if last is None:
+        return f"field device {id} ({name}): not heard before, not used"
+    breaker = f", its breaker {last.breaker}" if last.breaker else ""
+    return f"field device {id} ({name}): last heard {(at_ms - last.time_ms) // 1000} s before{breaker}, not used"
+
+
+def _device(note: str) -> str:
+    return note.partition(": ")[0]
 
 
 def from_quarters(history: History, at_ms: int) -> Iterator[Measurement]:
@@ -70,6 +90,16 @@ def from_quarters(history: History, at_ms: int) -> Iterator[Measurement]:
         if kind != "var":
             var = row.get(f"var:{id}", 0) if kind == "load" else 0
             yield power(name, kind, int(id), (watts, var), Origin.QUARTER)
+
+
+def old_quarters(history: History, at_ms: int) -> str:
+    """That the row which stands for the moment is an old one (rule 3), in words; "" if it is not."""
+    minutes = at_ms // 60_000 - (history.end_frame - 1) * FRAME_S // 60
+    if minutes < _OLD_MINUTES:
+        return ""
+    return (
+        f"quarter-hours: the last one began {minutes // 60} h {minutes % 60} min before --at, its values stand for now"
+    )
 
 
 def pods_of(store: SqliteStore) -> dict[bytes, str]:

@@ -9,6 +9,7 @@
    last step of Newton's method betters by far.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -22,10 +23,12 @@ from backend.adapters.power_grid_input import Ids, model_input
 from backend.adapters.power_grid_update import branch_update, injection_update, phase_update
 from backend.errors import Rejected
 from backend.grid.check import called
+from backend.grid.element import Transformer
 from backend.grid.flow import Booleans, Flows, Integers, PhaseStates, Scenarios, States
 from backend.grid.network import Network
 
 PPT = 1e12
+_MOST_NAMED = 5
 TOLERANCE, COUPLED_TOLERANCE = 1e-10, 1e-8
 _STATE = {
     ComponentType.node: ["energized", "u_pu"],
@@ -127,8 +130,7 @@ class PowerGridFlow:
     def _other(self, *, per_phase: bool) -> tuple[Ids, PowerGridModel]:
         if per_phase not in self._others:
             if per_phase and (apart := [t for t in self._network.transformers if t.equivalent]):
-                expected = "none in a grid that is calculated per phase"
-                raise Rejected(f"{called('transformer', apart[0])} equivalent = True, expected {expected}")
+                raise Rejected(_balanced_only(apart))
             ids = Ids(self._network)
             self._others[per_phase] = ids, self._made(ids, per_phase=per_phase)
         return self._others[per_phase]
@@ -205,6 +207,21 @@ class PowerGridFlow:
             source_var=read("source", "q", len(net.sources), 1.0),
             energized=read("node", "energized", len(ids.node), 1.0).astype(bool)[:, ids.place],
         )
+
+
+def _balanced_only(apart: Sequence[Transformer]) -> str:
+    """Why a grid with these equivalents is not calculated per phase, in one line that names each of the first ones."""
+    words = [
+        f"{called('transformer', t)} (turns the phase by {t.turn_mdeg} mdeg)"
+        if t.turn_mdeg
+        else called("transformer", t)
+        for t in apart[:_MOST_NAMED]
+    ]
+    more = f" and {len(apart) - _MOST_NAMED} more" if len(apart) > _MOST_NAMED else ""
+    return (
+        f"{', '.join(words)}{more}: equivalent = true, which the engine calculates for balanced states only; per phase, "
+        "expected none of them: calculate the grid balanced"
+    )
 
 
 class _Reader:

@@ -24,7 +24,8 @@ def reactive(pod: str) -> str:
 class Constraint:
     """One element, one side, one frame; source: congestion localisation (I-10).
 
-    ``element``: "line:12", "transformer:1", "node:34:low" or "node:34:high".
+    ``element``: "line:12", "transformer:1", "node:34:low" or "node:34:high"; "network": the frame has no solution, a
+    constraint for either way stops whatever would move.
     ``frame``: UTC quarter-hour, utc_ms // 900000.
     ``margin_ppt``: lines and transformers: limit minus loading; node high: limit minus voltage; node low: voltage
     minus limit; 1e-12 of the rating or of the rated voltage.

@@ -8,20 +8,18 @@
 4. A near-real-time session has its own part of the quarter-hours, and takes only what nobody took yet.
 5. Orders are given on the awards whose set passes the power flow once more, as it will really be active: the day-ahead ones
    first, on what is expected at the last gate.
-6. A quarter-hour without a power flow is asked nothing for, and named among the violations.
+6. A quarter-hour without a power flow is asked nothing for, nothing is taken in it, and it is named among the violations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from backend.domain.bids import Buyer, Direction, Offer, Request
 from backend.domain.constraint import Constraint
 from backend.domain.quantity import FRAME_MS
 from backend.domain.trade import Award, Order, Outcome
 from backend.errors import Rejected
-from backend.grid.congestion import NO_SOLUTION, Limits, Violation, constraints, pod_deltas, violations
+from backend.grid.congestion import Limits, Violation, constraints, pod_deltas, violations
 from backend.grid.flow import PowerFlow, Scenarios
 from backend.grid.need import Capability, Sizing, size
 from backend.grid.remedy import DevicePlan, own_remedy, with_positions
@@ -143,9 +141,7 @@ class MarketDay:
         )  # fmt: skip
 
     def _stage(self, slot: Slot, plan: DevicePlan, first: Session) -> Stage:
-        rows = [self._frames.index(frame) for frame in slot.frames]
-        table = np.array(plan.positions, dtype=np.int64).reshape(len(plan.devices), len(self._frames)).T[rows]
-        expected = with_positions(self._flow.network, self._at(slot), plan.devices, table)
+        expected = with_positions(self._flow.network, self._at(slot), plan.devices, plan.table(slot.frames))
         bought = self._moved(expected, slot.frames, first.offers, first.outcome.awards)
         left = _within(remaining(first.offers, first.outcome, slot.gate, slot.gate * FRAME_MS), slot.frames)
         near = self._session(slot, bought, left, moves(first.offers, first.outcome.awards))
@@ -175,7 +171,7 @@ class MarketDay:
             if answer not in (Answer.TAKEN, Answer.AMENDED):
                 raise Rejected(f"{slot.id}: {bid.id}: {answer}")
         requests, taken = book.close(slot.gate * FRAME_MS)
-        limits = self._limits(slot.frames, scenarios, sizing)
+        limits = constraints(self._flow, scenarios, slot.frames, self._trading.margin_kept, NEAR_PPM)
         decided = self._decided(slot, scenarios, (requests, taken), limits, moved)
         for state in (State.CLEARED, State.VALIDATED, State.PUBLISHED):
             book.move(state)
@@ -210,15 +206,6 @@ class MarketDay:
         if not states.solved.any():
             return None
         return self._ask_tso(substation_profile(self._flow.network, states, slot.frames))
-
-    def _limits(self, frames: Sequence[int], scenarios: Scenarios, sizing: Sizing) -> tuple[Constraint, ...]:
-        """The limits that clearing keeps; of quarter-hours with a power flow (rule 6)."""
-        dark = {v.frame for v in sizing.unserved if v.element == NO_SOLUTION}
-        rows = [row for row, frame in enumerate(frames) if frame not in dark]
-        if not rows:
-            return ()
-        bright = [frames[row] for row in rows]
-        return constraints(self._flow, scenarios.rows(rows), bright, self._trading.margin_kept, NEAR_PPM)
 
     def _decided(
         self,

@@ -5,14 +5,17 @@
 2. The operator judges all that will be active in the quarter-hours of a session, whatever session it was bought in; each
    session that this changes gets its activation list as the next version, with what each party is told as evidence.
 3. A list that would say the same again is none: whatever crashes, the same step goes on.
+4. A correction of the outcome takes no award away from under what stands or was activated last: who was ordered is settled.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.domain.bids import Direction, Product
+from backend.domain.quantity import PPM
+from backend.domain.trade import Outcome
 from backend.errors import Rejected
 from backend.flows.trade import Publish, Sessions, digest_of, window_of
 from backend.market import exchange
@@ -33,6 +36,8 @@ from backend.market.order_row import BuyerOrder, EmergencyOrder, Handed, buyer_o
 from backend.market.ordered import STANDS, EmergencyTerms, OrderAnswer, ordered_of
 from backend.market.orders import OrderBook
 from backend.market.session import Registered, State
+from backend.market.settled_awards import called_of, reserved_of
+from backend.market.settled_input import check_orders
 from backend.ports import Clock, MarketEvent, SessionStore
 
 ORDER, EMERGENCY, WITHDRAWAL, REFUSED = "order", "emergency", "order-withdrawal", "order-refused"
@@ -83,7 +88,7 @@ class Orders:
                 answer = self._take(session, desk.book, order, party, ways)
                 answers.append((order.id, answer.value))
             for row in handed.refused:
-                answers.append((row.id, f"{row.code}: {row.field}: {row.reason}"))
+                answers.append((row.id, f"{row.code}: {row.field or f'row {row.number}'}: {row.reason}"))
                 self._add(session, party, REFUSED, {"id": row.id, "answer": row.code.value})
         return answers
 
@@ -96,6 +101,33 @@ class Orders:
             if answer is OrderAnswer.WITHDRAWN:
                 self._gone(session, id, "withdrawn", now_ms)
         return answer
+
+    def propose(self, session: str, outcome: Outcome, reason: str, party: str) -> str:
+        """Proposes a correction as Sessions does; its digest. Rejected if it takes an award from under an order (rule 4)."""
+        with self._store.writing():
+            digest = self._sessions.propose(session, outcome, reason, party)
+            self._check_under(session, outcome)
+        return digest
+
+    def approve(self, session: str, digest: str, party: str) -> int:
+        """Approves a correction as Sessions does; the version. Rejected as before, for what was ordered meanwhile too."""
+        with self._store.writing():
+            version = self._sessions.approve(session, digest, party)
+            published = self.desk(session).book.published
+            assert published is not None
+            self._check_under(session, published)
+        return version
+
+    def _check_under(self, session: str, outcome: Outcome) -> None:
+        """Rule 4: of what stands, and of what was activated last."""
+        desk = self.desk(session)
+        awards = reserved_of(outcome, desk.book.offers.values(), desk.book.requests.values())
+        active = json.loads(desk.lists[-1])["orders"] if desk.lists else []
+        called = {row["id"]: row["called"] for row in (*active, *json.loads(text(desk.book.standing())))}
+        shares = {one.id: Share(PPM) for one in desk.book.standing()}
+        for body in (orders_text(session, 0, desk.book.standing(), shares), *desk.lists[-1:]):
+            orders = [replace(one, id=called[one.id]) for one in called_of(body)]
+            check_orders(f"session {session}: the correction", awards, orders)
 
     def to_judge(self, session: str) -> str:
         """The document that the operator judges (rule 2); Rejected if all quarter-hours of the session are over."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backend.errors import Rejected
+from backend.flows.held import offer_rows, rebound_of
 from backend.flows.orders import ACTIVATED, Outcomes
 from backend.flows.trade import Publish, Sessions, digest_of
 from backend.market import exchange
@@ -25,11 +26,11 @@ from backend.market.dispute import Dispute, DisputeState, answered, opened
 from backend.market.party_statement import party_statement
 from backend.market.settled import settled, settlement_text
 from backend.market.settled_awards import called_of, check_against, reserved_of
+from backend.market.settled_delivered import points_of
 from backend.market.settled_difference import difference, moves
 from backend.market.settled_document import input_of, input_text
-from backend.market.settled_energy import points_of
 from backend.market.settled_evidence import Point
-from backend.market.settled_input import Called, SettlementInput
+from backend.market.settled_input import OtherOrder, SettlementInput
 from backend.market.settled_kept import check_kept
 from backend.market.settled_making import Traded
 from backend.ports import Clock, MarketEvent, SessionStore
@@ -164,18 +165,20 @@ class Settlements:
 
     def ordered(self) -> frozenset[Point]:
         """POD and quarter-hour of every order that was active, of every session."""
-        return frozenset(point for orders in self._elsewhere("").values() for point in points_of(orders))
+        return frozenset(points_of(self._elsewhere("")))
 
-    def _elsewhere(self, session: str) -> dict[str, tuple[Called, ...]]:
+    def _elsewhere(self, session: str) -> list[OtherOrder]:
         """What is active of every other session that has an activation list."""
-        lists = {
-            other: event.body
-            for other in self._store.sessions()
-            if other != session
-            for event in self._store.events(other)
-            if event.what == ACTIVATED
-        }
-        return {other: called_of(body) for other, body in lists.items()}
+        found = []
+        for other in self._store.sessions():
+            events = [] if other == session else self._store.events(other)
+            lists = [event.body for event in events if event.what == ACTIVATED]
+            if lists:
+                rebound = {id: rebound_of(row) for id, row in offer_rows(events).items()}
+                for one in called_of(lists[-1]):
+                    parts = one.id, one.kind, one.frame, one.direction, one.points, rebound.get(one.offer, ())
+                    found.append(OtherOrder(other, *parts))
+        return found
 
     def _ground(self, session: str) -> _Ground:
         said, version, outcome, activation = Outcomes(), 0, "", None

@@ -3,9 +3,10 @@
 1. A session is what its events say: whatever crashes, it stands where its last committed event left it, and the same step
    may be asked for again. Events are only added.
 2. Every bid of a book is answered, in the book's order, the rows that were no bid with their reason code; all answers of a
-   submission are kept in one commit or none.
+   submission are kept in one commit or none. What others hold of a POD is theirs (flows.held).
 3. There is one outcome: it is made from the frozen book, published once as version 1 with its anchored evidence; asking
-   again gives the same. What was cleared is an event in each round, with the verdicts that led to it in one commit.
+   again gives the same. What was cleared is an event in each round, with the verdicts that led to it in one commit. A session
+   that is decided after its last quarter-hour has begun awards only what others have left meanwhile.
 4. A correction is proposed by one person and approved by another, who sees it by its digest; then it is the next version.
    What was published before stays.
 """
@@ -16,13 +17,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from backend.domain.bids import Direction, Offer, Product, Request
+from backend.domain.trade import Outcome
 from backend.errors import Rejected
+from backend.flows.held import Held, explained, how_freed, is_too_late, of_book, of_outcome, total_w
 from backend.market.canonical import text
-from backend.market.correction import check_correction, is_same_person
+from backend.market.correction import check_correction, check_left, is_same_person
 from backend.market.exchange import outcome_of
 from backend.market.form import identity
 from backend.market.schedule import Window
-from backend.market.session import KEPT, Answer, MarketSession, Point, Registered, SessionRules, State, takes
+from backend.market.session import KEPT, Answer, MarketSession, Point, Registered, SessionRules, State
 from backend.market.submission import Submission
 from backend.market.submission_field import offer_of, offer_row, request_of, request_row
 from backend.ports import Clock, MarketEvent, SessionStore
@@ -76,12 +79,24 @@ class Sessions:
             for bid in bids:
                 answer = one.submit(bid, now_ms, party)
                 kind, row = ("offer", offer_row(bid)) if isinstance(bid, Offer) else ("request", request_row(bid))
-                self._add(session, party, kind, _json({"row": row, "answer": answer.name}), now_ms)
+                body = {"row": row, "answer": answer.name, **self._had(bid, answer)}
+                self._add(session, party, kind, _json(body), now_ms)
                 answers.append((bid.id, answer.value))
             for refusal in book.refusals:
-                answers.append((refusal.id, f"{refusal.code}: {refusal.field}: {refusal.reason}"))
+                answers.append(
+                    (refusal.id, f"{refusal.code}: {refusal.field or f'row {refusal.row}'}: {refusal.reason}")
+                )
                 self._add(session, party, "refused", _json({"id": refusal.id, "answer": refusal.code.value}))
         return answers
+
+    def _had(self, bid: Offer | Request, answer: Answer) -> dict[str, dict[str, int]]:
+        """W that each POD of an offer that was taken is registered with, the least of its quarter-hours: by what a correction is
+        bounded when nobody says it again."""
+        if answer not in KEPT or not isinstance(bid, Offer):
+            return {}
+        had = {p: [self._registered.has_w(p, f, bid.direction) for f in bid.volume_w] for p in sorted(bid.shares_w)}
+        bounds = {pod: min(w) for pod, of in had.items() if (w := [one for one in of if one is not None])}
+        return {"had_w": bounds} if bounds else {}
 
     def withdraw(self, session: str, id: str, party: str) -> Answer:
         """Takes a bid out of the book, or says why not."""
@@ -120,6 +135,8 @@ class Sessions:
                 return done[-1]
             one, body = self.load(session), text(outcome)
             one.move(state)
+            if state is State.VALIDATED and is_too_late(one.frames, self._clock.now_ms()):
+                check_left(self._to_correct(session), outcome_of(body), Outcome(session, (), (), {}))
             if rounds != (number - 1 if state is State.CLEARED else number):
                 raise Rejected(f"session {session}: {rounds} rounds are cleared, this is of round {number}")
             for what, document in sorted((basis or {}).items()):
@@ -149,7 +166,7 @@ class Sessions:
     def propose(self, session: str, outcome: Any, reason: str, party: str) -> str:
         """Proposes a correction (rule 4); its digest. Rejected before there is anything to correct."""
         with self._store.writing():
-            one = self.load(session)
+            one = self._to_correct(session)
             if one.state is not State.PUBLISHED:
                 raise Rejected(f"session {session}: nothing is published that could be corrected")
             if not reason.strip() or not party.strip():
@@ -172,7 +189,7 @@ class Sessions:
                 raise Rejected(f"session {session}: this is published already")
             if not party.strip() or is_same_person(proposed[-1].party, party):
                 raise Rejected(f"session {session}: {party} proposed the correction, another person has to approve it")
-            check_correction(self.load(session), outcome_of(body), outcome_of(_standing(events)))
+            check_correction(self._to_correct(session), outcome_of(body), outcome_of(_standing(events)))
             self._publish(OUTCOME, session, version, body, self._clock.now_ms())
             self._add(session, party, "published", _json({"version": version, "sha256": digest}))
         return version
@@ -185,18 +202,41 @@ class Sessions:
         return done[-1]
 
     def moves(self, session: str) -> dict[tuple[str, int], Direction]:
-        """Which way each POD moves in a quarter-hour by the awards of other sessions."""
-        return {(pod, frame): direction for (pod, frame, direction), w in self._sold(session).items() if w}
+        """Which way each POD (or POD/var) moves in a quarter-hour by the awards of other sessions."""
+        decided = (one for one in self._others(session) if one.is_decided)
+        return {(pod, frame): way for one in decided for (pod, frame, way), w in one.watts.items() if w}
 
     def load(self, session: str) -> MarketSession:
         """The session as its events left it; Rejected if it was never announced."""
         events = self._store.events(session)
         if not events:
             raise Rejected(f"session {session}: was never announced")
-        sold = self._sold(session)
-        for point, w in self._offered(session):
-            sold[point] = sold.get(point, 0) + w
-        return self._replayed(events, sold)
+        return self._replayed(events, total_w(part for one in self._others(session) for part in one.watts.items()))
+
+    def who_holds(self, session: str, offers: Iterable[Offer]) -> dict[str, str]:
+        """Who holds what these offers would take too much of, and how it is freed, by offer."""
+        one, others, found = self.load(session), list(self._others(session)), {}
+        for offer in offers:
+            if (over := one.oversold(offer)) is not None:
+                found[offer.id] = explained(over[0], self._registered.has_w(*over[0]), over[1], others)
+        return found
+
+    def how_freed(self, session: str) -> str:
+        """How the watts of a session whose gate has closed come to an end; empty where they are awarded or free."""
+        one, now_ms = self.load(session), self._clock.now_ms()
+        return how_freed(one.state) if now_ms >= one.gate_ms and of_book(one, now_ms).watts else ""
+
+    def _to_correct(self, session: str) -> MarketSession:
+        """The session, its PODs bounded by the register, else by what it said when their offers were taken."""
+        one, had = self.load(session), dict[tuple[str, Direction], int]()
+        for event in self._store.events(session):
+            if event.what == "offer":
+                body = json.loads(event.body)
+                way = Direction(body["row"]["direction"])
+                for pod, w in body.get("had_w", {}).items():
+                    had[pod, way] = min(w, had.get((pod, way), w))
+        one.capacity_w = {**had, **one.capacity_w}
+        return one
 
     def _replayed(self, events: Sequence[MarketEvent], sold_w: Mapping[Point, int]) -> MarketSession:
         window, rules = window_of(events[0].body)
@@ -217,30 +257,15 @@ class Sessions:
         """The documents of the events of a kind."""
         return [event.body for event in self._store.events(session) if event.what == what]
 
-    def _sold(self, session: str) -> dict[Point, int]:
-        """What the outcomes of the other sessions, as last corrected, take of each POD."""
-        sold: dict[Point, int] = {}
-        for events in self._others(session):
-            directions = _directions(events)
-            for award in json.loads(_standing(events) or '{"awards":[]}')["awards"]:
-                for pod, w in award["parts_w"].items():
-                    point = pod, award["frame"], directions[award["offer"]]
-                    sold[point] = sold.get(point, 0) + w
-        return sold
-
-    def _offered(self, session: str) -> Iterable[tuple[Point, int]]:
-        """What the books of the other sessions that are not decided may take of each POD."""
-        for events in self._others(session):
-            if not _standing(events):
-                for offer in self._replayed(events, {}).book()[1]:
-                    yield from takes(offer)
-
-    def _others(self, session: str) -> Iterable[list[MarketEvent]]:
-        """The events of each other session that was not cancelled."""
+    def _others(self, session: str) -> Iterable[Held]:
+        """What each other session holds that was not cancelled."""
+        now_ms = self._clock.now_ms()
         for other in self._store.sessions():
             events = [] if other == session else self._store.events(other)
-            if events and not any(e.what == "moved" and e.body == State.CANCELLED.value for e in events):
-                yield events
+            if not events or any(e.what == "moved" and e.body == State.CANCELLED.value for e in events):
+                continue
+            standing = _standing(events)
+            yield of_outcome(events, standing) if standing else of_book(self._replayed(events, {}), now_ms)
 
     def _add(self, session: str, party: str, what: str, body: str, time_ms: int | None = None) -> None:
         at_ms = self._clock.now_ms() if time_ms is None else time_ms
@@ -256,11 +281,6 @@ def _standing(events: Sequence[MarketEvent]) -> str:
         (body for body in reversed(corrected) if published[1:] and digest_of(body) == published[-1]),
         "".join(validated[-1:]),
     )
-
-
-def _directions(events: Iterable[MarketEvent]) -> dict[str, Direction]:
-    rows = [json.loads(event.body)["row"] for event in events if event.what == "offer"]
-    return {row["id"]: Direction(row["direction"]) for row in rows}
 
 
 def _replay(one: MarketSession, event: MarketEvent) -> None:

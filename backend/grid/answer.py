@@ -11,21 +11,24 @@ from enum import Enum
 from typing import Any
 
 from backend.domain.constraint import Constraint
-from backend.errors import Rejected
 from backend.grid.congestion import NO_SOLUTION, Violation
 from backend.grid.localisation import Localisation, name_of
 from backend.grid.need import Sizing
 from backend.grid.network import Network
 from backend.grid.plan import DayPlan
 from backend.grid.radial import branches_of
-from backend.grid.remedy import Device
+from backend.grid.remedy import Device, apart
 from backend.grid.substation import SUBSTATION, SubstationProfile
 from backend.grid.validation import LINKED, Verdict
-from backend.nesting import too_deep
 
 LOCALISATION, PLAN, REQUESTS = "lightnode-localisation/1", "lightnode-plan/1", "lightnode-requests/1"
 CONSTRAINTS, VERDICTS = "lightnode-constraints/1", "lightnode-verdicts/1"
 _W_OF_MW = 1_000_000
+_DEVICE = {
+    "tap": ("tap of transformer", "taps of transformers"),
+    "three_winding_tap": ("tap of three-winding transformer", "taps of three-winding transformers"),
+    "bank": ("capacitor bank", "capacitor banks"),
+}
 
 
 def plain(value: Any) -> Any:
@@ -46,11 +49,14 @@ def text_of(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
-def constraints(network: Network, found: Sequence[Constraint], unsolved: Sequence[int]) -> dict[str, Any]:
-    """What a market session is cleared within: margin and effect of each POD, per element and frame; the node of each POD;
-    frames without a solution."""
+def constraints(
+    network: Network, found: Sequence[Constraint], frames: Sequence[int], unsolved: Sequence[int]
+) -> dict[str, Any]:
+    """What a market session is cleared within: margin and effect of each POD, per element and frame; the frames that this is
+    said of, those among them without a solution; the node of each POD."""
     nodes = {one.pod: str(one.node) for one in network.connections}
-    return {"format": CONSTRAINTS, "constraints": plain(found), "nodes": nodes, "unsolved": list(unsolved)}
+    said = {"constraints": plain(found), "frames": list(frames), "unsolved": list(unsolved)}
+    return {"format": CONSTRAINTS, **said, "nodes": nodes}
 
 
 def localisation(network: Network, found: Localisation) -> dict[str, Any]:
@@ -61,25 +67,48 @@ def localisation(network: Network, found: Localisation) -> dict[str, Any]:
 def plan(network: Network, made: DayPlan) -> dict[str, Any]:
     """The plan (I-11): schedule of devices, switching list, what it was for and what it leaves."""
     switches = made.switches
-    return {
+    return _schedule(network, made) | {
         "format": PLAN,
         "network": network.name,
-        "devices": [
-            {"kind": d.kind, "ids": list(d.ids), "standing": d.standing, "positions": list(row)}
-            for d, row in zip(made.devices.devices, made.devices.positions, strict=True)
-        ],
         "frames": list(made.devices.frames),
-        "operations": [
-            {"frame": f, "device": name, "from": a, "to": b, "text": f"{_device(name)} from {a} to {b}"}
-            for f, name, a, b in made.devices.operations()
-        ],
         "switching": _switching(network, made),
         "opened": None if switches is None else list(switches.opened),
+        "explanation": explained(made),
+    }
+
+
+def renewed_plan(network: Network, made: DayPlan, held: Mapping[str, Any], frames: Sequence[int]) -> dict[str, Any]:
+    """The document `held` of a plan with other positions in these frames; violations and losses are those of these frames."""
+    before, after = held["devices"], _schedule(network, made)["devices"]
+    moved = sum(a["positions"] != b["positions"] for a, b in zip(before, after, strict=True))
+    said = (
+        f"renewed for frames {frames[0]} to {frames[-1]}: {len(made.before)} violations as planned; "
+        f"{moved} devices go elsewhere; {_left(made)}"
+    )
+    return {**held, **_schedule(network, made), "explanation": said}
+
+
+def _schedule(network: Network, made: DayPlan) -> dict[str, Any]:
+    by_name = {d.name: d for d in made.devices.devices}
+    return {
+        "devices": [
+            {
+                "kind": d.kind,
+                "ids": list(d.ids),
+                "standing": d.standing,
+                "positions": list(row),
+                "apart": list(apart(network, d)),
+            }
+            for d, row in zip(made.devices.devices, made.devices.positions, strict=True)
+        ],
+        "operations": [
+            {"frame": f, "device": name, "from": a, "to": b, "text": _moves(network, by_name[name], a, b)}
+            for f, name, a, b in made.devices.operations()
+        ],
         "before": [_violation(network, v) for v in made.before],
         "after": [_violation(network, v) for v in made.after],
         "loss_before_wh": made.loss_before_wh,
         "loss_after_wh": made.loss_after_wh,
-        "explanation": explained(made),
     }
 
 
@@ -103,9 +132,11 @@ def _names(network: Network) -> dict[str, str]:
     return {f"line:{e.id}": e.name for e in network.lines} | {f"link:{e.id}": e.name for e in network.links}
 
 
-def _device(name: str) -> str:
-    kind, _, number = name.partition(":")
-    return f"{'tap of transformer' if kind == 'tap' else 'capacitor bank'} {number}"
+def _moves(network: Network, device: Device, before: int, after: int) -> str:
+    """One operation in words, each of the units that move together by its own positions."""
+    units = zip(device.ids, apart(network, device), strict=True)
+    moves = [f"{id} from {before + steps} to {after + steps}" for id, steps in units]
+    return f"{_DEVICE[device.kind][len(moves) > 1]} {', '.join(moves)}"
 
 
 def explained(made: DayPlan) -> str:
@@ -114,8 +145,11 @@ def explained(made: DayPlan) -> str:
     said = f"{len(made.before)} violations as it stands; {done} operations of taps and banks"
     if made.switches is not None:
         said += f"; {2 * len(made.switches.steps)} switches after {made.switches.tried} power flows tried"
-    left = f"{len(made.after)} violations are left for the market" if made.after else "no violation is left"
-    return f"{said}; {left}; losses {made.loss_before_wh} Wh before, {made.loss_after_wh} Wh after"
+    return f"{said}; {_left(made)}; losses {made.loss_before_wh} Wh before, {made.loss_after_wh} Wh after"
+
+
+def _left(made: DayPlan) -> str:
+    return f"{len(made.after)} violations are left for the market" if made.after else "no violation is left"
 
 
 def requests(network: Network, sizing: Sizing) -> dict[str, Any]:
@@ -179,44 +213,6 @@ def said_of(network: Network, verdict: Verdict) -> str:
 def substation(network: Network, before: SubstationProfile, after: SubstationProfile) -> dict[str, Any]:
     """I-12, as it stands and with the plan and the awards."""
     return {"format": SUBSTATION, "network": network.name, "before": plain(before), "after": plain(after)}
-
-
-def parse_plan(text: str, network: Network, frames: Sequence[int]) -> tuple[tuple[Device, ...], list[list[int]], Any]:
-    """Devices, their positions (a list for each device) and what is open (None: as it stands) of a plan's document.
-
-    Raises Rejected if the plan is of another grid or of other frames.
-    """
-    try:
-        document = {} if too_deep(text) else json.loads(text)
-        if document.get("format") != PLAN:
-            raise Rejected(f"plan: format, expected {PLAN!r}")
-        if document["network"] != network.name or document["frames"] != list(frames):
-            raise Rejected("plan: of another network or of other frames than the states")
-        rows = document["devices"]
-        devices = tuple(Device(d["kind"], tuple(d["ids"]), d["standing"], ()) for d in rows)
-        positions = [[int(p) for p in d["positions"]] for d in rows]
-        opened = None if document["opened"] is None else [str(name) for name in document["opened"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Rejected(f"plan: {error!r}") from error
-    _check_plan(network, devices, positions, opened, len(frames))
-    return devices, positions, opened
-
-
-def _check_plan(
-    network: Network, devices: Sequence[Device], positions: Sequence[Sequence[int]], opened: Any, count: int
-) -> None:
-    taps = {
-        t.id: range(min(t.tap_min, t.tap_max), max(t.tap_min, t.tap_max) + 1) for t in network.transformers if t.on_load
-    }
-    banks = {s.id: range(s.steps_max + 1) for s in network.shunts if s.switchable}
-    for device, row in zip(devices, positions, strict=True):
-        allowed = {"tap": taps, "bank": banks}.get(device.kind, {})
-        for id in device.ids:
-            if id not in allowed or len(row) != count or any(p not in allowed[id] for p in row):
-                raise Rejected(f"plan {device.kind} {id}: not a device that may be moved, or not to these positions")
-    for name in opened or ():
-        if name not in branches_of(network):
-            raise Rejected(f"plan opened {name!r}: not a line or a link of network {network.name!r}")
 
 
 def _violation(network: Network, one: Violation) -> dict[str, Any]:

@@ -252,7 +252,12 @@ def _winding(kind: str, t: Any, ends: Iterable[tuple[str, int]], rated: Mapping[
 
 def _points(network: Grid) -> Iterator[Finding]:
     ids = {kind: {e.id for e in every} for kind, every in elements(network)}
+    first: dict[tuple[str, str], Any] = {}
     for p in network.measuring_points:
+        other = first.setdefault((p.name, p.quantity), p)
+        if p.name and other is not p:
+            expected = f"another name: {called('measuring_point', other).partition(' ')[0]} has it for {p.quantity}"
+            yield Finding(called("measuring_point", p), "name", p.name, expected)
         if p.kind not in ids or p.kind in ("measuring_point", "link"):
             yield Finding(called("measuring_point", p), "kind", p.kind, "node, line, transformer, load, ...")
         elif p.element not in ids[p.kind]:

@@ -5,6 +5,8 @@
 2. A violation is an element beyond its limit by more than nothing; a state without a solution violates as a whole.
 3. Constraints are made for every element that is near its limit in one of the frames, in all the frames traded.
 4. Effects come from solved states with a step of withdrawal at one POD at a time, not from a linear method.
+5. A frame that has no solution, itself or with one of the steps, has no effects: it is closed. Its constraints are those of
+   the element "network", which has no head-room either way, so that nothing moves in it; the other frames have theirs.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +18,7 @@ import numpy as np
 from backend.domain.constraint import PPT_PER_UNIT, Constraint
 from backend.errors import Rejected
 from backend.grid.element import MILLION, SEASONS, line_limit_ma, transformer_limit_va
-from backend.grid.flow import Integers, PowerFlow, Scenarios, States
+from backend.grid.flow import Booleans, Integers, PowerFlow, Scenarios, States
 from backend.grid.forecast import divide_half_even
 from backend.grid.network import Network
 
@@ -180,24 +182,41 @@ def constraints(
 ) -> tuple[Constraint, ...]:
     """Every element within ``near_ppm`` of its limit in some state, in all the states: margin and effect per POD.
 
-    Rows of ``scenarios`` are the traded frames. Sorted by frame, then as monitored. Cost: PODs + 1 power flows a frame,
-    as many again for the effects of var. Raises Rejected if one of the states has no solution.
+    Rows of ``scenarios`` are the traded frames. Sorted by frame, then as monitored; of a closed frame only "network" (rule
+    5). Cost: PODs + 1 power flows a frame, as many again for the effects of var.
     """
     pods = [c.pod for c in flow.network.connections]
     base = margins(flow.network, flow.solve(scenarios), limits)
-    if not base.solved.all():
-        raise Rejected(f"constraints: no power flow in frame {frames[int(np.argmin(base.solved))]}")
-    watched = np.flatnonzero((base.margin_ppt < near_ppm * PPT_PER_PPM).any(axis=0))
-    free = base.margin_ppt[:, watched]
-    effect = effects(flow, scenarios, free, limits, watched)
-    reactive = effects(flow, scenarios, free, limits, watched, is_reactive=True) if with_reactive else None
-    found = []
-    for row, frame in enumerate(frames):
-        for place, column in enumerate(watched):
-            per_w = dict(zip(pods, effect[row, :, place].tolist(), strict=True))
-            per_var = {} if reactive is None else dict(zip(pods, reactive[row, :, place].tolist(), strict=True))
-            found.append(Constraint(base.elements[column], frame, int(free[row, place]), per_w, per_var))
-    return tuple(found)
+    open_rows = np.flatnonzero(base.solved)
+    near = base.margin_ppt[open_rows] < near_ppm * PPT_PER_PPM
+    watched = np.flatnonzero(near.any(axis=0))
+    asked = scenarios.rows(open_rows)
+    free = base.margin_ppt[open_rows][:, watched]
+    tables = [effects(flow, asked, free, limits, watched, is_reactive=q) for q in (False, True)[: 1 + with_reactive]]
+    found: dict[int, list[Constraint]] = {row: _closed(frame, pods) for row, frame in enumerate(frames)}
+    for place in np.flatnonzero(np.logical_and.reduce([stepped for _, stepped in tables])).tolist():
+        row = int(open_rows[place])
+        found[row] = [
+            Constraint(
+                base.elements[column],
+                frames[row],
+                int(free[place, k]),
+                *(dict(zip(pods, effect[place, :, k].tolist(), strict=True)) for effect, _ in tables),
+            )
+            for k, column in enumerate(watched.tolist())
+        ]
+    return tuple(one for row in range(len(frames)) for one in found[row])
+
+
+def closed_frames(found: Iterable[Constraint]) -> tuple[int, ...]:
+    """The frames in which nothing may move, in order (rule 5)."""
+    return tuple(sorted({one.frame for one in found if one.element == NO_SOLUTION}))
+
+
+def _closed(frame: int, pods: Sequence[str]) -> list[Constraint]:
+    """No head-room for a watt or a var more, and none for one less."""
+    uses = [dict.fromkeys(pods, sign) for sign in (1, -1)]
+    return [Constraint(NO_SOLUTION, frame, 0, use, use) for use in uses]
 
 
 def effects(
@@ -207,13 +226,13 @@ def effects(
     limits: Limits,
     watched: Integers,
     is_reactive: bool = False,
-) -> Integers:
-    """Head-room used (ppt) per W (or var) of withdrawal: array frames x PODs x watched elements."""
+) -> tuple[Integers, Booleans]:
+    """Head-room used (ppt) per W (or var) of withdrawal: array frames x PODs x watched elements; which frames have it."""
     network = flow.network
     rated = {n.id: n.u_rated_v for n in network.nodes}
     step = np.array([STEP_LV_W if rated[c.node] < 1_000 else STEP_MV_W for c in network.connections], dtype=np.int64)
     count, pods = scenarios.count, len(step)
-    found = np.zeros((count, pods, len(watched)), dtype=np.int64)
+    found, solved = np.zeros((count, pods, len(watched)), dtype=np.int64), np.ones(count, dtype=bool)
     together = max(1, _MOST_VALUES // max(1, pods * len(monitored(network))))
     for first in range(0, count if pods else 0, together):
         part = np.arange(first, min(first + together, count))
@@ -222,12 +241,11 @@ def effects(
         part_rows = scenarios.rows(rows)
         moved = part_rows.with_delta(w, var + steps) if is_reactive else part_rows.with_delta(w + steps)
         stepped = margins(network, flow.solve(moved), limits)
-        if not stepped.solved.all():
-            raise Rejected("constraints: no power flow with a small step of load; the state is at its limit")
+        solved[part] = stepped.solved.reshape(len(part), pods).all(axis=1)
         used = base_ppt[part][:, None, :] - stepped.margin_ppt[:, watched].reshape(len(part), pods, len(watched))
         for k in range(pods):
             found[part, k, :] = divide_half_even(used[:, k, :], int(step[k]))
-    return found
+    return found, solved
 
 
 def reactive_of(scenarios: Scenarios) -> Integers:

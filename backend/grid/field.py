@@ -5,7 +5,8 @@
 2. mac: HMAC-SHA256, in hexadecimal, with the device's 32 byte key over all other fields as JSON with sorted keys and without
    spaces. It is checked before anything else is believed.
 3. At most 1024 bytes; whole numbers within what a grid can have; no other field.
-4. Accepted within five minutes of the clock here, in rising seq: what was heard once is not heard again.
+4. Accepted within five minutes of the clock here, in rising seq and never back in time: what was heard once is not heard
+   again. Its seq again with another content is refused: acknowledged, what it says would be lost.
 """
 
 import hmac
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import Rejected
+from backend.nesting import once_each
 
 FORMAT = "lightnode-field/1"
 MAX_BYTES = 1024
@@ -56,7 +58,7 @@ def parse(line: bytes, keys: Mapping[str, bytes]) -> FieldReading:
     if len(line) > MAX_BYTES:
         raise Rejected(f"field message: {len(line)} bytes, at most {MAX_BYTES}")
     try:
-        fields = json.loads(line)
+        fields = json.loads(line, object_pairs_hook=lambda pairs: once_each(pairs, "field message"))
     except (ValueError, RecursionError) as error:
         raise Rejected("field message: not JSON") from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT or not set(fields) >= _REQUIRED:
@@ -64,17 +66,28 @@ def parse(line: bytes, keys: Mapping[str, bytes]) -> FieldReading:
     sensor, mac = fields["sensor"], fields.pop("mac")
     if not isinstance(sensor, str) or sensor not in keys:
         raise Rejected("field message: of no sensor that is registered here")
-    if not isinstance(mac, str) or not hmac.compare_digest(mac.encode(), _mac(fields, keys[sensor]).encode()):
+    if not isinstance(mac, str) or not hmac.compare_digest(ascii(mac), ascii(_mac(fields, keys[sensor]))):
         raise Rejected(f"field message of {sensor}: its mac does not hold")
     return _record(fields, sensor)
 
 
-def check_time(reading: FieldReading, last_seq: int, now_ms: int) -> None:
-    """Rule 4. Raises Rejected."""
-    if reading.seq <= last_seq:
-        raise Rejected(f"field message of {reading.sensor}: seq {reading.seq}, heard already up to {last_seq}")
+def is_repeated(reading: FieldReading, last_seq: int, last: FieldReading | None, now_ms: int) -> bool:
+    """Whether it is the message of last_seq once more; last: that message, None if it is kept no longer. Rejected by rule 4."""
+    where = f"field message of {reading.sensor}"
+    if reading.seq == last_seq:
+        if last is not None and last != reading:
+            raise Rejected(f"{where}: seq {last_seq} was heard with another content, expected a higher one")
+        return True
+    if reading.seq < last_seq:
+        raise Rejected(f"{where}: seq {reading.seq}, heard already up to {last_seq}, expected a higher one")
     if abs(reading.time_ms - now_ms) > CLOCK_MS:
-        raise Rejected(f"field message of {reading.sensor}: {reading.time_ms - now_ms} ms from the clock here")
+        raise Rejected(
+            f"{where}: {reading.time_ms - now_ms} ms from the clock here, expected at most {CLOCK_MS}: set its clock"
+        )
+    if last is not None and reading.time_ms < last.time_ms:
+        back_ms = last.time_ms - reading.time_ms
+        raise Rejected(f"{where}: time_ms is {back_ms} ms before that of seq {last_seq}, expected no earlier one")
+    return False
 
 
 def _record(fields: Mapping[str, Any], sensor: str) -> FieldReading:
@@ -84,8 +97,9 @@ def _record(fields: Mapping[str, Any], sensor: str) -> FieldReading:
     for name in ("seq", "time_ms", *_NUMBERS):
         if name in fields and (type(fields[name]) is not int or abs(fields[name]) > _MOST * 10):
             raise Rejected(f"{where}: {name}, expected a whole number of at most {_MOST * 10}")
-    if fields["seq"] < 1 or any(fields.get(name, 0) < 0 for name in _NOT_NEGATIVE):
-        raise Rejected(f"{where}: seq, voltage_mv or current_ma is negative")
+    for name, least in (("seq", 1), *((name, 0) for name in _NOT_NEGATIVE)):
+        if fields.get(name, least) < least:
+            raise Rejected(f"{where}: {name} {fields[name]}, expected {least} or more")
     if fields.get("breaker", "open") not in _BREAKER:
         raise Rejected(f"{where}: breaker, expected open or closed")
     if ("power_w" in fields) != ("power_var" in fields):

@@ -5,8 +5,9 @@
 2. ``opened``: branches that a breaker reported open ("line:3").
 3. Whole numbers only; every number has its field; an unknown field is refused. All findings come at once.
 4. A field device is where the network document's measuring points of its name are: one for each quantity. Their accuracy is
-   its deviation. A breaker's branch is that of its power or current.
+   its deviation. A breaker's branch is that of its power or current; of two that disagree on one the later message stands.
 5. A number that is not from now is no measurement of now: the caller gives the messages of the last minutes only.
+6. What a device says and no place is known for is not used, and named: it may be of another grid.
 """
 
 import json
@@ -18,7 +19,7 @@ from backend.grid.element import MeasuringPoint
 from backend.grid.field import FieldReading
 from backend.grid.measurement import Measurement, Origin, Quantity, current
 from backend.grid.network import Network
-from backend.nesting import too_deep
+from backend.nesting import once_each, too_deep
 
 FORMAT = "lightnode-measurements/1"
 _NEEDED = {"sensor": str, "quantity": str, "kind": str, "element": int, "value": int, "sigma": int}
@@ -28,6 +29,7 @@ _MOST_SAID = 20
 _PPM = 1_000_000
 _ROOT3_PPM = 1_732_051
 _MILLI = 1_000
+_BRANCHES = ("line", "transformer", "link")
 
 
 def parse_measurements(text: str) -> tuple[tuple[Measurement, ...], tuple[str, ...]]:
@@ -35,7 +37,7 @@ def parse_measurements(text: str) -> tuple[tuple[Measurement, ...], tuple[str, .
     if too_deep(text):
         raise Rejected("measurements: nested too deep")
     try:
-        document = json.loads(text, parse_constant=_no_number)
+        document = json.loads(text, parse_constant=_no_number, object_pairs_hook=lambda p: once_each(p, "measurements"))
     except (ValueError, RecursionError) as error:
         raise Rejected(f"measurements: not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -53,26 +55,58 @@ def parse_measurements(text: str) -> tuple[tuple[Measurement, ...], tuple[str, .
 
 def of_field(
     network: Network, names: Mapping[str, str], readings: Iterable[FieldReading]
-) -> tuple[tuple[Measurement, ...], tuple[str, ...]]:
-    """(measurements, opened branches) of field messages; names: of the devices by id. Raises Rejected for a device without a
-    measuring point."""
+) -> tuple[tuple[Measurement, ...], tuple[str, ...], tuple[str, ...]]:
+    """(measurements, opened branches, what is not used, in words) of field messages; names: of the devices by id."""
     points: dict[str, dict[str, MeasuringPoint]] = {}
     for point in network.measuring_points:
         points.setdefault(point.name, {})[point.quantity] = point
     made: list[Measurement] = []
-    opened: list[str] = []
+    notes: list[str] = []
+    breakers: list[tuple[str, FieldReading]] = []
     for reading in readings:
         name = names[reading.sensor]
-        mine = points.get(name)
+        where, mine = f"field device {reading.sensor} ({name})", points.get(name)
         if mine is None:
-            raise Rejected(
-                f"field device {reading.sensor}: grid {network.name!r} has no measuring point named {name!r}"
-            )
+            notes.append(f"{where}: no measuring point of that name in grid {network.name!r}, not used")
+            continue
         made += _at_points(network, name, mine, reading)
-        branch = mine.get("power") or mine.get("current")
-        if reading.breaker == "open" and branch is not None:
-            opened.append(f"{branch.kind}:{branch.element}")
-    return tuple(made), tuple(dict.fromkeys(opened))
+        notes += [f"{where}: {said}, not used" for said in _without_place(network, mine, reading)]
+        branch = _branch(mine)
+        if reading.breaker and branch:
+            breakers.append((branch, reading))
+    opened, disagree = _opened(names, breakers)
+    return tuple(made), opened, (*notes, *disagree)
+
+
+def _branch(mine: Mapping[str, MeasuringPoint]) -> str:
+    """The branch that a breaker of this name is in, "" if it is not known."""
+    point = mine.get("power") or mine.get("current")
+    return f"{point.kind}:{point.element}" if point is not None and point.kind in _BRANCHES else ""
+
+
+def _without_place(network: Network, mine: Mapping[str, MeasuringPoint], reading: FieldReading) -> Iterator[str]:
+    """What a message says of which there is no measuring point (rule 6)."""
+    for name, quantity in (("voltage_mv", "voltage"), ("current_ma", "current"), ("power_w", "power")):
+        told_by_power = quantity == "current" and reading.power_w is not None and "power" in mine
+        if getattr(reading, name) is not None and quantity not in mine and not told_by_power:
+            yield f"{name} has no measuring point of that name in grid {network.name!r}"
+    if reading.breaker and not _branch(mine):
+        yield f"breaker {reading.breaker}, but no measuring point of that name is at a branch of grid {network.name!r}"
+
+
+def _opened(
+    names: Mapping[str, str], breakers: Iterable[tuple[str, FieldReading]]
+) -> tuple[tuple[str, ...], list[str]]:
+    """(opened branches, where breakers disagree): the later message stands, of two at once the open one."""
+    last: dict[str, FieldReading] = {}
+    notes = []
+    for branch, said in sorted(breakers, key=lambda b: (b[1].time_ms, b[1].breaker == "open", b[1].sensor)):
+        before = last.get(branch)
+        if before is not None and before.breaker != said.breaker:
+            words = f"breaker of {names[before.sensor]} says {before.breaker}, that of {names[said.sensor]}, later"
+            notes.append(f"{branch}: {words}, {said.breaker}: taken as {said.breaker}")
+        last[branch] = said
+    return tuple(branch for branch in sorted(last) if last[branch].breaker == "open"), notes
 
 
 def _at_points(

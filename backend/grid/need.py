@@ -7,7 +7,8 @@
    whose violation vanishes with another's is not asked for twice: of the voltages of one side the worst node is named,
    and another one only if its relief does not heal it.
 3. Margins for uncertainty are the operator's: ``Limits`` keeps them free, and the sizing heals up to them.
-4. What cannot be met is published as unserved, never hidden; a frame without a solution is unserved as a whole.
+4. What cannot be met is published as unserved, never hidden; a frame without a solution is unserved as a whole, and so is
+   what is broken in a frame that has none with a small step of load: there are no effects to size it by.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backend.domain.constraint import Constraint
+from backend.domain.constraint import PPT_PER_UNIT, Constraint
 from backend.errors import Rejected
-from backend.grid.congestion import NO_SOLUTION, Limits, Violation, constraints, pod_deltas, reactive_of, violations
+from backend.grid.congestion import (
+    NO_SOLUTION,
+    Limits,
+    Violation,
+    closed_frames,
+    constraints,
+    pod_deltas,
+    reactive_of,
+    violations,
+)
 from backend.grid.flow import Integers, PowerFlow, Scenarios
 from backend.grid.least import Change, least
 
@@ -95,13 +105,20 @@ def size(
         return Sizing((), dark, {})
     kept = tuple(frames[row] for row in rows)
     case = _Case(flow, scenarios.rows(rows), kept, limits, capabilities)
+    dark += tuple(v for v in found if v.frame in case.closed)
+    dark += tuple(Violation(frame, NO_SOLUTION, 0, 0, PPT_PER_UNIT) for frame in case.closed)
+    if not case.frames:
+        return Sizing((), tuple(sorted(dark)), {})
     left = case.heal()
     least_w, least_var = case.plan()
-    return Sizing(case.needs(), tuple(sorted(dark + left)), least_w, least_var, kept)
+    return Sizing(case.needs(), tuple(sorted(dark + left)), least_w, least_var, case.frames)
 
 
 class _Case:
-    """The violated frames of one sizing: linear tables, and the change found so far (frames x changes)."""
+    """The violated frames of one sizing: linear tables, and the change found so far (frames x changes).
+
+    frames: those that have effects; closed: the others.
+    """
 
     def __init__(
         self,
@@ -111,18 +128,22 @@ class _Case:
         limits: Limits,
         capabilities: Sequence[Capability],
     ) -> None:
-        self._flow, self._scenarios, self._frames, self._limits = flow, scenarios, frames, limits
+        self._flow, self._scenarios, self._limits = flow, scenarios, limits
+        self.frames, self.closed = tuple(frames), tuple[int, ...]()
         self._changes = _changes(capabilities)
         self._missed: dict[tuple[str, int], int] = {}
-        self._change = np.zeros((len(frames), len(self._changes)), dtype=np.int64)
         self._look(_NEAR_PPM)
+        self._change = np.zeros((len(self.frames), len(self._changes)), dtype=np.int64)
 
     def _look(self, near_ppm: int) -> None:
-        """Makes the linear tables of all elements within ``near_ppm`` of their limit."""
+        """Makes the linear tables of all elements within ``near_ppm`` of their limit, of the frames that have effects."""
         reactive = any(c.is_reactive for c in self._changes)
-        rows = constraints(self._flow, self._scenarios, self._frames, self._limits, near_ppm, reactive)
+        rows = constraints(self._flow, self._scenarios, self.frames, self._limits, near_ppm, reactive)
+        self.closed += closed_frames(rows)
+        kept = [row for row, frame in enumerate(self.frames) if frame not in self.closed]
+        self.frames, self._scenarios = tuple(self.frames[row] for row in kept), self._scenarios.rows(kept)
         self._near_ppm = near_ppm
-        self._tables = [_Table([c for c in rows if c.frame == frame], self._changes) for frame in self._frames]
+        self._tables = [_Table([c for c in rows if c.frame == frame], self._changes) for frame in self.frames]
 
     def heal(self) -> tuple[Violation, ...]:
         """Finds the change; what is still violated under it, by full power flow."""
@@ -144,13 +165,13 @@ class _Case:
         return {element: self._missed.get((element, table.frame), 0) for element in table.elements}
 
     def _check(self) -> tuple[Violation, ...]:
-        network, count = self._flow.network, len(self._frames)
+        network, count = self._flow.network, len(self.frames)
         by_w, by_var = self.plan()
         delta_w = self._scenarios.delta_w + pod_deltas(network, by_w, count)
         changed = self._scenarios.with_delta(delta_w)
         if by_var:
             changed = changed.with_delta(delta_w, reactive_of(changed) + pod_deltas(network, by_var, count))
-        return violations(network, self._flow.solve(changed), self._frames, self._limits)
+        return violations(network, self._flow.solve(changed), self.frames, self._limits)
 
     def plan(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         """The change as W and as var per POD and frame; PODs that do nothing are left out."""
@@ -223,13 +244,14 @@ class _Case:
 
 
 class _Table:
-    """One frame: limits, their margins, and what each change uses of them."""
+    """One frame: limits, their margins, and what each change uses of them. What was asked once is remembered."""
 
     def __init__(self, rows: Sequence[Constraint], changes: Sequence[Change]) -> None:
         self.frame = rows[0].frame
         self.elements = tuple(c.element for c in rows)
         self.margin_ppt = np.array([c.margin_ppt for c in rows], dtype=np.int64)
         self._changes = changes
+        self._known: dict[tuple[int, ...], Integers] = {}
         self.effect = np.array(
             [[(c.effect_ppt_per_var if x.is_reactive else c.effect_ppt_per_w)[x.name] for x in changes] for c in rows],
             dtype=np.int64,
@@ -243,7 +265,10 @@ class _Table:
             spare[e] if healed is None or e in healed else min(int(m), 0)
             for e, m in zip(self.elements, self.margin_ppt, strict=True)
         ]
-        return least(self._changes, self.effect, self.margin_ppt, np.array(wanted, dtype=np.int64))
+        key = tuple(int(ppt) for ppt in wanted)
+        if key not in self._known:
+            self._known[key] = least(self._changes, self.effect, self.margin_ppt, np.array(wanted, dtype=np.int64))
+        return self._known[key]
 
     def short_after(self, change: Integers, best: Integers) -> dict[str, int]:
         """Elements that this change leaves short by more than the best change does, and by how much (ppt)."""

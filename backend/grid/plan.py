@@ -17,7 +17,8 @@ from backend.grid.flow import PowerFlow, Scenarios, States
 from backend.grid.loss import loss_w
 from backend.grid.network import Network
 from backend.grid.radial import Ways, branches_of, ways_of
-from backend.grid.remedy import MOST_OPERATIONS, DevicePlan, own_remedy
+from backend.grid.remedy import MOST_OPERATIONS, DevicePlan, own_remedy, with_positions
+from backend.grid.renewal import renewed
 
 QUARTERS_OF_HOUR = 4
 MOST_SWITCHED = 12
@@ -66,6 +67,22 @@ def plan_day(flow: PowerFlow, scenarios: Scenarios, frames: Sequence[int], limit
     after = violations(network, last, frames, limits)
     lost = (_loss_wh(network, scenarios, first), _loss_wh(network, placed, last))
     return DayPlan(devices, switches, before, after, *lost, placed)
+
+
+def renew_day(
+    flow: PowerFlow, scenarios: Scenarios, frames: Sequence[int], limits: Limits, held: DevicePlan, most_operations: int
+) -> DayPlan:
+    """A plan whose devices are placed anew in these frames of it (backend.grid.renewal); switches stay as in the scenarios."""
+    made = renewed(flow, scenarios, frames, limits, held, most_operations)
+    states = [_placed(flow.network, scenarios, plan, frames) for plan in (held, made)]
+    solved = [flow.solve(one) for one in states]
+    before, after = (violations(flow.network, one, frames, limits) for one in solved)
+    lost_before, lost_after = (_loss_wh(flow.network, *one) for one in zip(states, solved, strict=True))
+    return DayPlan(made, None, before, after, lost_before, lost_after, states[1])
+
+
+def _placed(network: Network, scenarios: Scenarios, plan: DevicePlan, frames: Sequence[int]) -> Scenarios:
+    return with_positions(network, scenarios, plan.devices, plan.table(frames))
 
 
 def _switched(

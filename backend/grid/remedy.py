@@ -1,7 +1,7 @@
 """The operator's own devices first: on-load taps and capacitor banks, by trying all of their positions (I-11).
 
-1. Only on-load tap changers and switchable banks move; an off-circuit tap stays. Transformers between the same busbars move
-   together.
+1. Only on-load tap changers, of two or three windings, and switchable banks move; an off-circuit tap stays. Transformers
+   between the same busbars move together, by the same steps: what they stand apart, they stay apart.
 2. Every combination of positions is solved for every frame by full power flow, in batches. With more combinations than
    ``MOST_TRIED`` the devices are tried one after the other, twice.
 3. A frame leaves its standing position only for one that breaks no limit that held and worsens none that is broken.
@@ -10,12 +10,15 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
+from backend.errors import Rejected
 from backend.grid.congestion import Limits, margins
+from backend.grid.element import ThreeWinding, Transformer
 from backend.grid.flow import Booleans, Integers, PowerFlow, Scenarios
 from backend.grid.network import Network
 from backend.grid.radial import busbars
@@ -27,11 +30,13 @@ _PPT_PER_PPM = 1_000_000
 _NO_STATE_PPM = 10**9
 _NEVER = 2**61
 _FINER = 2**20
+_TABLE = {"tap": "tap", "three_winding_tap": "three_winding_tap", "bank": "shunt_step"}
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What may be moved: kind "tap" or "bank", ids of its elements, where it stands, and all its positions."""
+    """What may be moved: kind "tap", "three_winding_tap" or "bank", ids of its elements, and of the first of them where it
+    stands and all its positions."""
 
     kind: str
     ids: tuple[int, ...]
@@ -60,6 +65,14 @@ class DevicePlan:
         taps = [row for device, row in zip(self.devices, self.positions, strict=True) if device.kind == "tap"]
         return taps[0] if taps else (0,) * len(self.frames)
 
+    def table(self, frames: Sequence[int]) -> Integers:
+        """frames x devices, copied. Raises Rejected unless these frames stand in the plan, one after the other."""
+        first = self.frames.index(frames[0]) if frames and frames[0] in self.frames else 0
+        if self.frames[first : first + len(frames)] != tuple(frames):
+            raise Rejected("plan: of other frames than the states, expected them all, one after the other")
+        every = np.array(self.positions, dtype=np.int64).reshape(len(self.devices), len(self.frames)).T
+        return every[first : first + len(frames)].copy()
+
     def operations(self) -> tuple[tuple[int, str, int, int], ...]:
         """What is done: frame, device, from, to; in order of frames."""
         done = []
@@ -79,14 +92,33 @@ def devices_of(network: Network) -> tuple[Device, ...]:
     found = []
     for places in groups.values():
         units = [network.transformers[k] for k in places]
-        low = max(min(t.tap_min, t.tap_max) for t in units)
-        high = min(max(t.tap_min, t.tap_max) for t in units)
-        ids = tuple(t.id for t in units)
-        found.append(Device("tap", ids, units[0].tap_position, tuple(range(low, high + 1))))
+        found.append(_tap_device("tap", units))
+    three: dict[tuple[int, ...], list[ThreeWinding]] = {}
+    for unit in network.three_windings:
+        if unit.on_load and unit.closed_1:
+            ends = tuple(joined.find(node) for node in (unit.node_1, unit.node_2, unit.node_3))
+            three.setdefault(ends, []).append(unit)
+    found += [_tap_device("three_winding_tap", units) for units in three.values()]
     for shunt in network.shunts:
         if shunt.switchable:
             found.append(Device("bank", (shunt.id,), shunt.steps, tuple(range(shunt.steps_max + 1))))
     return tuple(found)
+
+
+def _tap_device(kind: str, units: Sequence[Transformer] | Sequence[ThreeWinding]) -> Device:
+    """Of units that move together: the positions of the first at which each is within its own."""
+    first = units[0].tap_position
+    low = max(min(t.tap_min, t.tap_max) - t.tap_position for t in units) + first
+    high = min(max(t.tap_min, t.tap_max) - t.tap_position for t in units) + first
+    return Device(kind, tuple(t.id for t in units), first, tuple(range(low, high + 1)))
+
+
+def apart(network: Network, device: Device) -> tuple[int, ...]:
+    """By how many steps each of its elements stands beside the first (rule 1)."""
+    if device.kind == "bank":
+        return (0,) * len(device.ids)
+    stands = {t.id: t.tap_position for t in _elements(network)[device.kind]}
+    return tuple(stands[id] - stands[device.ids[0]] for id in device.ids)
 
 
 def own_remedy(
@@ -118,17 +150,29 @@ def own_remedy(
 
 def with_positions(network: Network, scenarios: Scenarios, devices: Sequence[Device], table: Integers) -> Scenarios:
     """The scenarios with each device (columns of ``table``) where it says; rows are the scenarios."""
-    tap, steps = scenarios.tap.copy(), np.tile([s.steps for s in network.shunts], (scenarios.count, 1))
-    unit = {t.id: k for k, t in enumerate(network.transformers)}
-    bank = {s.id: k for k, s in enumerate(network.shunts)}
+    kinds = {"tap", *(device.kind for device in devices)}
+    moved: dict[str, Any] = {kind: array.copy() for kind, array in _stand(network, scenarios).items() if kind in kinds}
+    place = {kind: {e.id: k for k, e in enumerate(every)} for kind, every in _elements(network).items()}
     for column, device in enumerate(devices):
-        for id in device.ids:
-            if device.kind == "tap":
-                tap[:, unit[id]] = table[:, column]
-            else:
-                steps[:, bank[id]] = table[:, column]
-    moved = scenarios.with_tap(tap)
-    return moved.with_steps(steps) if any(d.kind == "bank" for d in devices) else moved
+        for id, steps in zip(device.ids, apart(network, device), strict=True):
+            moved[device.kind][:, place[device.kind][id]] = table[:, column] + steps
+    return replace(scenarios, **{_TABLE[kind]: array for kind, array in moved.items()})
+
+
+def _elements(network: Network) -> dict[str, Sequence[Any]]:
+    return {"tap": network.transformers, "three_winding_tap": network.three_windings, "bank": network.shunts}
+
+
+def _stand(network: Network, scenarios: Scenarios) -> dict[str, Integers]:
+    """Where all elements of each kind of device stand in these scenarios."""
+    found = {"tap": scenarios.tap}
+    for kind, stands in (
+        ("three_winding_tap", [t.tap_position for t in network.three_windings]),
+        ("bank", [s.steps for s in network.shunts]),
+    ):
+        said: Integers | None = getattr(scenarios, _TABLE[kind])
+        found[kind] = np.tile(np.array(stands, dtype=np.int64), (scenarios.count, 1)) if said is None else said
+    return found
 
 
 def lacking_ppm(flow: PowerFlow, scenarios: Scenarios, limits: Limits) -> int:

@@ -24,10 +24,11 @@ def renewed(
     plan: DevicePlan,
     most_operations: int = MOST_OPERATIONS,
 ) -> DevicePlan:
-    """The plan with other positions in these frames of it, in a row, where that is better; scenarios: these frames."""
+    """The plan with other positions in these frames of it, in a row, where that is better; scenarios: these frames.
+
+    Raises Rejected for frames that are not in the plan like that."""
+    planned, table = plan.table(frames), plan.table(plan.frames)
     first = plan.frames.index(frames[0])
-    table = np.array(plan.positions, dtype=np.int64).reshape(len(plan.devices), len(plan.frames)).T
-    planned = table[first : first + len(frames)]
     start = np.array([device.standing for device in plan.devices], dtype=np.int64)
     standing = table[first - 1] if first else start
     left = most_operations - _moves(start, table[:first])
@@ -39,7 +40,7 @@ def renewed(
     better, found = own_remedy(flow, scenarios, frames, limits, left, devices)
     if allowed and lacks <= lacking_ppm(flow, better, limits):
         return plan
-    table[first : first + len(frames)] = np.array(found.positions, dtype=np.int64).reshape(len(devices), -1).T
+    table[first : first + len(frames)] = found.table(frames)
     return replace(plan, positions=tuple(tuple(row) for row in table.T.tolist()))
 
 

@@ -64,6 +64,12 @@ def _add_plan(commands: Any) -> None:
     made.add_argument("--device-operations", type=int, default=24, help="operations of taps and banks a day (24)")
     made.add_argument("--switch-operations", type=int, default=12, help="operations of switches a day (12)")
     made.add_argument("--losses", action="store_true", help="switch for less losses too, not only for broken limits")
+    made.add_argument(
+        "--renew",
+        type=Path,
+        metavar="PLAN",
+        help="place the taps and banks of this plan anew, for the states' part of it",
+    )
     which = made.add_mutually_exclusive_group()
     which.add_argument(
         "--switchable", action="append", metavar="ELEMENT", help="these lines and links (else those marked in the grid)"

@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 refused, or for `localise` an alert, for `request` a need 
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ import numpy as np
 from backend.adapters.power_grid import PowerGridFlow
 from backend.errors import BackendError, Rejected
 from backend.grid import answer
-from backend.grid.congestion import Limits, constraints, pod_deltas, reactive_of, violations
+from backend.grid.congestion import Limits, closed_frames, constraints, pod_deltas, reactive_of, violations
 from backend.grid.document import parse_network
 from backend.grid.exchange import with_open
 from backend.grid.flow import Scenarios
 from backend.grid.localisation import localise
 from backend.grid.need import Capability, size
 from backend.grid.network import Network
-from backend.grid.plan import Allowed, plan_day, switchable_of
+from backend.grid.plan import Allowed, plan_day, renew_day, switchable_of
+from backend.grid.plan_document import HeldPlan, parse_plan
 from backend.grid.radial import branches_of, ways_of
 from backend.grid.remedy import with_positions
 from backend.grid.states import DayStates, parse_awards, parse_capabilities, parse_states, round_of
@@ -61,9 +62,20 @@ def _limits(options: argparse.Namespace) -> Limits:
 def _states(options: argparse.Namespace) -> DayStates:
     """The states of the document, as they will be with the plan if one is given; what looks like another unit on stderr."""
     day = _planned(options, getattr(options, "plan", None))
-    for said in day.suspects:
+    for said in (*day.suspects, *_unbalanced(day.network)):
         print(f"lightnode: {said}", file=sys.stderr)
     return day
+
+
+def _unbalanced(network: Network) -> Iterator[str]:
+    """That single phases are not looked at here, if something is connected to them."""
+    every: tuple[Any, ...] = (*network.loads, *network.generators, *network.storages, *network.connections)
+    count = sum(one.phases != "abc" for one in every)
+    if count:
+        yield (
+            f"{count} loads, generators, storages or PODs are on one or two phases: here their power counts as shared by three, "
+            "and a limit may be broken in one phase; see `lightnode grid check --phases`"
+        )
 
 
 def _planned(options: argparse.Namespace, path: Path | None) -> DayStates:
@@ -71,16 +83,21 @@ def _planned(options: argparse.Namespace, path: Path | None) -> DayStates:
     day = parse_states(_read(options.states), network, options.gate)
     if path is None:
         return day
-    devices, positions, opened = answer.parse_plan(_read(path), day.network, day.frames)
-    table = np.array(positions, dtype=np.int64).reshape(len(devices), len(day.frames)).T
-    levels = {p: with_positions(day.network, s, devices, table) for p, s in day.levels.items()}
-    if opened is not None:
-        ways = ways_of(day.network, branches_of(day.network))
-        if not ways.is_fed(frozenset(opened)):
-            raise Rejected("plan opened: leaves a node without feed, expected every node fed")
-        wanted = [frozenset(opened)] * len(day.frames)
-        levels = {p: with_open(day.network, s, ways, wanted) for p, s in levels.items()}
-    return replace(day, levels=levels)
+    held = parse_plan(_read(path), day.network)
+    table = held.devices.table(day.frames)
+    levels = {p: with_positions(day.network, s, held.devices.devices, table) for p, s in day.levels.items()}
+    return _opened(replace(day, levels=levels), held)
+
+
+def _opened(day: DayStates, held: HeldPlan) -> DayStates:
+    """The states with the switches of a plan."""
+    if held.opened is None:
+        return day
+    ways, opened = ways_of(day.network, branches_of(day.network)), frozenset(held.opened)
+    if not ways.is_fed(opened):
+        raise Rejected("plan opened: leaves a node without feed, expected every node fed")
+    wanted = [opened] * len(day.frames)
+    return replace(day, levels={p: with_open(day.network, s, ways, wanted) for p, s in day.levels.items()})
 
 
 def _read(path: Path) -> str:
@@ -115,19 +132,36 @@ def _more(count: int) -> list[str]:
 
 def _plan(options: argparse.Namespace) -> Answer:
     day = _states(options)
-    names = tuple(branches_of(day.network)) if options.all else tuple(options.switchable or switchable_of(day.network))
     for name, number in (
         ("--device-operations", options.device_operations),
         ("--switch-operations", options.switch_operations),
     ):
         if not 0 <= number <= 1_000:
             raise Rejected(f"{name} = {number}, expected 0 to 1000")
+    if options.renew is not None:
+        return _renewed(options, day)
+    names = tuple(branches_of(day.network)) if options.all else tuple(options.switchable or switchable_of(day.network))
     allowed = Allowed(options.device_operations, options.switch_operations, options.losses, names)
     made = plan_day(PowerGridFlow(day.network), day.middle(), day.frames, _limits(options), allowed)
     document = answer.plan(day.network, made)
-    lines = [row["text"] + f", frame {row['frame']}" for row in document["operations"]]
+    return DONE, document, _plan_lines(document, document["operations"])
+
+
+def _renewed(options: argparse.Namespace, day: DayStates) -> Answer:
+    if options.losses or options.all or options.switchable:
+        raise Rejected("--renew moves taps and banks only, expected neither --losses nor switches beside it")
+    held = parse_plan(_read(options.renew), day.network)
+    states = _opened(day, held).middle()
+    flow, frames = PowerGridFlow(day.network), day.frames
+    made = renew_day(flow, states, frames, _limits(options), held.devices, options.device_operations)
+    document = answer.renewed_plan(day.network, made, held.document, frames)
+    return DONE, document, _plan_lines(document, [o for o in document["operations"] if o["frame"] in frames])
+
+
+def _plan_lines(document: dict[str, Any], operations: Sequence[dict[str, Any]]) -> list[str]:
+    lines = [f"{row['text']}, frame {row['frame']}" for row in operations]
     lines += [f"{row['number']}. {row['text']}" for row in document["switching"]]
-    return DONE, document, [*lines, document["explanation"]]
+    return [*lines, document["explanation"]]
 
 
 def _request(options: argparse.Namespace) -> Answer:
@@ -159,14 +193,11 @@ def _request(options: argparse.Namespace) -> Answer:
 def _constraints(options: argparse.Namespace) -> Answer:
     day = _states(options)
     flow, states = PowerGridFlow(day.network), day.level(options.level)
-    solved = flow.solve(states).solved
-    rows = np.flatnonzero(solved)
-    dark = [frame for frame, good in zip(day.frames, solved, strict=True) if not good]
-    bright = [day.frames[row] for row in rows.tolist()]
-    found = constraints(flow, states.rows(rows), bright, _limits(options), options.near_ppm) if bright else ()
-    lines = [f"frame {c.frame} {c.element}: margin {c.margin_ppt // 10**6} ppm" for c in found]
-    lines += [f"frame {frame}: no solution" for frame in dark]
-    document = answer.constraints(day.network, found, dark)
+    found = constraints(flow, states, day.frames, _limits(options), options.near_ppm)
+    dark = closed_frames(found)
+    lines = [f"frame {c.frame} {c.element}: margin {c.margin_ppt // 10**6} ppm" for c in found if c.frame not in dark]
+    lines += [f"frame {frame}: no solution, nothing may be traded in it" for frame in dark]
+    document = answer.constraints(day.network, found, day.frames, dark)
     return REFUSED if dark else DONE, document, lines or ["no element is near its limit"]
 
 

@@ -6,19 +6,21 @@ list of order, buyer ("DSO", "TSO"), direction ("up", "down"), volume_w, shares_
 
 import argparse
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backend.domain.bids import Buyer
 from backend.errors import Rejected
 from backend.market.dispatch import Ability, Call, Dispatched, dispatch, replaced
-from backend.nesting import too_deep
+from backend.nesting import once_each, too_deep
 
 FORMAT = "lightnode-dispatch/1"
 _ABILITY = {"pod": str, "baseline_w": int, "lowest_w": int, "highest_w": int, "up_w": int, "down_w": int}
 _ORDER = {"order": str, "buyer": str, "direction": str, "volume_w": int, "shares_w": dict}
 _WORDS = {str: "text", int: "a whole number", dict: "W by POD"}
 _MOST_W = 10**12
+_LONGEST = 64
 
 
 def run(options: argparse.Namespace) -> tuple[dict[str, object], str]:
@@ -30,6 +32,8 @@ def run(options: argparse.Namespace) -> tuple[dict[str, object], str]:
         raise Rejected(f"--out {unknown[0]}: no such POD among the abilities")
     if options.out:
         made = replaced(made, abilities, options.out)
+    for said in _beyond(made, abilities):
+        print(f"lightnode: {said}", file=sys.stderr)
     return document_of(made), _text(made)
 
 
@@ -46,14 +50,16 @@ def document_of(made: Dispatched) -> dict[str, object]:
 
 def _read(text: str) -> tuple[list[Call], dict[str, Ability], int]:
     try:
-        document = None if too_deep(text) else json.loads(text)
+        document = None if too_deep(text) else json.loads(text, object_pairs_hook=lambda p: once_each(p, "orders"))
     except (ValueError, RecursionError) as error:
         raise Rejected(f"orders: not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise Rejected(f"orders: format, expected {FORMAT!r}")
+    for name in sorted(set(document) - {"format", "frame", "abilities", "orders"}):
+        raise Rejected(f"orders: no such field as {name[:40]!r}")
     frame = document.get("frame")
-    if type(frame) is not int or frame < 0:
-        raise Rejected(f"orders: frame = {frame!r}, expected a quarter-hour of UTC (utc_ms // 900000)")
+    if type(frame) is not int or not 0 <= frame <= _MOST_W:
+        raise Rejected(f"orders: frame = {frame!r:.60}, expected a quarter-hour of UTC (utc_ms // 900000)")
     rows = {name: document.get(name) for name in ("abilities", "orders")}
     for name, value in rows.items():
         if not isinstance(value, list):
@@ -71,10 +77,11 @@ def _read(text: str) -> tuple[list[Call], dict[str, Ability], int]:
 def _call(row: object, number: int, frame: int) -> Call:
     given = _fields(row, _ORDER, f"order number {number}")
     if given["buyer"] not in list(Buyer):
-        raise Rejected(f"order number {number}: buyer = {given['buyer']!r}, expected DSO or TSO")
+        raise Rejected(f"order number {number}: buyer = {given['buyer']!r:.60}, expected DSO or TSO")
     for pod, watts in given["shares_w"].items():
+        _check_name(pod, f"order number {number}: POD of shares_w")
         if type(watts) is not int or abs(watts) > _MOST_W:
-            raise Rejected(f"order number {number}: share of {pod} = {watts!r}, expected a whole number of W")
+            raise Rejected(f"order number {number}: share of {pod:.60} = {watts!r:.60}, expected a whole number of W")
     return Call(frame=frame, **given)
 
 
@@ -84,8 +91,15 @@ def _fields(row: object, expected: Mapping[str, type], where: str) -> dict[str, 
     for name, kind in expected.items():
         value: Any = row[name]
         if type(value) is not kind or (isinstance(value, int) and abs(value) > _MOST_W):
-            raise Rejected(f"{where}: {name} = {value!r}, expected {_WORDS[kind]}")
+            raise Rejected(f"{where}: {name} = {value!r:.60}, expected {_WORDS[kind]}")
+        if name in ("pod", "order"):
+            _check_name(str(value), f"{where}: {name}")
     return row
+
+
+def _check_name(name: str, where: str) -> None:
+    if not (0 < len(name) <= _LONGEST and name.isprintable()):
+        raise Rejected(f"{where} = {name!r:.60}, expected 1 to {_LONGEST} characters that can be printed")
 
 
 def _text(made: Dispatched) -> str:
@@ -96,4 +110,13 @@ def _text(made: Dispatched) -> str:
         placed = sum(part.parts_w.values())
         short = f"; SHORT {part.short_w} W" if part.short_w else ""
         lines.append(f"order {part.call.order}: {placed} of {part.call.volume_w} W {part.call.direction}{short}")
-    return "\n".join(lines)
+    return "\n".join(lines) or "no order: nobody is asked for anything"
+
+
+def _beyond(made: Dispatched, abilities: Mapping[str, Ability]) -> Iterator[str]:
+    """Targets that the POD's own limits do not allow: of a baseline that is outside of them."""
+    for plan in made.plans:
+        of = abilities[plan.pod]
+        if not of.lowest_w <= plan.target_w <= of.highest_w:
+            limits = f"{of.lowest_w} to {of.highest_w} W (baseline {of.baseline_w} W)"
+            yield f"POD {plan.pod}: target {plan.target_w} W is outside of its limits, {limits}: its node will refuse it"

@@ -1,11 +1,12 @@
 """What `lightnode grid estimate` does: what was measured in, the state of the grid out."""
 
 import argparse
+import sys
 from contextlib import closing
 
 from backend.adapters.field_store import FieldStore
 from backend.adapters.history import instant_ms, read_history
-from backend.adapters.measured import from_field, from_quarters, from_readings, pods_of
+from backend.adapters.measured import from_field, from_quarters, from_readings, old_quarters, pods_of
 from backend.adapters.sqlite import SqliteStore
 from backend.adapters.state_estimation import PowerGridEstimator
 from backend.errors import Rejected, Unavailable
@@ -22,16 +23,20 @@ _SHOWN = 10
 def run(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     """(document, text) of an estimate."""
     network = parse_network(options.network.read_text())
-    measured, opened = _measured(options, network)
+    measured, opened, notes = _measured(options, network)
+    for said in notes:
+        print(f"lightnode: {said}", file=sys.stderr)
     if not measured:
         raise Rejected("estimate: nothing was measured; give --measurements, --db or --quarters")
     made = estimate(PowerGridEstimator(network), measured, opened, _METHODS[options.method])
     return estimate_document(network, made), _text(network, made)
 
 
-def _measured(options: argparse.Namespace, network: Network) -> tuple[list[Measurement], list[str]]:
+def _measured(options: argparse.Namespace, network: Network) -> tuple[list[Measurement], list[str], list[str]]:
+    """(measurements, opened branches, what is to be said of them)."""
     found: list[Measurement] = []
     opened: list[str] = []
+    notes: list[str] = []
     if options.measurements is not None:
         said, out = parse_measurements(options.measurements.read_text())
         found += said
@@ -44,12 +49,14 @@ def _measured(options: argparse.Namespace, network: Network) -> tuple[list[Measu
             raise Unavailable("database", f"{options.db}: no such file")
         with closing(SqliteStore(options.db)) as store:
             found += from_readings(options.db, pods_of(store), network, at_ms)
-            said, out = from_field(FieldStore(store), network, at_ms)
+            said, out, notes = from_field(FieldStore(store), network, at_ms)
         found += said
         opened += out
     if options.quarters is not None:
-        found += from_quarters(read_history(options.quarters), at_ms)
-    return found, opened
+        history = read_history(options.quarters)
+        found += from_quarters(history, at_ms)
+        notes += filter(None, [old_quarters(history, at_ms)])
+    return found, opened, notes
 
 
 def _text(network: Network, made: Estimate) -> str:

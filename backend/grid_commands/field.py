@@ -52,7 +52,7 @@ def _listen(options: argparse.Namespace, store: FieldStore) -> tuple[dict[str, o
     taken = 0
     with FieldListener(host, int(port)) as listener:
         print(f"lightnode: field port on {':'.join(map(str, listener.address))}", file=sys.stderr, flush=True)
-        intake = FieldIntake(store, listener, lambda: time.time_ns() // 1_000_000)
+        intake = FieldIntake(store, listener, lambda: time.time_ns() // 1_000_000, _tell)
         with suppress(KeyboardInterrupt):
             while options.messages is None or taken + intake.refused < options.messages:
                 reading = intake.run_once(_POLL_S)
@@ -64,3 +64,7 @@ def _listen(options: argparse.Namespace, store: FieldStore) -> tuple[dict[str, o
                             flush=True,
                         )
     return {"taken": taken, "refused": intake.refused}, f"{taken} taken, {intake.refused} refused"
+
+
+def _tell(reason: str) -> None:
+    print(f"lightnode: refused: {reason}", file=sys.stderr, flush=True)

@@ -15,6 +15,7 @@ from backend.grid.congestion import Limits, margins
 from backend.grid.document import parse_network, written
 from backend.grid.flow import States, nominal_scenario
 from backend.grid.network import Network
+from backend.nesting import once_each
 
 MAX_BYTES = 200_000_000
 PPT = 10**12
@@ -86,7 +87,7 @@ def _read(path: Path) -> tuple[Network, list[str]]:
 
 def _connected(network: Network, path: Path) -> Network:
     try:
-        table = json.loads(_text(path))
+        table = json.loads(_text(path), object_pairs_hook=lambda pairs: once_each(pairs, str(path)))
     except ValueError as error:
         raise Rejected(f"{path}: not JSON: {error}") from error
     pods: dict[str, int] = {}

@@ -6,7 +6,8 @@
 3. Each acceptance is held against every limit of the quarter-hour, linearised: the largest W that leaves none broken
    that held, and none more broken than it was. What the whole watts of its PODs would break all the same is not taken.
    A TSO acceptance thus never takes back what the DSO bought.
-4. Volume is split over an offer's PODs by their shares, largest remainder, ties by POD id.
+4. Volume is split over an offer's PODs by their shares, largest remainder, ties by POD id; of a POD no more is taken than its
+   part of the whole offer, in however many awards (market.pod_parts).
 5. Every offer ends in exactly one result with a reason; need that stays when all awards are active is published.
 6. An award is settled at its own price, or at the dearest accepted of its request and quarter-hour: see market.pricing.
 7. A POD moves in one direction in a quarter-hour, over all sessions: else neither delivery could be measured. Its reactive
@@ -31,6 +32,7 @@ from backend.domain.trade import Award, Fate, Outcome, Reason, Result
 from backend.market.book import Book, Caps, Ints, book_of
 from backend.market.limits import Limits, limits_of
 from backend.market.merit_order import in_turn, serve_all
+from backend.market.pod_parts import Parts, within_parts
 from backend.market.pricing import Prices, priced
 from backend.market.rules import GUARDED, Pricing, Rules
 from backend.market.state import NEARNESS, State, fresh
@@ -68,8 +70,8 @@ def clear_book(
 ) -> Outcome:
     """The same for a book and limits that are columns already."""
     asked = in_turn(requests)
-    state = decide(asked, book, limits, moves, rules, node_of)
-    return outcome_of(session, state, asked, rules.pricing)
+    state, parts = within_parts(book, asked, lambda one: decide(asked, one, limits, moves, rules, node_of))
+    return outcome_of(session, state, asked, rules.pricing, parts)
 
 
 def decide(
@@ -86,28 +88,28 @@ def decide(
     return state
 
 
-def outcome_of(session: str, state: State, asked: Sequence[Request], pricing: Pricing) -> Outcome:
-    """The records of what was decided; asked: the requests in turn."""
-    return Outcome(session, _awards(state, asked, pricing), _results(state), unserved_of(state, asked))
+def outcome_of(session: str, state: State, asked: Sequence[Request], pricing: Pricing, parts: Parts) -> Outcome:
+    """The records of what was decided; asked: the requests in turn; parts: as market.pod_parts gives them."""
+    return Outcome(session, _awards(state, asked, pricing, parts), _results(state), unserved_of(state, asked))
 
 
-def _awards(state: State, asked: Sequence[Request], pricing: Pricing) -> tuple[Award, ...]:
+def _awards(state: State, asked: Sequence[Request], pricing: Pricing, parts_w: Parts) -> tuple[Award, ...]:
     """By request, reserve behind need, quarter-hour and merit."""
     book, prices = state.book, Prices(pricing, state)
     found = []
-    for bought in sorted(state.bought, key=lambda b: (b.request, b.reserve, b.frame)):
+    for number, bought in enumerate(state.bought):
         request, offers = asked[bought.request].id, book.offer[bought.entry]
         first, last = book.first_point[offers], book.first_point[offers + 1]
         rows = zip(
             offers.tolist(), bought.volume_w.tolist(), book.point[first].tolist(), (last - first).tolist(),
             book.step[bought.entry].tolist(), priced(prices, bought), strict=True,
         )  # fmt: skip
-        for offer, watts, point, count, step, price in rows:
+        for place, (offer, watts, point, count, step, price) in enumerate(rows):
             if count == 1:
                 parts = {book.pods[point]: watts}
             else:
                 names = (book.pods[p] for p in book.point[book.points_of(offer)].tolist())
-                parts = dict(zip(names, state.parts_w(offer, watts), strict=True))
+                parts = dict(zip(names, parts_w[number, place], strict=True))
             found.append(Award(book.ids[offer], request, bought.frame, watts, parts, step, bought.reserve, price))
     return tuple(found)
 

@@ -13,6 +13,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from backend.domain.bids import Buyer, Direction
 from backend.domain.quantity import split
@@ -60,8 +61,13 @@ class Call:
     shares_w: Mapping[str, int]
 
     def __post_init__(self) -> None:
-        if self.volume_w < 0 or not self.shares_w or any(w < 1 for w in self.shares_w.values()):
-            raise Rejected(f"order {self.order}: volume_w {self.volume_w} over shares_w {dict(self.shares_w)}")
+        if self.volume_w < 0:
+            raise Rejected(f"order {self.order}: volume_w = {self.volume_w}, expected 0 or more")
+        if not self.shares_w:
+            raise Rejected(f"order {self.order}: no shares_w, expected those of at least one POD")
+        for pod, watts in self.shares_w.items():
+            if watts < 1:
+                raise Rejected(f"order {self.order}: share of {pod} = {watts}, expected 1 W or more")
         if self.direction not in tuple(Direction):
             raise Rejected(f"order {self.order}: direction {self.direction!r}, expected up or down")
 
@@ -116,11 +122,12 @@ def shared(total_w: int, shares_w: Mapping[str, int], room_w: Mapping[str, int])
 def dispatch(calls: Iterable[Call], abilities: Mapping[str, Ability], frame: int) -> Dispatched:
     """Orders of one quarter-hour split per POD. Raises Rejected for an unknown POD, or the same order twice."""
     mine = sorted((call for call in calls if call.frame == frame), key=_turn)
-    if len({call.order for call in mine}) < len(mine):
-        raise Rejected(f"quarter-hour {frame}: the same order twice")
-    unknown = sorted({pod for call in mine for pod in call.shares_w} - set(abilities))
-    if unknown:
-        raise Rejected(f"quarter-hour {frame}: unknown POD {', '.join(unknown)}")
+    for call, other in pairwise(sorted(mine, key=lambda call: call.order)):
+        if call.order == other.order:
+            raise Rejected(f"quarter-hour {frame}: order {call.order} stands twice, expected once")
+    for call in mine:
+        if unknown := sorted(set(call.shares_w) - set(abilities)):
+            raise Rejected(f"order {call.order}: POD {unknown[0]} of its group is not among the abilities")
     taken: dict[str, int] = {}
     parts = [_part(call, abilities, taken, {}) for call in mine]
     return Dispatched(frame, tuple(parts), _plans(parts, abilities, frame))

@@ -69,6 +69,21 @@ def constraints_of(text: str) -> tuple[Constraint, ...]:
     return tuple(found)
 
 
+def check_frames(text: str, frames: Sequence[int]) -> None:
+    """Rejected where the limits say which quarter-hours they are of, and one of these, which are asked for, is not among them."""
+    said = read(text, CONSTRAINTS, "constraints").get("frames")
+    if said is None:
+        return
+    if not isinstance(said, list) or any(type(one) is not int for one in said):
+        raise Rejected("constraints frames, expected a list of quarter-hours")
+    if missing := sorted(set(frames) - set(said)):
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise Rejected(
+            f"constraints: nothing is said of quarter-hour {missing[0]}{more}, which is asked for: make the limits from "
+            "states that have it"
+        )
+
+
 def nodes_of(text: str) -> dict[str, str]:
     """At which node each POD is connected, where the document of the limits says so."""
     nodes = read(text, CONSTRAINTS, "constraints").get("nodes", {})

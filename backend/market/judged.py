@@ -4,7 +4,7 @@
    session; beside it what rebounds within the session.
 2. The least part is that below which the offer's minimum is not kept, in its tightest quarter-hour.
 3. An answer gives every POD what it may; its part of a quarter-hour is what was given by what was awarded. More than was
-   awarded is no answer.
+   awarded, to a POD or in all, and the other way is no answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,9 +46,18 @@ class Judged:
                     f"{self.offer.id} for the {self.buyer}: {got} in quarter-hour {frame}, {wanted} were awarded"
                 )
             parts[frame] = got * PPM // wanted
+        self._check_pods(frames, given)
         if all(part == PPM for part in parts.values()):
             return {}
         return {(award.offer, award.request): parts for award in self.awards}
+
+    def _check_pods(self, frames: Sequence[int], given: Mapping[str, Sequence[int]]) -> None:
+        for pod, row in given.items():
+            for frame, got, wanted in zip(frames, row, self.change.get(pod, (0,) * len(frames)), strict=True):
+                if not min(wanted, 0) <= got <= max(wanted, 0):
+                    raise Rejected(
+                        f"{self.offer.id} for the {self.buyer}: {got} of {pod[:64]} in quarter-hour {frame}, {wanted} was awarded"
+                    )
 
 
 def to_judge(

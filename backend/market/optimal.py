@@ -30,6 +30,7 @@ from backend.market.coupled import Unit, units_of
 from backend.market.limits import Limits, limits_of
 from backend.market.merit_order import at_nodes, in_turn, queue_of, serve_all, unfit_for
 from backend.market.optimal_columns import Columns
+from backend.market.pod_parts import within_parts
 from backend.market.program import Program, lexicographic
 from backend.market.queue import Queue
 from backend.market.repair import take
@@ -96,17 +97,23 @@ def optimise_book(
 ) -> tuple[Outcome, Report]:
     """The same for a book and limits that are columns already."""
     asked = in_turn(requests)
-    state = fresh(book, limits, moves)
     bound, proven, by_merit = 0, True, 0
-    for buyer in Buyer:
-        part = _Part(asked, [r.buyer is buyer for r in asked], rules, node_of or {}, solve or solved)
-        if any(part.mine):
-            state, best, done, merit = part.serve(state)
-            bound, proven, by_merit = bound + best, proven and done, by_merit + merit
+
+    def decided(one: Book) -> State:
+        nonlocal bound, proven, by_merit
+        state, (bound, proven, by_merit) = fresh(one, limits, moves), (0, True, 0)
+        for buyer in Buyer:
+            part = _Part(asked, [r.buyer is buyer for r in asked], rules, node_of or {}, solve or solved)
+            if any(part.mine):
+                state, best, done, merit = part.serve(state)
+                bound, proven, by_merit = bound + best, proven and done, by_merit + merit
+        return state
+
+    state, parts = within_parts(book, asked, decided)
     cost = cost_ueur(state)
     gap = max(0, cost - bound)
     report = Report(cost, min(bound, cost), gap, gap * PPM // cost if cost else 0, proven, by_merit)
-    return outcome_of(session, state, asked, rules.pricing), report
+    return outcome_of(session, state, asked, rules.pricing, parts), report
 
 
 def cost_ueur(state: State, since: int = 0) -> int:

@@ -232,12 +232,9 @@ class MarketSession:
             return Answer.NOT_THEIRS
         if (wrong := self._against_rules(bid)) is not None:
             return wrong
-        if before is not None:
-            self._count(before, -1)
-        if self._oversold(bid):
-            if before is not None:
-                self._count(before, 1)
+        if self.oversold(bid) is not None:
             return Answer.SOLD
+        self.remove(bid.id)
         self._count(bid, 1)
         self._offers[bid.id] = replace(bid, received_ms=bid.received_ms or now_ms)
         return Answer.TAKEN if before is None else Answer.AMENDED
@@ -267,13 +264,15 @@ class MarketSession:
         capacity = self._registered().has_w(*point)
         return None if capacity is None else capacity - self.sold_w.get(point, 0)
 
-    def _oversold(self, bid: Offer) -> bool:
-        """Rule 5."""
+    def oversold(self, bid: Offer) -> tuple[Point, int] | None:
+        """The first POD, quarter-hour and direction of which an offer would take more than is left (rule 5), with what the
+        other offers in the book take; None if there is none."""
+        before = dict(takes(self._offers[bid.id])) if bid.id in self._offers else {}
         for point, w in takes(bid):
-            left = self.others_leave_w(point)
-            if left is not None and self._taken_w.get(point, 0) + w > left:
-                return True
-        return False
+            left, taken_w = self.others_leave_w(point), self._taken_w.get(point, 0) - before.get(point, 0)
+            if left is not None and taken_w + w > left:
+                return point, taken_w
+        return None
 
     def _count(self, bid: Offer, sign: int) -> None:
         for point, w in takes(bid):

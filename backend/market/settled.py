@@ -63,7 +63,7 @@ def settled(made: SettlementInput) -> Settlement:
     evidence = Evidence(made)
     done = energy(made, evidence)
     held_ready = availability(made, done.totals, evidence)
-    moved_back, undeclared = rebounds(made, done.lines, evidence)
+    moved_back, undeclared = rebounds(made, done, evidence)
     payments = paid(done.lines, held_ready)
     reconciled = evidence.reconciled()
     reserved = [

@@ -2,19 +2,19 @@
 
 1. Every W per POD that was awarded is reserved, at its award's price, else its offer's; what validation cut to nothing is not.
 2. Every order of which something is active is called with what is active of it: what the grid operator stopped nobody owes.
-3. The orders of other sessions count as far as they are on a POD and quarter-hour that is ordered here, or in which what was
-   ordered here may rebound.
+3. The orders of other sessions count as far as they are on a POD and quarter-hour that this session's settlement hangs on
+   (settled_delivered.py): ordered here, or in which what was ordered here may rebound, or whose rebound falls on one of them.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request
 from backend.domain.trade import OrderKind, Outcome
 from backend.errors import Rejected
-from backend.market.settled_energy import points_of
+from backend.market.settled_delivered import looked_at, sold_by
 from backend.market.settled_input import Called, OtherOrder, Reserved, SettlementInput
-from backend.market.settled_rebound import backs
 
 
 def reserved_of(outcome: Outcome, offers: Iterable[Offer], requests: Iterable[Request]) -> tuple[Reserved, ...]:
@@ -54,20 +54,19 @@ def called_of(activation: str) -> tuple[Called, ...]:
 
 
 def others_of(
+    session: str,
     awards: Iterable[Reserved],
     orders: Iterable[Called],
-    elsewhere: Mapping[str, Iterable[Called]],
+    elsewhere: Sequence[OtherOrder],
     watched_frames: int = 0,
 ) -> tuple[OtherOrder, ...]:
-    """Rule 3; elsewhere: the orders of the other sessions, by session."""
-    mine = list(orders)
-    points = {*points_of(mine), *((one.pod, one.frame) for one in backs(awards, mine, watched_frames))}
+    """Rule 3; elsewhere: the orders of the other sessions, with all their PODs."""
+    points = looked_at(sold_by(session, awards, orders), elsewhere, watched_frames)
     found = []
-    for session, called in elsewhere.items():
-        for one in called:
-            parts = {pod: w for pod, w in one.points.items() if (pod, one.frame) in points}
-            if parts:
-                found.append(OtherOrder(session, one.id, one.kind, one.frame, one.direction, parts))
+    for one in elsewhere:
+        parts = {pod: w for pod, w in one.parts_w.items() if (pod, one.frame) in points}
+        if parts:
+            found.append(replace(one, parts_w=parts))
     return tuple(sorted(found, key=lambda one: one.id))
 
 
@@ -75,7 +74,7 @@ def check_against(
     made: SettlementInput,
     awards: Iterable[Reserved],
     orders: Iterable[Called] | None,
-    elsewhere: Mapping[str, Iterable[Called]] | None = None,
+    elsewhere: Sequence[OtherOrder] | None = None,
 ) -> None:
     """Rejected unless an input has exactly these awards, exactly these orders, and those of elsewhere that rule 3 asks for;
     None is not known, and not compared."""
@@ -89,7 +88,7 @@ def check_against(
     if elsewhere is not None:
         others = {
             f"order {one.id} of session {one.session}": one
-            for one in others_of(made.awards, made.orders, elsewhere, made.watched_frames)
+            for one in others_of(made.session, made.awards, made.orders, elsewhere, made.watched_frames)
         }
         _same(
             {f"order {one.id} of session {one.session}": one for one in made.others}, others, "another activation list"

@@ -16,6 +16,7 @@ from backend.market import canonical
 from backend.market.activation import order_id
 from backend.market.settled import Settlement, settled, settlement_text
 from backend.market.settled_awards import reserved_of
+from backend.market.settled_delivered import sold_by
 from backend.market.settled_energy import EnergyLine, OrderTotal
 from backend.market.settled_evidence import Flag
 from backend.market.settled_input import Called, SettlementInput
@@ -89,15 +90,13 @@ def inputs_of(
     by_id = {one.id: one for one in orders if one.parts_w}
     sessions = {one.outcome.session: one for one in sold}
     called = {name: _called(one, by_id) for name, one in sessions.items()}
+    awards = {name: reserved_of(one.outcome, one.offers, one.requests) for name, one in sessions.items()}
     for order in by_id.keys() - {one.id for of in called.values() for one in of}:
         raise Rejected(f"order {order}: is on no award of {', '.join(sessions)}")
     found = []
     for name, one in sessions.items():
-        elsewhere = {other: called[other] for other in sessions if other != name}
-        traded = Traded(
-            name, canonical.digest(one.outcome), 1, reserved_of(one.outcome, one.offers, one.requests), called[name],
-            elsewhere,
-        )  # fmt: skip
+        elsewhere = [row for s in sessions if s != name for row in sold_by(s, awards[s], called[s])]
+        traded = Traded(name, canonical.digest(one.outcome), 1, awards[name], called[name], elsewhere)
         found.append(made_input(traded, settings, known))
     return tuple(found)
 

@@ -186,4 +186,5 @@ def _other(row: Fields) -> OtherOrder:
     return OtherOrder(
         row.name("session"), row.name("id"), row.choice("kind", OrderKind), row.whole("frame", 1, MOST_FRAME),
         row.choice("direction", Direction), row.numbers("parts_w", 1, MOST_W, MOST_PODS),
+        _rebound(row) if row.has("rebound") else (),
     )  # fmt: skip

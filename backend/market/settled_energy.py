@@ -1,10 +1,11 @@
 """What each order delivered and is worth, with the reason in words and code.
 
-1. Delivered energy, paid energy, group and split are those of settled_order.py, whose rules hold here; of the
-   orders on one POD and quarter-hour those of the market come first, in order of id, then those of an emergency, whatever
-   session they are of: what went to an order of another session is paid there, and not here.
+1. Delivered energy, paid energy, group and split are those of settled_order.py, whose rules hold here; which orders a POD
+   delivered to, and what was its own rebound, is said by settled_delivered.py: what went to an order of another session is
+   paid there, and not here.
 2. What is missing pays by the table of the terms, the wrong way included (settled_terms.py).
-3. An order is held as a whole where one of its PODs has no measurement or no baseline, or is ordered up and down at once:
+3. An order is held as a whole where one of its PODs has no measurement or no baseline, is ordered up and down at once, or
+   moved back something that is not known:
    nothing is paid, fined or guessed until a later version.
 4. The BRP's position is corrected by the active energy that is paid for, less withdrawal for up, more for down. Of an order of
    several PODs each has a part by what it delivered itself, not by how it is paid. Over-delivery, what went the wrong way
@@ -13,15 +14,16 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from backend.domain.bids import Buyer, Direction, Product
-from backend.domain.quantity import FRAME_S, part_of
+from backend.domain.quantity import part_of
 from backend.domain.trade import Order, OrderKind
+from backend.market.settled_delivered import Deliveries, deliveries
 from backend.market.settled_evidence import Evidence, Flag, FlagCode, Point
-from backend.market.settled_input import Called, OtherOrder, PodRow, SettlementInput
-from backend.market.settled_order import Source, Totals, delivered, parts_of, total_of
+from backend.market.settled_input import Called, PodRow, SettlementInput
+from backend.market.settled_order import Source, Totals, parts_of, total_of
 from backend.market.settled_terms import ProductTerms, SettlementTerms
 
 
@@ -37,13 +39,14 @@ class LineCode(StrEnum):
     NO_MEASUREMENT = "held-no-measurement"
     NO_BASELINE = "held-no-baseline"
     BOTH_WAYS = "held-both-ways"
+    NO_REBOUND = "held-no-rebound"
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyLine:
     """I-16. One order at one POD; Ws, micro-EUR; measured_ws and baseline_w are None where there are none. What an order of
     several PODs delivered decides on the sum: code and reason are the order's, and name none of them. position_ws: by how
-    much it corrects the scheduled withdrawal of the POD's BRP (rule 4)."""
+    much it corrects the scheduled withdrawal of the POD's BRP (rule 4); rebound_w: by how much baseline_w is moved."""
 
     id: str
     order: str
@@ -73,6 +76,7 @@ class EnergyLine:
     held: bool
     code: LineCode
     reason: str
+    rebound_w: int = field(default=0, metadata={"written": "if set"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,37 +109,33 @@ class OrderTotal:
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """All lines by POD, quarter-hour and order, totals by order, and flags of PODs that were ordered both ways."""
+    """All lines by POD, quarter-hour and order, totals by order, flags of PODs that were ordered both ways and of baselines
+    that were moved, and what was delivered to every order."""
 
     lines: tuple[EnergyLine, ...]
     totals: tuple[OrderTotal, ...]
     flags: tuple[Flag, ...]
+    done: Deliveries
 
 
 def energy(made: SettlementInput, evidence: Evidence) -> Energy:
     """Settles the orders of an input whose rows are in order."""
-    orders = {one.id: _order(one, made.terms) for one in made.orders}
-    by_point: dict[Point, list[Order]] = {}
-    every = [*orders.values(), *(_other(one) for one in made.others)]
-    for one in sorted(every, key=lambda one: (one.kind is OrderKind.EMERGENCY, one.id)):
-        for pod in one.parts_w:
-            by_point.setdefault((pod, one.frame), []).append(one)
-    both = {point for point, here in by_point.items() if len({one.direction for one in here}) > 1}
-    delivered_ws: dict[tuple[str, str], int] = {}
-    for point, here in by_point.items():
-        baseline_w, found = evidence.baseline_w(point), evidence.measured(point)
-        if point not in both and baseline_w is not None and found.source is not Source.MISSING:
-            delivered_ws |= delivered(point[0], here, baseline_w * FRAME_S - found.energy_ws)
+    orders, done = {one.id: _order(one, made.terms) for one in made.orders}, deliveries(made, evidence)
     lines, totals, pods = [], [], {row.pod: row for row in made.pods}
     for called in made.orders:
         one = orders[called.id]
-        parts_ws = {pod: delivered_ws[one.id, pod] for pod in one.parts_w if (one.id, pod) in delivered_ws}
+        parts_ws = {pod: done.ws[one.id, pod] for pod in one.parts_w if (one.id, pod) in done.ws}
         sums = total_of(one, parts_ws, ProductTerms(made.terms, called.product), called.aggregator)
-        total = _total(called, one, sums, made.terms, _held(one, evidence, both))
+        total = _total(called, one, sums, made.terms, _held(one, evidence, done))
         totals.append(total)
-        lines += _lines(pods, called, one, sums, total, evidence)
-    flags = [Flag(*point, FlagCode.BOTH_WAYS, "ordered up and down at once") for point in sorted(both)]
-    return Energy(tuple(sorted(lines, key=lambda x: (x.pod, x.frame, x.order))), tuple(totals), tuple(flags))
+        lines += _lines(pods, called, one, sums, total, evidence, done.moved_w)
+    own = set(points_of(made.orders))
+    flags = [Flag(*point, FlagCode.BOTH_WAYS, "ordered up and down at once") for point in sorted(done.both & own)]
+    for point in sorted(own & done.moved_w.keys()):
+        moved = f"moved by {done.moved_w[point]}: the rebound of an earlier order is no delivery"
+        flags.append(Flag(*point, FlagCode.BASELINE_NOTE, moved))
+    lines.sort(key=lambda x: (x.pod, x.frame, x.order))
+    return Energy(tuple(lines), tuple(totals), tuple(flags), done)
 
 
 def _order(one: Called, terms: SettlementTerms) -> Order:
@@ -148,16 +148,11 @@ def _order(one: Called, terms: SettlementTerms) -> Order:
     return Order(one.id, one.offer, one.request, asked.buyer, one.frame, one.points, asked.direction, price, one.kind)
 
 
-def _other(one: OtherOrder) -> Order:
-    """As far as it has a part in what was delivered."""
-    return Order(one.id, "", "", "", one.frame, one.parts_w, one.direction.value, 0, one.kind)
-
-
-def _held(one: Order, evidence: Evidence, both: set[Point]) -> tuple[LineCode, str] | None:
+def _held(one: Order, evidence: Evidence, done: Deliveries) -> tuple[LineCode, str] | None:
     """Why an order is held (rule 3), None if it is not."""
     points = [(pod, one.frame) for pod in one.parts_w]
     for point in points:
-        if point in both:
+        if point in done.both:
             return (
                 LineCode.BOTH_WAYS,
                 "held: a POD was ordered up and down at once, one meter cannot tell them apart",
@@ -168,6 +163,8 @@ def _held(one: Order, evidence: Evidence, both: set[Point]) -> tuple[LineCode, s
     for point in points:
         if evidence.baseline_w(point) is None:
             return LineCode.NO_BASELINE, "held: one of its PODs has no baseline"
+    if any(point in done.untold for point in points):
+        return LineCode.NO_REBOUND, "held: what an earlier order moved back there is not known"
     return None
 
 
@@ -208,19 +205,32 @@ def _explained(
 
 
 def _lines(
-    pods: Mapping[str, PodRow], called: Called, one: Order, sums: Totals, total: OrderTotal, evidence: Evidence
+    pods: Mapping[str, PodRow],
+    called: Called,
+    one: Order,
+    sums: Totals,
+    total: OrderTotal,
+    evidence: Evidence,
+    moved_w: Mapping[Point, int],
 ) -> list[EnergyLine]:
     lines, position_ws = [], _position_ws(called, sums)
     for part in parts_of(one, sums):
         point = part.pod, one.frame
-        seen, row = evidence.measured(point), pods[part.pod.removesuffix("/var")]
+        seen, row, baseline_w = (
+            evidence.measured(point),
+            pods[part.pod.removesuffix("/var")],
+            evidence.baseline_w(point),
+        )
+        rebound_w = moved_w.get(point, 0)
+        baseline_w = None if baseline_w is None else baseline_w + rebound_w
         lines.append(
             EnergyLine(
                 f"energy/{one.id}/{part.pod}", one.id, called.kind, called.offer, called.request, called.buyer, called.aggregator,
-                row.owner, row.brp, part.pod, called.product, one.frame, called.direction, evidence.baseline_w(point),
+                row.owner, row.brp, part.pod, called.product, one.frame, called.direction, baseline_w,
                 None if seen.source is Source.MISSING else seen.energy_ws, seen.source, seen.completeness_ppm,
                 part.ordered_ws, part.delivered_ws, part.paid_ws, one.price_ueur_per_mwh, part.payment_ueur,
                 part.penalty_ueur, part.fee_ueur, position_ws[part.pod], total.held, total.code, total.reason,
+                rebound_w,
             )
         )  # fmt: skip
     return lines

@@ -160,7 +160,7 @@ class SetPointRow:
 @dataclass(frozen=True, slots=True)
 class OtherOrder:
     """An order of another session on a POD that is ordered here too, W by POD (or POD/var): it has a part in what the POD
-    delivered, and is settled there."""
+    delivered, and is settled there; rebound: as of its award."""
 
     session: str
     id: str
@@ -168,6 +168,7 @@ class OtherOrder:
     frame: int
     direction: Direction
     parts_w: Mapping[str, int]
+    rebound: tuple[tuple[int, int], ...] = field(default=(), metadata={"written": "if set"})
 
 
 _OfPod = BaselineRow | MeasuredRow | NotAvailable | SetPointRow
@@ -211,7 +212,7 @@ class SettlementInput:
         rows: list[_OfPod] = [*self.baselines, *self.measured, *self.unavailable, *self.setpoints]
         for row in rows:
             _known(f"quarter-hour {row.frame}", [row.pod.removesuffix("/var")], known)
-        _check_orders(self.awards, self.orders)
+        check_orders("settlement input", self.awards, self.orders)
 
 
 def _point(row: _OfPod) -> str:
@@ -235,12 +236,12 @@ def _known(where: str, pods: Iterable[str], known: set[str]) -> None:
             raise Rejected(f"settlement input: {where}: POD {pod} is not among the PODs")
 
 
-def _check_orders(awards: Iterable[Reserved], orders: Iterable[Called]) -> None:
-    """Rules 1 and 2."""
+def check_orders(what: str, awards: Iterable[Reserved], orders: Iterable[Called]) -> None:
+    """Rejected, in the name of what holds them, unless the orders stand on the awards (rules 1 and 2)."""
     by_key = {one.key: one for one in awards}
     left = {one.key: dict(one.parts_w) for one in awards}
     for one in orders:
-        where = f"settlement input: order {one.id}"
+        where = f"{what}: order {one.id}"
         if one.kind is OrderKind.EMERGENCY:
             if one.key != ("", "", one.frame, 0, False):
                 raise Rejected(f"{where}: an emergency order names no offer, request, step or reserve")

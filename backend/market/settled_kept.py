@@ -10,9 +10,8 @@
 from collections.abc import Iterable, Iterator
 
 from backend.errors import Rejected
-from backend.market.settled_energy import points_of
+from backend.market.settled_delivered import looked_at, sold_by
 from backend.market.settled_input import BaselineRow, MeasuredRow, SettlementInput
-from backend.market.settled_rebound import backs
 
 Lost = tuple[str, int, str]
 
@@ -66,9 +65,8 @@ def _unsaid(before: SettlementInput, after: SettlementInput) -> Iterator[Lost]:
 
 
 def _asked(made: SettlementInput) -> set[tuple[str, int]]:
-    """Where something is ordered, or may move back."""
-    back = {(one.pod, one.frame) for one in backs(made.awards, made.orders, made.watched_frames)}
-    return {*points_of(made.orders), *back}
+    """Where something is ordered, or may move back, or has moved what is moved back there."""
+    return looked_at(sold_by(made.session, made.awards, made.orders), made.others, made.watched_frames)
 
 
 def _powers(rows: Iterable[BaselineRow]) -> dict[tuple[str, int], int | None]:

@@ -1,8 +1,8 @@
 """A session's settlement input, made of what the market published, the settings, and what was measured.
 
-1. Measurements are those of every POD and quarter-hour that is ordered, in which an order may rebound, or that is paid for
-   being there.
-2. Baselines are those of every POD and quarter-hour that is ordered, or in which an order may rebound, each run of quarter-hours
+1. Measurements are those of every POD and quarter-hour that is ordered, in which an order may rebound or whose rebound falls
+   on one of these, or that is paid for being there.
+2. Baselines are those of the same but the last, each run of quarter-hours
    of a market day by the POD's method. What it was not measured for, or had an order in it, does not count (baseline.py, rule
    4); where that leaves too little there is none, with the reason.
 3. Settings are ``lightnode-settlement-settings/1``: terms, time zone, and owner, BRP and method of each POD, and where it differs
@@ -19,6 +19,7 @@ from backend.domain.quantity import FRAME_S, half_even
 from backend.errors import Rejected
 from backend.market.baseline import Known, baseline, looks_at
 from backend.market.settled_awards import others_of
+from backend.market.settled_delivered import looked_at, sold_by
 from backend.market.settled_document import MOST_PODS, MOST_ROWS, not_available_of, pod_of, watched_of
 from backend.market.settled_evidence import Point, chosen
 from backend.market.settled_input import (
@@ -26,13 +27,13 @@ from backend.market.settled_input import (
     Called,
     MeasuredRow,
     NotAvailable,
+    OtherOrder,
     PodRow,
     Reserved,
     SetPointRow,
     SettlementInput,
 )
 from backend.market.settled_order import Source
-from backend.market.settled_rebound import backs
 from backend.market.settled_terms import SettlementTerms, terms_of
 from backend.market.strict import parse
 
@@ -59,7 +60,7 @@ class Traded:
     outcome_version: int
     awards: tuple[Reserved, ...]
     orders: tuple[Called, ...]
-    elsewhere: Mapping[str, Sequence[Called]] = field(default_factory=dict)
+    elsewhere: Sequence[OtherOrder] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,18 @@ def schedule_of(text: str, session: str, settings: Settings) -> dict[Point, int]
     return found
 
 
+def schedules_of(texts: Sequence[str], session: str, settings: Settings) -> dict[Point, int]:
+    """The same of several sessions: what the session's own do not say, as behind its quarter-hours, is taken from those of
+    others, in their order. Rejected unless its own are among them."""
+    named = [(parse(text, "baselines", BASELINES).name("session"), text) for text in texts]
+    if session not in dict(named):
+        raise Rejected(f"baselines: expected those of {session}, frozen")
+    found: dict[Point, int] = {}
+    for name, text in sorted(named, key=lambda one: one[0] != session):
+        found = {**schedule_of(text, name, settings), **found}
+    return found
+
+
 def unavailable_of(text: str) -> tuple[NotAvailable, ...]:
     """What owners said cannot deliver (I-13): ``lightnode-unavailable/1``."""
     fields = parse(text, "unavailable", UNAVAILABLE)
@@ -129,8 +142,9 @@ def unavailable_of(text: str) -> tuple[NotAvailable, ...]:
 def made_input(traded: Traded, settings: Settings, known: Knowledge) -> SettlementInput:
     """The input (rules 1 and 2); Rejected for a POD that is not among the settings."""
     ordered = {(pod, one.frame) for one in traded.orders for pod in one.points}
-    others = others_of(traded.awards, traded.orders, traded.elsewhere, settings.watched_frames)
-    back = {(one.pod, one.frame) for one in backs(traded.awards, traded.orders, settings.watched_frames)} - ordered
+    own = traded.session, traded.awards, traded.orders
+    others = others_of(*own, traded.elsewhere, settings.watched_frames)
+    back = looked_at(sold_by(*own), others, settings.watched_frames) - ordered
     reserved = {
         (one.point(pod), one.frame) for one in traded.awards if one.availability_ueur_per_mw_h for pod in one.parts_w
     }

@@ -80,7 +80,26 @@ class Part:
     fee_ueur: int
 
 
-def delivered(pod: str, orders: Sequence[Order], up_ws: int) -> dict[tuple[str, str], int]:
+class Sold(Protocol):
+    """An order as far as it has a part in what a POD delivered: W by POD."""
+
+    @property
+    def id(self) -> str:
+        """Its own."""
+        ...
+
+    @property
+    def direction(self) -> str:
+        """up or down."""
+        ...
+
+    @property
+    def parts_w(self) -> Mapping[str, int]:
+        """W by POD."""
+        ...
+
+
+def delivered(pod: str, orders: Sequence[Sold], up_ws: int) -> dict[tuple[str, str], int]:
     """Ws by (order, POD) of what a POD delivered in a quarter-hour, to its orders in this order (rule 2), all of one
     direction; up_ws: baseline minus measured."""
     left = up_ws if orders[0].direction == "up" else -up_ws

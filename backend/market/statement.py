@@ -127,6 +127,7 @@ def statement_document(
 ) -> dict[str, Any]:
     """The statement of a POD for [start, end); answered: its set-points that reach into the period, in order of id."""
     mine = sorted((line for line in lines if line.pod == pod), key=lambda line: (line.frame, line.order))
+    rebound_w = {str(line.frame): line.rebound_w for line in mine if line.rebound_w}
     return {
         "format": "lightnode-statement/1",
         "pod": pod,
@@ -139,6 +140,7 @@ def statement_document(
             for one in answered
         ],
         "lines": [{name: document(getattr(line, name)) for name in _LINE} for line in mine],
+        **({"rebound_w": rebound_w} if rebound_w else {}),
     }
 
 

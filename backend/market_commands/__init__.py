@@ -72,6 +72,11 @@ def add_commands(groups: Any) -> None:
     propose.add_argument("--reason", required=True, help="why")
     approve = add("approve", "publishes a proposed correction as the next version; by another person")
     approve.add_argument("digest", type=hexadecimal(32), help="of the proposed outcome, 64 hexadecimal digits")
+    for parser in (propose, approve):
+        parser.add_argument(
+            "--resources", type=Path, default=[], action="append",
+            help="whose each POD is and what it has (I-02), if it has changed since it was offered; again for more lists",
+        )  # fmt: skip
     for parser in (submit, withdraw, propose, approve, *_add_orders(add)):
         parser.add_argument("--party", type=named, required=True, help="who does it")
     add_settlement(add, add.group, add.common)

@@ -27,7 +27,11 @@ def add_settlement(
     """Adds them. add: makes a command about a session; group: makes one that has others in it; common: what all have."""
     made = add("settlement-input", "prints what a session is settled from: awards, orders, baselines, measurements")
     made.add_argument("--settings", type=Path, required=True, help="terms, and owner, BRP and baseline of each POD")
-    made.add_argument("--baselines", type=Path, help="the BRPs' frozen profiles (I-03), lightnode-baselines/1")
+    made.add_argument(
+        "--baselines", type=Path, default=[], action="append",
+        help="the BRPs' frozen profiles (I-03), lightnode-baselines/1; again for those of sessions in whose quarter-hours"
+        " something rebounds, or from which it does",
+    )  # fmt: skip
     made.add_argument(
         "--quarters", type=Path, help="CSV of quarter-hours (I-01), a column of W per POD, for the registers"
     )

@@ -14,7 +14,7 @@ from backend.flows.settle import Proposed, Settlements, Version
 from backend.market.canonical import document, text
 from backend.market.dispute import Dispute, DisputeState
 from backend.market.settled_document import input_text
-from backend.market.settled_making import Knowledge, made_input, schedule_of, settings_of, unavailable_of
+from backend.market.settled_making import Knowledge, made_input, schedules_of, settings_of, unavailable_of
 
 OPERATOR = "market operator"
 Said = tuple[dict[str, Any], str]
@@ -43,9 +43,8 @@ def stands(session: str, desk: Desk) -> tuple[dict[str, Any], list[str]]:
 
 def _input(options: argparse.Namespace, desk: Desk) -> Said:
     settings = settings_of(read_text(options.settings))
-    schedule_w = {}
-    if options.baselines is not None:
-        schedule_w = schedule_of(read_text(options.baselines), options.session, settings)
+    profiles = [read_text(path) for path in options.baselines]
+    schedule_w = schedules_of(profiles, options.session, settings) if profiles else {}
     gone = () if options.unavailable is None else unavailable_of(read_text(options.unavailable))
     quarters = None if options.quarters is None else read_history(options.quarters)
     meter = SettledMeter(desk.store, quarters)

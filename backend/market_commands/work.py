@@ -32,7 +32,7 @@ from backend.market.decided import Basis, Cleared, basis_of, basis_row, cleared,
 from backend.market.judged import to_judge
 from backend.market.rules import Engine, Pricing, Rules
 from backend.market.schedule import Window, day_ahead, near_real_time
-from backend.market.session import Registered, SessionRules, State
+from backend.market.session import Answer, Registered, SessionRules, State
 from backend.market.submission import parse_csv, parse_json
 from backend.market_commands import bundle_work, order_work, settle_work
 from backend.wiring import make_identity
@@ -168,15 +168,20 @@ def _status(options: argparse.Namespace, market: _Market) -> Said:
     facts |= {"offers": len(offers), "requests": len(requests), "published": [list(row) for row in published]}
     lines = [f"{words}, {len(offers)} offers, {len(requests)} requests"]
     lines += [f"version {version}: {digest}" for version, digest in published]
+    freed = market.sessions.how_freed(options.session)
+    lines += [f"not decided, and holds what its offers may take: {freed}"] if freed else []
     said, told = settle_work.stands(options.session, market.settlements)
-    return facts | said, "\n".join([*lines, *told])
+    return facts | ({"freed_by": freed} if freed else {}) | said, "\n".join([*lines, *told])
 
 
 def _submit(options: argparse.Namespace, market: _Market) -> Said:
     body = read_text(options.file)
     parsed = parse_csv(body) if options.file.suffix.lower() == ".csv" else parse_json(body)
     answers = market.sessions.submit(options.session, parsed, options.party)
-    return {"answers": [list(row) for row in answers]}, "\n".join(f"{id}: {answer}" for id, answer in answers)
+    refused = {id for id, answer in answers if answer == Answer.SOLD}
+    held = market.sessions.who_holds(options.session, [one for one in parsed.offers if one.id in refused])
+    words = [f"{id}: {answer}{f': {held[id]}' if id in held else ''}" for id, answer in answers]
+    return {"answers": [list(row) for row in answers], **({"held": held} if held else {})}, "\n".join(words)
 
 
 def _withdraw(options: argparse.Namespace, market: _Market) -> Said:
@@ -193,6 +198,7 @@ def _close(options: argparse.Namespace, market: _Market) -> Said:
 def _clear(options: argparse.Namespace, market: _Market) -> Said:
     requests, offers = market.sessions.close(options.session, OPERATOR)
     limits = exchange.constraints_text(()) if options.constraints is None else read_text(options.constraints)
+    exchange.check_frames(limits, [frame for request in requests for frame in request.need])
     constraints = exchange.constraints_of(limits)
     rules = Rules(Engine(options.engine), Pricing(options.pricing), options.reserve_ppm, options.rounds)
     node_of = nodes_asked((requests, offers), exchange.nodes_of(limits))
@@ -270,12 +276,12 @@ def _publish(options: argparse.Namespace, market: _Market) -> Said:
 
 def _propose(options: argparse.Namespace, market: _Market) -> Said:
     outcome = exchange.outcome_of(read_text(options.outcome))
-    digest = market.sessions.propose(options.session, outcome, options.reason, options.party)
+    digest = market.orders.propose(options.session, outcome, options.reason, options.party)
     return {"sha256": digest}, digest
 
 
 def _approve(options: argparse.Namespace, market: _Market) -> Said:
-    version = market.sessions.approve(options.session, options.digest.hex(), options.party)
+    version = market.orders.approve(options.session, options.digest.hex(), options.party)
     return {"version": version}, f"version {version}"
 
 

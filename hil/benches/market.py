@@ -18,6 +18,7 @@ from importlib.metadata import version
 from backend.market.clearing import Moves, clear, decide, outcome_of
 from backend.market.merit_order import in_turn
 from backend.market.optimal import cost_ueur, optimise_book
+from backend.market.pod_parts import within_parts
 from backend.market.rules import Pricing, Rules
 from hil.benches import published, settling
 from hil.benches.assume_peer import SCRIPT, orders
@@ -33,6 +34,7 @@ _LIMITED_FROM, _LIMIT_S = 100_000, 5
 _SETTLED_PODS = 100
 _NOTHING: Moves = {}
 _EUR = 1_000_000
+_IS_THERE = "import importlib.util, sys; sys.exit(importlib.util.find_spec('assume') is None)"
 
 
 def measure() -> dict[str, Figure]:
@@ -53,9 +55,9 @@ def _engines(size: int) -> dict[str, Figure]:
     one = order_book(size, _SEED)
     asked = in_turn(one.requests)
     begin = time.process_time()
-    state = decide(asked, one.book, one.limits, _NOTHING)
+    state, parts = within_parts(one.book, asked, lambda book: decide(asked, book, one.limits, _NOTHING))
     decided = time.process_time()
-    outcome = outcome_of("bench", state, asked, Pricing.AS_BID)
+    outcome = outcome_of("bench", state, asked, Pricing.AS_BID, parts)
     written = time.process_time()
     cost = cost_ueur(state)
     found = {
@@ -88,8 +90,7 @@ def _beside_assume() -> dict[str, Figure]:
     asked, offers, rows = orders()
     python = os.environ.get("ASSUME_PYTHON", sys.executable)
     ours, _ = _timed(lambda: clear("bench", asked, offers, []))
-    known = subprocess.run([python, "-c", "import assume"], capture_output=True, check=False).returncode == 0
-    if not known:
+    if subprocess.run([python, "-c", _IS_THERE], check=False).returncode:
         print(
             "bench market: ASSUME is not installed, skipped; ASSUME_PYTHON names a Python that has it", file=sys.stderr
         )

@@ -1,6 +1,8 @@
 """Emulated sensors and a breaker deliver through the field port into the database; forged, repeated and late lines do not."""
 
+import re
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,11 +121,21 @@ def line(**more: object) -> bytes:
         (line(time_ms=NOW_MS + 300_001), "300001 ms from the clock here"),
         (line(time_ms=NOW_MS - 300_001), "-300001 ms from the clock here"),
         (line(voltage_mv=None), "it measures nothing"),
-        (line(voltage_mv=-1), "is negative"),
+        (line(voltage_mv=-1), "voltage_mv -1, expected 0 or more"),
         (line(voltage_mv=1.5), "expected a whole number"),
         (line(power_w=1), "belong together"),
         (line(breaker="ajar"), "expected open or closed"),
-        (line(seq=0), "seq, voltage_mv or current_ma is negative"),
+        (line(seq=0), "seq 0, expected 1 or more"),
+        (
+            line().replace(b'"voltage_mv":400000', b'"voltage_mv":410000,"voltage_mv":400000'),
+            "'voltage_mv' stands twice",
+        ),
+        (line(breaker="open").replace(b'"breaker"', b'"breaker":"closed","breaker"'), "'breaker' stands twice"),
+        (line(voltage_mv=float("nan")), "voltage_mv, expected a whole number"),
+        (re.sub(rb'"mac":"[^"]*"', rb'"mac":"\\ud800"', line()), "its mac does not hold"),
+        (re.sub(rb'"mac":"[^"]*"', '"mac":"ä"'.encode(), line()), "its mac does not hold"),
+        (line().replace(b"0" * 16, b"\xff" * 16), "not JSON"),
+        (line(sensor="0" * 15 + "A"), "of no sensor that is registered"),
     ],
 )
 def test_what_does_not_hold_is_refused_with_its_reason_and_stored_nowhere(port: Port, data: bytes, named: str) -> None:
@@ -135,6 +147,29 @@ def test_a_repeated_message_is_acknowledged_and_not_stored_twice_an_older_one_is
     assert b"taken" in port.say(line() + b"\n") and b"taken" in port.say(line() + b"\n")
     assert b"heard already up to 5" in port.say(line(seq=4) + b"\n")
     assert [one.seq for one in port.kept()] == [5]
+
+
+def test_a_seq_that_is_heard_again_with_another_content_is_refused_not_acknowledged(port: Port) -> None:
+    """As of a device that forgot its seq: acknowledging would lose what it says now."""
+    assert b"taken" in port.say(line() + b"\n")
+    for other in ({"voltage_mv": 390_000}, {"time_ms": NOW_MS + 1}, {"breaker": "open"}):
+        assert b"seq 5 was heard with another content, expected a higher one" in port.say(line(**other) + b"\n")
+    assert [one.voltage_mv for one in port.kept()] == [400_000] and port.intake.refused == 3
+
+
+def test_a_time_that_goes_backwards_is_refused(port: Port) -> None:
+    assert b"taken" in port.say(line() + b"\n")
+    assert b"time_ms is 1 ms before that of seq 5, expected" in port.say(line(seq=6, time_ms=NOW_MS - 1) + b"\n")
+    assert b"taken" in port.say(line(seq=6) + b"\n"), "the same instant again is none that goes back"
+    assert port.store.sensors()["0" * 16].last_seq == 6
+
+
+def test_a_device_that_hangs_up_at_once_harms_nobody(port: Port) -> None:
+    for _ in range(70):
+        link = socket.create_connection(port.listener.address, 5)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        link.close()
+    assert b"taken" in port.say(line() + b"\n")
 
 
 def test_a_line_without_end_is_cut_off(port: Port) -> None:

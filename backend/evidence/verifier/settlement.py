@@ -7,7 +7,9 @@
    this POD has, say its totals (totals.py).
 4. Each quarter-hour of the period with orders has exactly one set-point, of this POD's net power, over the whole of it,
    that names the orders (first 16 bytes of SHA-256 of their ids joined with "/"); no other set-point reaches into it.
-5. The baseline is what that set-point was made from: its value plus (up) or minus (down) the ordered W.
+5. The baseline is what that set-point was made from: its value plus (up) or minus (down) the ordered W; where the statement
+   says so, less of it is delivery by the rebound of earlier orders the other way, at most by their W of the 95 quarter-hours
+   before.
 6. Price, ordered W and terms are those of the orders document. The statement is equal to the one made so, field by field.
 """
 
@@ -21,10 +23,11 @@ from backend.evidence.verifier.message import Message
 from backend.evidence.verifier.metered import FRAME_S, Metered
 from backend.evidence.verifier.order import FRAME_MS, Book, Order
 from backend.evidence.verifier.setpoint import Answered
-from backend.evidence.verifier.sheet import compare
+from backend.evidence.verifier.sheet import compare, number
 from backend.evidence.verifier.totals import Totals, total_of
 
 _TARGET, _POD_NET = 1, 0
+_REBOUND_FRAMES = 95
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,29 @@ class Case:
 
 def check_statement(statement: object, case: Case, where: str) -> int:
     """How many lines were made again; NotValid for the first field that differs."""
-    expected = _expected(case)
+    expected = _expected(case, _rebound_w(statement, case, where))
     compare(_without_late(statement, expected), expected, where)
     return len(expected["lines"])
 
 
-def _expected(case: Case) -> dict[str, Any]:
+def _rebound_w(statement: object, case: Case, where: str) -> dict[str, int]:
+    """W by which baselines are moved, by quarter-hour as text (rule 5); empty where the statement names none."""
+    if not isinstance(statement, dict) or "rebound_w" not in statement:
+        return {}
+    table, found = statement["rebound_w"], {}
+    for frame, mine in case.book.by_frame.items():
+        if isinstance(table, dict) and str(frame) in table:
+            up = _is_up(mine, frame)
+            earlier = (one for at in range(frame - _REBOUND_FRAMES, frame) for one in case.book.by_frame.get(at, ()))
+            most = sum(one.watts for one in earlier if (one.direction == "up") is not up)
+            sign = -1 if up else 1
+            found[str(frame)] = sign * number(sign * table[str(frame)], f"{where}, rebound_w, {frame}", 1, most)
+    if not found or found != table:
+        raise NotValid(f"{where}, rebound_w", "is not W by quarter-hours with orders")
+    return found
+
+
+def _expected(case: Case, rebound_w: Mapping[str, int]) -> dict[str, Any]:
     """The statement as it must be."""
     frames = range(case.start_ms // FRAME_MS, case.end_ms // FRAME_MS)
     orders = {f: mine for f, mine in sorted(case.book.by_frame.items()) if f in frames}
@@ -56,7 +76,8 @@ def _expected(case: Case) -> dict[str, Any]:
     for frame, mine in orders.items():
         up = _is_up(mine, frame)
         ordered_w = sum(one.watts for one in mine)
-        baseline_w[str(frame)] = points[frame].number("value") + (ordered_w if up else -ordered_w)
+        made_from_w = points[frame].number("value") + (ordered_w if up else -ordered_w)
+        baseline_w[str(frame)] = made_from_w + rebound_w.get(str(frame), 0)
         lines += _lines(
             case, mine, up, baseline_w[str(frame)], case.metered.measured(frame, case.book.terms.completeness_ppm)
         )
@@ -73,6 +94,7 @@ def _expected(case: Case) -> dict[str, Any]:
             if _reaches(one.point, case)
         ],
         "lines": lines,
+        **({"rebound_w": rebound_w} if rebound_w else {}),
     }
 
 

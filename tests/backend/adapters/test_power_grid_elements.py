@@ -8,7 +8,7 @@ import pytest
 
 from backend.adapters.power_grid import PowerGridFlow
 from backend.errors import Rejected
-from backend.grid.element import Line, Link, Node, Shunt, Storage, ThreeWinding
+from backend.grid.element import Line, Link, Node, Shunt, Storage, ThreeWinding, Transformer
 from backend.grid.flow import nominal_scenario
 from tests.backend.grid import three_nodes as small
 
@@ -117,6 +117,45 @@ def test_equal_phases_are_the_balanced_calculation_and_one_phase_draws_alone():
     assert single.line_ma[0, 1, 1] > single.line_ma[0, 1, 0]
     with pytest.raises(Rejected, match="POD9"):
         NET.connected({"POD2": 2}, {"POD9": "a"})
+
+
+def turned(clock, turn_mdeg=0, phases="abc"):
+    """A unit transformer behind node 3 that turns the phase, with a load of 100 kW behind it."""
+    unit = Transformer(
+        7, "PST east", 3, 4, True, 20_000, 20_000, 5_000_000, 60_000, 20_000, 1_000, 2_000, clock, "from", 0, 0, 0, 0, 0, False,
+        equivalent=bool(turn_mdeg), turn_mdeg=turn_mdeg,
+    )  # fmt: skip
+    load = replace(NET.loads[0], id=9, node=4, p_nominal_w=100_000, phases=phases)
+    nodes = (*NET.nodes, replace(NET.nodes[2], id=4, name="n4"))
+    return replace(NET, nodes=nodes, transformers=(unit,), loads=(*NET.loads, load))
+
+
+@pytest.mark.parametrize("clock", range(12))
+def test_a_transformer_turns_by_any_whole_hour_per_phase_too(clock):
+    """Equal phases are the balanced calculation; 4 hours on, what a phase draws is seen in the next phase above it."""
+    network = turned(clock)
+    flow = PowerGridFlow(network)
+    balanced, phases = flow.solve(rows(network)), flow.solve_phases(rows(network))
+    assert np.abs(phases.voltage_ppt[0] - balanced.voltage_ppt[0][:, None]).max() < 100
+    assert np.abs(phases.transformer_ppt - balanced.transformer_ppt).max() < 100
+    alone = [turned(clock % 4 + hours, phases="a") for hours in (0, 4, 8)]
+    above = [PowerGridFlow(n).solve_phases(rows(n)).voltage_ppt[0, 2] for n in alone]
+    for k in (1, 2):
+        assert np.abs(np.roll(above[0], k) - above[k]).max() < 1_000 < 10**9 < np.ptp(above[0])
+
+
+def test_a_transformer_that_turns_by_part_of_an_hour_is_refused_per_phase_by_name():
+    network = turned(5, turn_mdeg=13_000)
+    assert PowerGridFlow(network).solve(rows(network)).solved.all()
+    expected = (
+        r'transformer:7 "PST east" \(turns the phase by 13000 mdeg\): equivalent = true, .* calculate the grid balanced'
+    )
+    with pytest.raises(Rejected, match=expected):
+        PowerGridFlow(network).solve_phases(rows(network))
+    many = tuple(replace(network.transformers[0], id=k, name="") for k in range(1, 9))
+    network = replace(network, transformers=many)
+    with pytest.raises(Rejected, match=r"transformer:5 .* and 3 more: equivalent"):
+        PowerGridFlow(network).solve_phases(rows(network))
 
 
 def test_flows_enter_each_end_and_losses_are_what_is_between():

@@ -7,7 +7,7 @@ decided before the period.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from backend.flows.ledgers import EvidenceTrees
 from backend.flows.register import Register
 from backend.market.activation import plans
 from backend.market.canonical import text
-from backend.market.settled import settled
+from backend.market.settled import Settlement, settled
 from backend.market.settled_terms import PenaltyStep, PenaltyTable, SettlementTerms
 from backend.market.statement import orders_document, outcome_document, totals_document
 from hil.demo.results import statement
@@ -255,12 +255,18 @@ class Made:
         device.close()
         self._send(pod, "record", device.out)
 
-    def _settle(self) -> None:
+    def settlement(self, rebound: Mapping[int, tuple[tuple[int, int], ...]] | None = None) -> Settlement:
+        """All orders of both PODs; rebound: declared by the offers of a quarter-hour."""
         baseline_w = {(pod, frame): BASE_W for pod in (POD, OTHER) for frame in FRAMES}
         aggregator_of = {one.offer: "Aggregator A" for one in self.orders}
         meter = SettledMeter(self.store)
         case = case_of(self.orders, aggregator_of, baseline_w, {}, TERMS)
-        made = settled(replace(case, measured=tuple(meter.measured(pod, f) for pod in (POD, OTHER) for f in FRAMES)))
+        awards = tuple(replace(one, rebound=(rebound or {}).get(one.frame, ())) for one in case.awards)
+        rows = tuple(meter.measured(pod, f) for pod in (POD, OTHER) for f in FRAMES)
+        return settled(replace(case, awards=awards, measured=rows))
+
+    def _settle(self) -> None:
+        made = self.settlement()
         self.lines = made.lines
         for one in made.orders:
             if one.members > 1:

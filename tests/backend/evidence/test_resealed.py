@@ -17,6 +17,7 @@ from backend.evidence.verifier import batch, bundle, document, registry, setpoin
 from backend.evidence.verifier.anchors import Anchors
 from backend.evidence.verifier.bundle import verify
 from backend.evidence.verifier.finding import NotValid
+from hil.demo.results import statement
 from tests.backend.evidence.made import (
     DEPLOYMENT,
     FRAME,
@@ -24,6 +25,7 @@ from tests.backend.evidence.made import (
     OTHER,
     PERIOD,
     POD,
+    TERMS,
     Made,
     id_of,
     key_of,
@@ -439,6 +441,16 @@ TABLE = [
     Row("another reason for the money", field("code", "within-tolerance", 2), "documents[1], body, lines[2], code", "is "),
     Row("totals with another reason", filed("totals", lambda b: b.update(code="delivered")),
         "documents[3], body, code", "is 'delivered'"),
+    Row("a rebound that changed no baseline", filed("statement", lambda b: b.update(rebound_w={str(FRAME + 2): 1})),
+        "documents[1], body, baseline_w", "is 50000, the evidence gives 50001"),
+    Row("a rebound of no earlier order", filed("statement", lambda b: b.update(rebound_w={str(FRAME): -1})),
+        f"documents[1], body, rebound_w, {FRAME}", "1 is outside 1 to 0"),
+    Row("a rebound in favour of the customer", filed("statement", lambda b: b.update(rebound_w={str(FRAME + 2): -1})),
+        f"documents[1], body, rebound_w, {FRAME + 2}", "-1 is outside"),
+    Row("a rebound where nothing is ordered", filed("statement", lambda b: b.update(rebound_w={str(FRAME + 9): 1})),
+        "documents[1], body, rebound_w", "is not W by"),
+    Row("no rebound, and said so", filed("statement", lambda b: b.update(rebound_w={})),
+        "documents[1], body, rebound_w", "is not W by"),
     Row("a statement with junk", filed("statement", lambda b: b.update(junk=1)), "documents[1], body", FEWER),
     Row("a statement of floats", filed("statement", lambda b: written(b).replace("250000,", "250000.0,", 1)),
         "documents[1], body", "is not JSON: 250000.0 is not"),
@@ -490,6 +502,17 @@ def test_with_every_reading_the_quarter_hours_are_measured_by_readings(tmp_path:
         changed = columns[:at] + bytes([columns[at] ^ 1 << source.randrange(8)]) + columns[at + 1 :]
         with pytest.raises(NotValid):
             verify(changed, every.anchors())
+
+
+def test_a_declared_rebound_moves_the_baseline_of_the_order_it_falls_on(made: Made, good: str) -> None:
+    """A tenth of what was given in FRAME may come back in FRAME + 2, where 5,000 W down are ordered: 2,000 W are delivered."""
+    document = json.loads(good)
+    lines = made.settlement(rebound={FRAME: ((2, 100_000),)}).lines
+    body = statement(made.store, POD, PERIOD, lines, TERMS)
+    document["documents"][1] = made.anchored("statement", SETTLEMENT, body)
+    assert json.loads(body)["rebound_w"] == {str(FRAME + 2): 3_000}
+    report = verify(made.sealed(document), made.anchors())
+    assert report.anchored and report.lines == 4
 
 
 @pytest.fixture(scope="module")

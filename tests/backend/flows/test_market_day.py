@@ -141,8 +141,22 @@ def test_rule_6_a_quarter_hour_without_a_power_flow_is_named_and_the_others_are_
     assert [v.element for v in day.expected_violations if v.frame == F + 2] == ["network"]
     assert all(F + 2 not in request.need for request in day.day_ahead.requests)
     assert {frame for _, frame in ordered_w(day)} == {1} and day.stages[0].planned_violations == ()
+    awarded = {a.frame for a in day.day_ahead.outcome.awards}
+    assert F + 2 not in awarded and day.day_ahead.rounds == 1, "validation has nothing to take back"
     dark = traded({AHEAD.gate: [(0, 900_000_000)] * 4})
     assert dark.day_ahead.requests == () and dark.orders == ()
+
+
+def test_rule_6_a_quarter_hour_at_the_edge_of_its_solutions_is_asked_nothing_for_and_stops_no_other() -> None:
+    """It has a power flow, but none with a small step more: nothing tells what a watt would do there."""
+    edge = (0, 12_490_000)
+    day = traded({AHEAD.gate: [CALM, (300_000, 1_400_000), edge, CALM]}, TsoSaid({F + 2: 100_000, F + 3: 100_000}))
+    assert {f for request in day.day_ahead.requests if request.buyer is Buyer.DSO for f in request.need} == {F + 1}
+    assert {v.element for v in day.day_ahead.sizing.unserved if v.frame == F + 2} == {
+        "network", "line:1", "line:2", "node:2:low", "node:3:low",
+    }  # fmt: skip
+    assert {frame for _, frame in ordered_w(day)} == {1, 3}
+    assert day.day_ahead.outcome.unserved == {("TSO-ahead", F + 2): 100_000}
 
 
 def test_of_linked_quarter_hours_none_goes_alone_into_a_near_real_time_session() -> None:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import pytest
 from backend.adapters.market_store import MarketStore
 from backend.adapters.sqlite import DocumentRow, SqliteStore
 from backend.domain.bids import Buyer, Direction, Offer, Request
-from backend.domain.quantity import FRAME_MS
-from backend.domain.trade import OrderKind
+from backend.domain.quantity import FRAME_MS, split
+from backend.domain.trade import OrderKind, Outcome
 from backend.errors import Rejected
 from backend.flows.orders import Orders
 from backend.flows.trade import Sessions
+from backend.market import exchange
 from backend.market.active import active_orders, list_for, parties_of
 from backend.market.clearing import clear
 from backend.market.order_row import Handed, emergencies_of, orders_of
@@ -124,6 +126,7 @@ class Floor:
 
 
 def handed(*rows: Any) -> Handed:
+    """A file of orders."""
     return orders_of(json.dumps({"format": "lightnode-orders/1", "orders": rows}))
 
 
@@ -181,7 +184,7 @@ def test_a_row_that_is_no_order_is_answered_with_its_reason_code_and_takes_no_ot
     good = {"id": "g", "buyer": "TSO", "offer": "o", "request": "r", "frames": {str(F): 1}}
     bad = [7, {**good, "id": "b", "frames": {str(F): 1.5}}, {**good, "id": "c", "why": 1}, good]
     assert floor.orders.order("s", handed(*bad), "TSO") == [
-        ("g", "taken"), ("", "malformed: : expected an object"),
+        ("g", "taken"), ("", "malformed: row 1: expected an object"),
         ("b", f"wrong-kind: frames.{F}: 1.5, expected a whole number"), ("c", "field-unknown: why: no such field"),
     ]  # fmt: skip
 
@@ -309,3 +312,36 @@ def test_a_kill_at_any_write_leaves_none_or_one_order_and_list(tmp_path: Path, p
         activated(Floor(path, GATE))
         assert kept(path) == whole, writes
     assert seen == {(-signal.SIGKILL, 0), (-signal.SIGKILL, 1), (0, len(whole))}
+
+
+def corrected(floor: Floor, watts: int, **more: Any) -> Outcome:
+    """The outcome of s with these W of its one award instead."""
+    before = exchange.outcome_of(floor.sessions.kept("s", State.VALIDATED))
+    (award,) = before.awards
+    made = replace(award, volume_w=watts, parts_w=split(watts, OFFER.shares_w), **more)
+    return replace(before, awards=(made,) if watts else ())
+
+
+def test_rule_4_a_correction_takes_no_award_from_under_an_order_nor_its_price(floor: Floor) -> None:
+    floor.order("s", 6, "1")
+    for wrong, says in ((corrected(floor, 0), "order 1: nothing was awarded"), (corrected(floor, 5), "order 1: . is ordered 1 W more"),
+                        (corrected(floor, 6, price_ueur_per_mwh=1), "order 1: price")):  # fmt: skip
+        with pytest.raises(Rejected, match=says):
+            floor.orders.propose("s", wrong, "a meter was swapped", "ann")
+    events = len(MarketStore(floor.store).events("s"))
+    digest = floor.orders.propose("s", corrected(floor, 7), "a meter was swapped", "ann")
+    assert floor.orders.approve("s", digest, "bob") == 2 and len(MarketStore(floor.store).events("s")) == events + 2
+
+
+def test_rule_4_what_was_ordered_or_activated_since_it_was_proposed_counts_too(floor: Floor) -> None:
+    digest = floor.orders.propose("s", corrected(floor, 0), "a meter was swapped", "ann")
+    floor.order("s", 6, "1")
+    with pytest.raises(Rejected, match="order 1: nothing was awarded"):
+        floor.orders.approve("s", digest, "bob")
+    floor.orders.activate("s", floor.judge("s"))
+    floor.orders.withdraw("s", "1", "TSO")
+    with pytest.raises(Rejected, match="order 1: nothing was awarded"):
+        floor.orders.approve("s", digest, "bob")
+    assert len(floor.sessions.published("s")) == 1 and floor.documents("outcome") == [("s", 1), ("t", 1)]
+    floor.orders.activate("s", floor.judge("s"))
+    assert floor.orders.approve("s", digest, "bob") == 2

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ OFFER = Offer(
 ASKS = Request("r", Buyer.TSO, Direction.UP, "substation", {F: 30_000}, 500 * EUR)
 PODS = {pod: PodRow(pod, f"Owner {pod}", "X", Method(Kind.SCHEDULE)) for pod in "ab"}
 SETTINGS = Settings(TERMS, Calendar(), PODS)
-SCHEDULE_W = {("a", F): 15_000, ("b", F): 22_000}
+SCHEDULE_W = {("a", F): 15_000, ("b", F): 22_000, ("a", F + 1): 15_000, ("b", F + 1): 22_000}
 
 
 class Clock:
@@ -71,12 +72,12 @@ class Desk:
     def publish(self, kind: str, id: str, version: int, body: str, time_ms: int) -> None:
         self.store.add_document(DocumentRow(kind, id, version, body, b"", 4, 0))
 
-    def published(self, session: str = "s") -> "Desk":
+    def published(self, session: str = "s", offer: Offer = OFFER, asks: Request = ASKS) -> "Desk":
         self.clock.at_ms = 0
         self.sessions.announce(session, Window((F, F + 1), GATE), SessionRules(), "operator")
         self.sessions.move(session, State.OPEN, "operator")
-        self.sessions.submit(session, Submission((OFFER,), (), ()), "A")
-        self.sessions.submit(session, Submission((), (ASKS,), ()), "TSO")
+        self.sessions.submit(session, Submission((offer,), (), ()), "A")
+        self.sessions.submit(session, Submission((), (asks,), ()), "TSO")
         self.clock.at_ms = GATE
         outcome = clear(session, *self.sessions.close(session, "operator"), ())
         self.sessions.decide(session, State.CLEARED, outcome, "operator")
@@ -84,13 +85,16 @@ class Desk:
         self.sessions.publish(session, "operator")
         return self
 
-    def activated(self, session: str = "s", cut_w: int = 0) -> "Desk":
+    def activated(self, session: str = "s", cut_w: int = 0, frames: Mapping[int, int] | None = None) -> "Desk":
         """Ordered whole; the grid operator lets all of it pass but for W of each POD."""
-        row = {"id": "1", "buyer": "TSO", "offer": "A-1", "request": "r", "frames": {str(F): 30_000}}
+        row = {"id": "1", "buyer": "TSO", "offer": "A-1", "request": "r", "frames": {}}
+        row["frames"] = {str(frame): w for frame, w in (frames or {F: 30_000}).items()}
         self.orders.order(session, orders_of(json.dumps({"format": "lightnode-orders/1", "orders": [row]})), "TSO")
         asked = json.loads(self.orders.to_judge(session))["awards"]
         for one in asked:
-            one["delta_w"] = {pod: [min(0, w + cut_w) for w in of] for pod, of in one["delta_w"].items()}
+            one["delta_w"] = {
+                pod: [min(0, w + cut_w) if cut_w else w for w in of] for pod, of in one["delta_w"].items()
+            }
             del one["minimum_ppm"], one["linked"]
         verdicts = [
             {**one, "stops": [{"element": "line:9", "frame": F, "passed_w": 1}] if cut_w else []} for one in asked
@@ -98,11 +102,12 @@ class Desk:
         self.orders.activate(session, json.dumps({"format": "lightnode-verdicts/1", "verdicts": verdicts}))
         return self
 
-    def input(self, session: str = "s", **watts: int | None) -> str:
-        """The input with what each POD measured, None for what is not known."""
+    def input(self, session: str = "s", **watts: int | dict[int, int] | None) -> str:
+        """The input with what each POD measured, in each quarter-hour or in every one, None for what is not known."""
 
         def measure(pod: str, frame: int) -> MeasuredRow:
-            given: int | None = {"a": 5_000, "b": 2_000, **watts}[pod]
+            said: Any = {"a": 5_000, "b": 2_000, **watts}[pod]
+            given = said[frame] if isinstance(said, dict) else said
             return MeasuredRow(pod, frame, None if given is None else given * 900, 1_000_000, None)
 
         known = Knowledge(measure, self.settlements.ordered(), SCHEDULE_W)
@@ -156,6 +161,28 @@ def test_what_two_sessions_ordered_of_a_pod_is_paid_once_and_neither_input_may_h
         said = json.loads(desk.settlements.settle(session, input_text(whole), "operator").settlement)
         paid.append(sum(line["payment_ueur"] for line in said["lines"]))
     assert sorted(paid) == [0, 900_000]
+
+
+def test_the_rebound_of_another_session_s_order_is_known_and_no_input_may_hide_it(tmp_path: Path) -> None:
+    """s orders 30 kW up in F with half of it back in F+1, where t, down, orders 10 kW of a: a takes 7 kW more."""
+    desk = Desk(tmp_path / "a")
+    desk.published("s", replace(OFFER, rebound_ppm={1: 500_000})).activated("s")
+    down = {"direction": Direction.DOWN, "volume_w": {F + 1: 10_000}, "shares_w": {"a": 10_000}}
+    desk.published("t", replace(OFFER, **down), replace(ASKS, direction=Direction.DOWN, need={F + 1: 10_000}))
+    desk.activated("t", frames={F + 1: 10_000})
+    whole = input_of(desk.input("t", a={F: 5_000, F + 1: 22_000}))
+    assert [(one.session, one.frame, one.parts_w, one.rebound) for one in whole.others] == [
+        ("s", F, {"a": 10_000}, ((1, 500_000),))
+    ]
+    with pytest.raises(Rejected, match="is not as another activation list has it"):
+        other = replace(whole, others=tuple(replace(one, rebound=()) for one in whole.others))
+        desk.settlements.settle("t", input_text(other), "operator")
+    (line,) = json.loads(desk.settlements.settle("t", input_text(whole), "operator").settlement)["lines"]
+    assert (line["baseline_w"], line["paid_ws"]) == (20_000, 2_000 * 900)
+    (back, _) = json.loads(
+        desk.settlements.settle("s", desk.input("s", a={F: 5_000, F + 1: 22_000}), "operator").settlement
+    )["rebounds"]
+    assert (back["back_ws"], back["position_ws"]) == (5_000 * 900, 5_000 * 900)
 
 
 def test_rule_2_the_same_input_again_is_the_same_settlement_and_another_needs_a_resettlement(desk: Desk) -> None:

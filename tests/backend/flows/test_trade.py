@@ -13,7 +13,7 @@ import pytest
 
 from backend.adapters.market_store import MarketStore
 from backend.adapters.sqlite import DocumentRow, SqliteStore
-from backend.domain.bids import Buyer, Direction, Offer, Request
+from backend.domain.bids import Buyer, Direction, Offer, Product, Request
 from backend.domain.trade import Award, Outcome
 from backend.errors import Rejected
 from backend.flows.trade import BY, VERDICTS, Sessions
@@ -221,6 +221,23 @@ def test_a_correction_takes_no_watt_that_another_session_has_sold_meanwhile(floo
     assert floor.sessions.approve("first", proposed, "bob") == 2
 
 
+def test_a_correction_is_bounded_by_the_register_of_the_bids_where_nobody_says_it_again(floor: Floor) -> None:
+    """The command line knows no register when a correction is approved; 30 W were registered when the offers were taken."""
+    floor.published("first")
+    floor.clock.at_ms = 0
+    floor.opened("second")
+    offer = replace(OFFER, volume_w={F: 15}, shares_w={"a": 15})
+    floor.sessions.submit("second", Submission((offer,), (REQUEST,), ()), "A")
+    more = Outcome("first", (Award("o", "r", F, 20, {"a": 20}),), (), {})
+    for register, is_bound in ((Registered({}, {}), True), (Registered({}, {("a", Direction.UP): 40}), False)):
+        sessions = Sessions(MarketStore(floor.store), floor.clock, register, floor.publish)
+        if is_bound:
+            with pytest.raises(Rejected, match="takes 20 W of a in 1993108, other sessions leave 15"):
+                sessions.propose("first", more, "read wrongly", "ann")
+        else:
+            assert sessions.approve("first", sessions.propose("first", more, "it has 40 W now", "ann"), "bob") == 2
+
+
 def test_a_correction_that_takes_less_is_allowed_though_a_pod_is_oversold(floor: Floor) -> None:
     floor.published("first")
     lower = Registered(REGISTERED.aggregator_of, {("a", Direction.UP): 5})
@@ -236,6 +253,73 @@ def test_what_a_cancelled_session_took_is_free_again(floor: Floor) -> None:
     floor.sessions.move("first", State.CANCELLED, "operator")
     floor.opened("second")
     assert floor.sessions.submit("second", Submission((OFFER,), (), ()), "A") == [("o", "taken")]
+
+
+LAST_MS = (F + 1) * 900_000
+
+
+def test_who_is_refused_is_told_which_session_holds_the_watts_and_how_they_are_freed(floor: Floor) -> None:
+    """a has 30 W: first, closed and never cleared, may take 20 of them, second has 5 in its book and is offered 20 more."""
+    floor.opened("first").opened("second")
+    floor.sessions.submit("first", Submission((OFFER,), (), ()), "A")
+    own = Offer("own", "A", Direction.UP, {F: 5}, {"a": 5}, 5, 0)
+    floor.sessions.submit("second", Submission((own,), (), ()), "A")
+    words = "a has 30 W up in 1993108, held: 5 W other offers of this session; 20 W session first"
+    free = "`market close` or `market cancel` it"
+    assert floor.sessions.who_holds("second", [OFFER, own]) == {"o": f"{words} (open, not decided: {free})"}
+    assert floor.sessions.how_freed("first") == "", "its gate is still to come"
+    floor.clock.at_ms = GATE
+    assert floor.sessions.how_freed("first") == free
+    floor.sessions.close("first", "operator")
+    assert floor.sessions.how_freed("first") == "`market clear` or `market cancel` it"
+    assert "first (closed, not decided: `market clear`" in floor.sessions.who_holds("second", [OFFER])["o"]
+    floor.sessions.move("first", State.CANCELLED, "operator")
+    assert floor.sessions.who_holds("second", [OFFER]) == {} and floor.sessions.how_freed("first") == ""
+
+
+def test_who_holds_by_an_award_has_nothing_to_free(floor: Floor) -> None:
+    floor.published("first").opened("second")
+    (words,) = floor.sessions.who_holds("second", [OFFER]).values()
+    assert words == "a has 30 W up in 1993108, held: 15 W session first (published)"
+
+
+def test_a_session_that_is_not_decided_holds_nothing_once_its_last_quarter_hour_has_begun(floor: Floor) -> None:
+    """Decided all the same, it awards what others have left: a correction of second takes what first let go."""
+    floor.opened("first").opened("second")
+    floor.sessions.submit("first", Submission((replace(OFFER, id="f"),), (), ()), "A")
+    floor.sessions.submit("second", Submission((replace(OFFER, volume_w={F: 10}),), (REQUEST,), ()), "")
+    floor.concluded("second")
+    more = Outcome("second", (Award("o", "r", F, 10, {"a": 10}),), (), {})
+    floor.clock.at_ms = LAST_MS - 1
+    floor.sessions.close("first", "operator")
+    assert floor.sessions.load("second").others_leave_w(("a", F, Direction.UP)) == 10
+    floor.clock.at_ms = LAST_MS
+    assert floor.sessions.load("second").others_leave_w(("a", F, Direction.UP)) == 30
+    assert floor.sessions.propose("second", more, "as it was", "ann")
+    late = Outcome("first", (Award("f", "g", F, 20, {"a": 20}),), (), {})
+    floor.sessions.decide("first", State.CLEARED, late, "operator")
+    assert floor.sessions.how_freed("first") == ""
+    other = Sessions(MarketStore(floor.store), floor.clock, Registered({}, {("a", Direction.UP): 29}), floor.publish)
+    with pytest.raises(Rejected, match="takes 20 W of a in 1993108, other sessions leave 19"):
+        other.decide("first", State.VALIDATED, late, "DSO")
+    floor.sessions.decide("first", State.VALIDATED, late, "DSO")
+    assert floor.sessions.load("second").others_leave_w(("a", F, Direction.UP)) == 10
+    floor.sessions.move("first", State.CANCELLED, "operator")
+
+
+def test_an_award_counts_in_its_own_direction_and_reactive_power_not_as_active(floor: Floor) -> None:
+    """A refused amendment to the other direction changes nothing of what is sold; neither does reactive power."""
+    rules = SessionRules(products=frozenset({Product.ACTIVE, Product.REACTIVE}))
+    floor.sessions.announce("first", WINDOW, rules, "operator")
+    floor.sessions.move("first", State.OPEN, "operator")
+    var = Offer("q", "B", Direction.UP, {F: 7}, {"b": 7}, 5, 0, product=Product.REACTIVE)
+    asked = Request("rq", Buyer.TSO, Direction.UP, "substation", {F: 7}, 50, product=Product.REACTIVE)
+    floor.sessions.submit("first", Submission((OFFER, var), (REQUEST, asked), ()), "")
+    turned = replace(OFFER, direction=Direction.DOWN, shares_w={"b": 20})
+    assert floor.sessions.submit("first", Submission((turned,), (), ()), "A") == [("o", "a POD of another aggregator")]
+    floor.concluded("first").opened("second")
+    assert floor.sessions.moves("second") == {("a", F): Direction.UP, ("b/var", F): Direction.UP}
+    assert floor.sessions.load("second").others_leave_w(("a", F, Direction.UP)) == 15
 
 
 def killed_after(path: Path, writes: int) -> None:

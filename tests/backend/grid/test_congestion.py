@@ -6,7 +6,7 @@ import pytest
 
 from backend.domain.constraint import PPT_PER_UNIT
 from backend.errors import Rejected
-from backend.grid.congestion import Limits, constraints, limit_ppt, pod_deltas, violations, worst
+from backend.grid.congestion import Limits, closed_frames, constraints, limit_ppt, pod_deltas, violations, worst
 
 FRAMES = [1_970_949, 1_970_950]
 
@@ -77,6 +77,26 @@ def test_unknown_pods_and_wrong_lengths_are_refused(three_nodes):
         pod_deltas(three_nodes, {"POD2": [1, 2]}, 1)
 
 
-def test_a_grid_at_its_limit_gives_no_constraints_but_a_reason(flow, states):
-    with pytest.raises(Rejected, match=f"no power flow in frame {FRAMES[0]}"):
-        constraints(flow, states((0, 500_000_000)), FRAMES[:1], Limits())
+AT_ITS_LIMIT_W = 12_490_000  # 12.5 MW is the most that can be carried: v^2 - v + 0.02 p = 0
+
+
+def test_rule_5_a_frame_without_a_solution_is_closed_and_the_others_have_theirs(flow, states):
+    """One that has none, one that has none with a small step, one that is whole: as if it stood alone."""
+    frames = [*FRAMES, FRAMES[1] + 1]
+    three = states((0, 500_000_000), (0, AT_ITS_LIMIT_W), (0, 1_480_000))
+    assert flow.solve(three).solved.tolist() == [False, True, True]
+    found = constraints(flow, three, frames, Limits(), with_reactive=True)
+    assert closed_frames(found) == tuple(frames[:2])
+    for frame in frames[:2]:
+        both = [c for c in found if c.frame == frame]
+        assert [(c.element, c.margin_ppt) for c in both] == [("network", 0)] * 2
+        for change in ({"POD2": 1}, {"POD3": -1}, {"POD3/var": 1}, {"POD2/var": -1}):
+            assert min(c.margin_after(change) for c in both) == -1, change
+    alone = constraints(flow, states((0, 1_480_000)), frames[2:], Limits(), with_reactive=True)
+    seen = {c.element: c for c in found if c.frame == frames[2]}
+    assert alone and all(seen[c.element] == c for c in alone)
+
+
+def test_rule_5_without_any_solution_every_frame_is_closed(flow, states):
+    found = constraints(flow, states((0, 500_000_000), (0, 600_000_000)), FRAMES, Limits())
+    assert closed_frames(found) == tuple(FRAMES) and {c.element for c in found} == {"network"}

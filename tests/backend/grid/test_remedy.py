@@ -11,7 +11,7 @@ from backend.adapters.power_grid import PowerGridFlow
 from backend.demo.day import load_day
 from backend.grid.congestion import Limits, margins
 from backend.grid.document import parse_network
-from backend.grid.element import Shunt
+from backend.grid.element import Shunt, ThreeWinding, Transformer
 from backend.grid.flow import scenarios_of
 from backend.grid.forecast import day_scenarios
 from backend.grid.remedy import devices_of, own_remedy
@@ -102,3 +102,51 @@ def test_a_frame_without_solution_is_healed_if_a_position_has_one_and_stops_no_o
     states = rows(grid, 900_000_000, 1_000)
     _, plan = own_remedy(PowerGridFlow(grid), states, FRAMES[:2], Limits())
     assert plan.before[0] == plan.after[0] == 1 and plan.after[1] == 0
+
+
+def station(*stand, low=(), three_windings=()):
+    """A 110/20 kV station, its transformers at these positions, with a feeder of two lines behind it."""
+    grid = small.network()
+    above = replace(grid.nodes[0], id=9, name="HV", u_rated_v=110_000, u_min_ppm=900_000, u_max_ppm=1_100_000)
+    units = tuple(
+        Transformer(
+            k, f"T{k}", 9, 1, True, 110_000, 20_000, 25_000_000, 120_000, 100_000, 1_000, 15_000, 5, "from", -9, 9, 0, at,
+            1_650_000, True,
+        )
+        for k, at in enumerate(stand, 1)
+    )  # fmt: skip
+    return replace(
+        grid, nodes=(*grid.nodes, above, *low), transformers=units, sources=(replace(grid.sources[0], node=9),),
+        three_windings=three_windings,
+    )  # fmt: skip
+
+
+def test_transformers_that_stand_apart_move_by_the_same_steps_and_stay_apart():
+    """-1 and +1: two steps between them as they stand and as planned, and the plan's words name both."""
+    grid = station(-1, 1)
+    flow, states = PowerGridFlow(grid), rows(grid, 100_000, 1_400_000)
+    healed, plan = own_remedy(flow, states, FRAMES[:2], Limits())
+    (device,) = plan.devices
+    assert (device.ids, device.standing, device.positions) == ((1, 2), -1, tuple(range(-9, 8)))
+    assert plan.before[1] > 0 and plan.after == (0, 0)
+    assert (healed.tap[:, 1] - healed.tap[:, 0] == 2).all() and healed.tap[0].tolist() == [-1, 1]
+    assert (healed.tap[:, 0] == plan.positions[0]).all() and len(plan.operations()) == 1
+    same, still = own_remedy(flow, states, FRAMES[:2], Limits(), 0)
+    assert (same.tap == [-1, 1]).all() and still.operations() == ()
+
+
+def test_the_on_load_tap_of_a_three_winding_transformer_is_moved_too():
+    """One of 110/20/10 kV feeds a line at 20 kV; its tap heals what its standing leaves broken."""
+    low = replace(small.network().nodes[0], id=10, u_rated_v=10_000)
+    unit = ThreeWinding(
+        7, "T3", 9, 1, 10, True, True, True, 110_000, 20_000, 10_000, 40_000_000, 25_000_000, 15_000_000,
+        100_000, 100_000, 60_000, 60_000, 50_000, 40_000, 1_000, 20_000, 0, 0, "1", -8, 8, 0, 0, 1_650_000, True,
+    )  # fmt: skip
+    grid = station(low=(low,), three_windings=(unit,))
+    flow, states = PowerGridFlow(grid), rows(grid, 100_000, 1_400_000)
+    healed, plan = own_remedy(flow, states, FRAMES[:2], Limits())
+    assert [(d.kind, d.ids, d.positions) for d in plan.devices] == [("three_winding_tap", (7,), tuple(range(-8, 9)))]
+    assert plan.before[1] > 0 and plan.after == (0, 0)
+    assert healed.three_winding_tap[:, 0].tolist() == list(plan.positions[0]) and plan.positions[0][1] < 0
+    fixed = replace(grid, three_windings=(replace(unit, on_load=False),))
+    assert devices_of(fixed) == ()

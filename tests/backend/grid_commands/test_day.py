@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
+from backend.grid.document import written
+from tests.backend.grid import three_nodes as small
+from tests.backend.grid.test_renewal import CALM_W, FULL_W, NEEDED
+from tests.backend.grid.test_renewal import GRID as GRID_WITH_BANK
 
 DEMO = Path(__file__).parents[3] / "backend/demo"
 GRID = str(DEMO / "baran_wu_33.json")
@@ -174,7 +178,8 @@ def test_a_frame_without_a_solution_is_named_by_every_command_and_stops_none(sta
     dark = write(tmp_path / "dark.json", document)
     awards = {"format": "lightnode-awards/1", "awards": [{"offer": "A", "delta_w": {"P18": [-1000] * 3}}]}
     code, found = said(capsys, "constraints", GRID, dark, "--near-ppm", 90_000)
-    assert (code, found["unsolved"]) == (1, [101]) and {c["frame"] for c in found["constraints"]} == {100, 102}
+    assert (code, found["unsolved"], found["frames"]) == (1, [101], FRAMES)
+    assert {c["frame"] for c in found["constraints"] if c["element"] != "network"} == {100, 102}
     _, found = said(capsys, "substation", GRID, dark)
     assert (found["after"]["unsolved"], found["after"]["frames"]) == ([101], [100, 102])
     assert main(["grid", "substation", GRID, dark]) == 0 and "101: no solution no solution" in capsys.readouterr().out
@@ -184,6 +189,70 @@ def test_a_frame_without_a_solution_is_named_by_every_command_and_stops_none(sta
     assert {c["frame"] for c in found["congestions"] if c["element"] == "network"} == {101}
     _, found = said(capsys, "request", GRID, dark)
     assert [(v["element"], v["frame"]) for v in found["unserved"]] == [("network", 101)]
+
+
+def test_a_frame_at_the_edge_of_its_solutions_is_named_and_the_others_have_their_limits(tmp_path, capsys):
+    """Each frame stands alone; 12.49 MW of the 12.5 MW that three nodes can carry have no solution with a step more."""
+    document = small.document()
+    watts = [1_400_000, 12_490_000, 500_000_000, 300_000]
+    states = {
+        "format": "lightnode-states/1",
+        "frames": [100, 101, 102, 103],
+        "levels": [{"level_ppm": 500_000, "load_w": {"1": [0] * 4, "2": watts}}],
+        "pods": {"POD3": 3},
+    }
+    files = write(tmp_path / "grid.json", document), write(tmp_path / "states.json", states)
+    code, found = said(capsys, "constraints", *files)
+    assert (code, found["unsolved"]) == (1, [101, 102])
+    assert {c["frame"] for c in found["constraints"] if c["element"] != "network"} == {100, 103}
+    assert main(["grid", "constraints", *files]) == 1
+    printed = capsys.readouterr()
+    assert "frame 101: no solution, nothing may be traded in it" in printed.out and printed.err == ""
+    code, found = said(capsys, "request", *files)
+    assert code == 1 and {v["frame"] for v in found["unserved"] if v["element"] == "network"} == {101, 102}
+    assert {v["frame"] for v in found["unserved"] if v["element"] == "line:1"} == {101}
+
+
+def test_what_is_on_single_phases_is_said_to_count_as_balanced(states, tmp_path, capsys):
+    made = json.loads(Path(GRID).read_text())
+    made["loads"][3]["phases"], made["loads"][4]["phases"] = "a", "bc"
+    made["format"] = "lightnode-network/2"
+    assert main(["grid", "substation", write(tmp_path / "single.json", made), states]) == 0
+    error = capsys.readouterr().err
+    assert (
+        error.startswith("lightnode: 2 loads, generators, storages or PODs are on one or two phases")
+        and error.count("\n") == 1
+    )
+    assert main(["grid", "substation", GRID, states]) == 0 and capsys.readouterr().err == ""
+
+
+def test_a_plan_names_every_transformer_that_moves_and_is_followed_as_it_says(tmp_path, capsys):
+    """Two that stand at -1 and 1 and move together: both are named, and what the plan leaves is what localise finds with it."""
+    made = small.document()
+    made["nodes"].append({"id": 9, "name": "HV", "u_rated_v": 110_000, "u_min_ppm": 900_000, "u_max_ppm": 1_100_000})
+    made["sources"][0]["node"] = 9
+    unit = {
+        "from": 9, "to": 1, "closed": True, "u_from_v": 110_000, "u_to_v": 20_000, "sn_va": 25_000_000, "uk_ppm": 120_000,
+        "pk_w": 100_000, "i0_ppm": 1_000, "p0_w": 15_000, "clock": 5, "tap_side": "from", "tap_min": -9, "tap_max": 9,
+        "tap_nominal": 0, "tap_size_mv": 1_650_000, "on_load": True,
+    }  # fmt: skip
+    made["transformers"] = [{"id": k, "name": f"T{k}", "tap_position": at, **unit} for k, at in ((1, -1), (2, 1))]
+    load_w = {"1": [0, 0], "2": [100_000, 1_550_000]}
+    states = {
+        "format": "lightnode-states/1", "frames": [100, 101], "levels": [{"level_ppm": 500_000, "load_w": load_w}],
+    }  # fmt: skip
+    files = write(tmp_path / "grid.json", made), write(tmp_path / "states.json", states)
+    code, plan = said(capsys, "plan", *files)
+    (move,) = plan["operations"]
+    by = move["to"] - move["from"]
+    assert code == 0 and plan["before"] and plan["after"] == [] and plan["devices"][0]["apart"] == [0, 2]
+    assert move["text"] == f"taps of transformers 1 from -1 to {by - 1}, 2 from 1 to {by + 1}"
+    path = write(tmp_path / "plan.json", plan)
+    assert said(capsys, "localise", *files)[0] == 1 and said(capsys, "localise", *files, "--plan", path)[0] == 0
+    plan["devices"][0]["positions"][1] = 8
+    beyond = write(tmp_path / "beyond.json", plan)
+    assert main(["grid", "localise", *files, "--plan", beyond]) == 1
+    assert "plan tap 1: not a device that may be moved, or not to these positions" in capsys.readouterr().err
 
 
 def test_the_same_input_in_any_order_gives_the_same_bytes(states, tmp_path, capsys):
@@ -207,3 +276,57 @@ def test_the_same_input_in_any_order_gives_the_same_bytes(states, tmp_path, caps
             main(["grid", command[0], *files, *command[1:], "--voltage-margin-ppm", "9000", "--json"])
             found.append(capsys.readouterr().out)
         assert found[0] == found[1] and found[0].startswith("{"), command[0]
+
+
+@pytest.fixture
+def evening(tmp_path):
+    """A grid with a bank at the end of its line, and a way to write states of it: W at the end by quarter-hour."""
+    grid = write(tmp_path / "grid.json", json.loads(written(GRID_WITH_BANK)))
+
+    def states(name, frames, *watts):
+        calm, end = (str(load.id) for load in GRID_WITH_BANK.loads)
+        level = {
+            "level_ppm": 500_000,
+            "load_w": {calm: [0] * len(watts), end: list(watts)},
+            "load_var": {calm: [0] * len(watts), end: [w // 2 for w in watts]},
+        }
+        return write(tmp_path / name, {"format": "lightnode-states/1", "frames": frames, "levels": [level], "pods": {}})
+
+    return grid, states
+
+
+def test_a_plan_is_renewed_for_a_part_of_its_quarter_hours_and_goes_on_as_a_plan(evening, tmp_path, capsys):
+    grid, states = evening
+    day = states("day.json", [100, 101, 102, 103], *[CALM_W] * 4)
+    _, plan = said(capsys, "plan", grid, day)
+    assert plan["operations"] == [] and plan["after"] == []
+    path, near = write(tmp_path / "plan.json", plan), states("near.json", [102, 103], CALM_W, FULL_W)
+    code, alert = said(capsys, "localise", grid, near, "--plan", path)
+    assert code == 1 and {c["frame"] for c in alert["congestions"]} == {103}, (
+        "the plan of a day, states of a part of it"
+    )
+    code, renewed = said(capsys, "plan", grid, near, "--renew", path)
+    assert code == 0 and renewed["frames"] == plan["frames"] and renewed["before"] and not renewed["after"]
+    assert renewed["devices"][0]["positions"] == [0, 0, 0, NEEDED]
+    assert [(o["frame"], o["from"], o["to"]) for o in renewed["operations"]] == [(103, 0, NEEDED)]
+    again = write(tmp_path / "renewed.json", renewed)
+    assert said(capsys, "localise", grid, near, "--plan", again)[0] == 0
+    assert said(capsys, "plan", grid, near, "--renew", again)[1]["devices"] == renewed["devices"]
+    assert main(["grid", "plan", grid, near, "--renew", path]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"capacitor bank 1 from 0 to {NEEDED}, frame 103"
+
+
+def test_what_cannot_be_renewed_is_said_in_one_line(evening, tmp_path, capsys):
+    grid, states = evening
+    day = states("day.json", [100, 101, 102, 103], *[CALM_W] * 4)
+    path = write(tmp_path / "plan.json", said(capsys, "plan", grid, day)[1])
+    for frames, more, says in (
+        ([103, 104], (), "plan: of other frames than the states, expected them all, one after the other"),
+        ([100, 102], (), "plan: of other frames than the states"),
+        ([102, 103], ("--losses",), "--renew moves taps and banks only"),
+        ([102, 103], ("--renew", grid), "plan: format, expected 'lightnode-plan/1'"),
+    ):
+        near = states("near.json", frames, CALM_W, FULL_W)
+        assert main(["grid", "plan", grid, near, "--renew", path, *more]) == 1
+        told = capsys.readouterr()
+        assert told.out == "" and told.err.startswith(f"lightnode: {says}") and told.err.count("\n") == 1

@@ -117,6 +117,94 @@ def test_what_is_older_or_later_than_the_moment_is_not_read(tmp_path: Path, caps
         assert code == 1 and "nothing was measured" in err
 
 
+def heard(path: Path, id: str, name: str, at_ms: int = AT_MS - 1_000, seq: int = 1, **said: object) -> None:
+    """Registers a device and keeps one message of it."""
+    store = SqliteStore(path)
+    FieldStore(store).register(FieldSensor(id * 16, name, KEY))
+    FieldStore(store).keep(FieldReading(id * 16, seq, at_ms, **said))  # type: ignore[arg-type]
+    store.close()
+
+
+def test_what_a_field_device_says_and_no_place_is_known_for_is_named_and_the_rest_is_estimated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device of another feeder; a current at a voltage's place; a breaker whose branch is not known; one not heard for long."""
+    path = database(tmp_path)
+    heard(path, "2", "Q9", voltage_mv=20_000_000)
+    heard(path, "0", "U3", seq=2, voltage_mv=19_509_000, current_ma=4, breaker="open")
+    made = json.loads(grid(tmp_path).read_text())
+    old = {**made["measuring_points"][1], "id": 4, "name": "Q1", "element": 1}
+    grid(tmp_path).write_text(json.dumps(made | {"measuring_points": [*made["measuring_points"], old]}))
+    heard(path, "3", "Q1", AT_MS - 300_001, power_w=0, power_var=0, breaker="open")
+    asked = (tmp_path / "grid.json", "--db", path, "--quarters", quarters(tmp_path), "--at", AT, "--json")
+    code, out, err = run(capsys, *asked)
+    assert code == 0 and json.loads(out)["opened"] == []
+    assert err.splitlines() == [
+        "lightnode: field device 0000000000000000 (U3): current_ma has no measuring point of that name in grid 'three nodes', not used",
+        "lightnode: field device 0000000000000000 (U3): breaker open, but no measuring point of that name is at a branch of grid "
+        "'three nodes', not used",
+        "lightnode: field device 2222222222222222 (Q9): no measuring point of that name in grid 'three nodes', not used",
+        "lightnode: field device 3333333333333333 (Q1): last heard 300 s before, its breaker open, not used",
+    ]
+
+
+def test_a_device_that_was_never_heard_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = database(tmp_path)
+    store = SqliteStore(path)
+    store.change("delete from field_reading where sensor = ?", "0" * 16)
+    store.close()
+    _, _, err = run(capsys, grid(tmp_path), "--db", path, "--quarters", quarters(tmp_path), "--at", AT)
+    assert err == "lightnode: field device 0000000000000000 (U3): not heard before, not used\n"
+
+
+@pytest.mark.parametrize(("later", "stands"), [("open", ["line:2"]), ("closed", [])])
+def test_of_two_breakers_that_disagree_the_later_one_stands_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], later: str, stands: list[str]
+) -> None:
+    path = database(tmp_path)
+    made = json.loads(grid(tmp_path).read_text())
+    other = {**made["measuring_points"][1], "id": 4, "name": "Q2b", "side": "to"}
+    grid(tmp_path).write_text(json.dumps(made | {"measuring_points": [*made["measuring_points"], other]}))
+    sooner = "closed" if later == "open" else "open"
+    heard(path, "1", "Q2", AT_MS - 900, seq=2, breaker=sooner)
+    heard(path, "2", "Q2b", AT_MS - 500, breaker=later)
+    asked = (tmp_path / "grid.json", "--db", path, "--quarters", quarters(tmp_path), "--at", AT, "--json")
+    code, out, err = run(capsys, *asked)
+    assert code == 0 and json.loads(out)["opened"] == stands
+    assert f"line:2: breaker of Q2 says {sooner}, that of Q2b, later, {later}: taken as {later}" in err
+
+
+def test_quarter_hours_that_ended_long_ago_are_said_to_be_old(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = (grid(tmp_path), "--measurements", measurements(tmp_path), "--quarters", quarters(tmp_path), "--at")
+    assert run(capsys, *asked, "2026-03-18T18:44:00Z")[2] == ""
+    said = run(capsys, *asked, "2026-03-19T18:00:00Z")[2]
+    assert said == "lightnode: quarter-hours: the last one began 24 h 0 min before --at, its values stand for now\n"
+
+
+def test_a_field_that_stands_twice_in_a_document_of_measurements_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = measurements(tmp_path)
+    path.write_text(path.read_text().replace('"value": 20000000', '"value": 1, "value": 20000000'))
+    code, out, err = run(capsys, grid(tmp_path), "--measurements", path)
+    assert (code, out) == (1, "") and "measurements: field 'value' stands twice, expected once" in err
+
+
+def test_two_measuring_points_of_one_name_for_one_quantity_are_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one device one number would be believed at one of the two places."""
+    made = json.loads(grid(tmp_path).read_text())
+    made["measuring_points"].append({**made["measuring_points"][0], "id": 9, "element": 2})
+    (tmp_path / "grid.json").write_text(json.dumps(made))
+    assert main(["grid", "check", str(tmp_path / "grid.json")]) == 1
+    assert "measuring_point:9 \"U3\" name = 'U3', expected another name: measuring_point:1 has it for voltage" in (
+        capsys.readouterr().err
+    )
+
+
 def test_an_open_breaker_takes_its_line_out() -> None:
     document = small.document() | {
         "format": "lightnode-network/2",
@@ -134,7 +222,7 @@ def test_an_open_breaker_takes_its_line_out() -> None:
     }
     network = parse_network(json.dumps(document))
     said = [FieldReading("a", 1, 0, current_ma=0, breaker="open")]
-    measured, opened = of_field(network, {"a": "Q2"}, said)
+    measured, opened, _ = of_field(network, {"a": "Q2"}, said)
     assert opened == ("line:2",) and measured[0].place == "line:2:from" and measured[0].sigma == 50
 
 

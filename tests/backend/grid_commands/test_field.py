@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from backend.adapters.field_store import FieldStore
 from backend.adapters.sqlite import SqliteStore
 from backend.cli import main
+from backend.grid.field import FieldReading, written
 from hil.field import FieldDevice
 
 ID, KEY = "00112233445566aa", bytes(range(32))
@@ -47,6 +49,34 @@ def test_registered_then_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str
     store = SqliteStore(db)
     assert FieldStore(store).sensors()[ID].last_seq == 2
     store.close()
+
+
+def test_what_is_refused_is_told_to_whoever_runs_the_port_and_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A forged line, then a good one, then its seq with another content."""
+    db = registered(tmp_path, capsys)
+    arguments = ["grid", "field", "--db", str(db), "--listen", "127.0.0.1:0", "--messages", "3", "--json"]
+    port = threading.Thread(target=main, args=(arguments,))
+    port.start()
+    said = ""
+    while not (found := re.search(r"field port on 127\.0\.0\.1:(\d+)", said)):
+        said += capsys.readouterr().err
+        assert port.is_alive()
+    now_ms = time.time_ns() // 1_000_000
+    good, other = (written(FieldReading(ID, 1, now_ms, voltage_mv=mv), KEY) for mv in (400_000, 390_000))
+    forged = re.sub(rb'"mac":"[^"]*"', rb'"mac":"\\ud800"', good)
+    with socket.create_connection(("127.0.0.1", int(found.group(1))), 60) as link, link.makefile("rb") as lines:
+        link.sendall(b"\n".join((forged, good, other, b"")))
+        answers = [json.loads(lines.readline()) for _ in range(3)]
+    port.join()
+    told = capsys.readouterr()
+    assert [*map(list, answers)] == [["refused"], ["taken"], ["refused"]]
+    assert json.loads(told.out) == {"taken": 1, "refused": 2}
+    assert [line for line in told.err.splitlines() if "refused" in line] == [
+        f"lightnode: refused: field message of {ID}: its mac does not hold",
+        f"lightnode: refused: field message of {ID}: seq 1 was heard with another content, expected a higher one",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ It shares the records and the splitting of watts with the market, and nothing el
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from backend.domain.bids import Buyer, Direction, Offer, Request
@@ -232,6 +233,52 @@ class Plain:
         place = (*turn, frame, len(self.awards))
         self.awards.append((place, Award(offer.id, request.id, frame, watts, parts, step, reserve, price)))
 
+    def shared_out(self, asked: Sequence[Request]):
+        """Moves what awards of an offer take of a POD beyond its part of the whole to its others; what that may not."""
+        given: dict[tuple[str, int], dict[str, int]] = {}
+        self.awards.sort(key=lambda row: row[0])
+        for k, (place, award) in enumerate(self.awards):
+            offer, frame = self.offers[award.offer], award.frame
+            shares = dict(sorted(offer.shares_w.items()))
+            before = given.setdefault((offer.id, frame), dict.fromkeys(shares, 0))
+            most = split(offer.volume_w[frame], shares)
+            kept = {p: min(w, most[p] - before[p]) for p, w in award.parts_w.items()}
+            over = award.volume_w - sum(kept.values())
+            if over:
+                spare = split(over, {p: most[p] - before[p] - w for p, w in kept.items()})
+                moved = {p: w + spare[p] for p, w in kept.items()}
+                if (why := self.forbids(offer, frame, award.parts_w, moved, asked)) is not None:
+                    return offer.id, frame, sum(before.values()), over, why
+                self.awards[k] = (place, replace(award, parts_w=moved))
+            for p, w in self.awards[k][1].parts_w.items():
+                before[p] += w
+        return None
+
+    def forbids(self, offer: Offer, frame: int, parts, moved, asked) -> str | None:
+        """The limit that other parts break or take relief from, "" for a POD that moves the other way; else they are so."""
+        sign = -1 if offer.direction is Direction.UP else 1
+        after, point = (
+            {f: dict(of) for f, of in self.delta.items()},
+            dict(zip(offer.shares_w, offer.points, strict=True)),
+        )
+        for pod, w in moved.items():
+            if w > parts[pod] and self.moves.get((point[pod], frame), offer.direction) is not offer.direction:
+                return ""
+            for later, p in ((0, None), *offer.rebound_ppm.items()):
+                more = w - parts[pod] if p is None else parts[pod] * p // PPM - w * p // PPM
+                here = after.setdefault(frame + later, {})
+                here[point[pod]] = here.get(point[pod], 0) + sign * more
+        for f in (frame, *(frame + later for later in sorted(offer.rebound_ppm))):
+            for one in self.table.get(f, ()):
+                least = min(0, self.margin(one))
+                for r in asked:
+                    if not r.by_volume and r.element == one.element and f in r.need:
+                        least = max(least, min(self.margin(one), one.margin_ppt + r.need[f]))
+                if one.margin_after(after.get(f, {})) < least:
+                    return one.element
+        self.delta = after
+        return None
+
     def result(self, offer: Offer) -> Result:
         offered = sum(offer.volume_w.values())
         by_frame = {
@@ -252,12 +299,24 @@ def clear(
     moves: Mapping | None = None, reserve_ppm: int = 0, caps: Mapping | None = None, node_of: Mapping | None = None,
 ) -> Outcome:  # fmt: skip
     """As market.clearing.clear, settled as bid."""
-    plain = Plain(offers, constraints, moves, caps, node_of)
+    caps, stopped = dict(caps or {}), {}
     asked = sorted(requests, key=lambda r: (r.buyer is not Buyer.DSO, r.priority, r.id))
-    for number, request in enumerate(asked):
-        plain.serve(request, (number, 0), 0)
-        if reserve_ppm:
-            plain.serve(request, (number, 1), reserve_ppm)
+    while True:
+        plain = Plain(offers, constraints, moves, caps, node_of)
+        for number, request in enumerate(asked):
+            plain.serve(request, (number, 0), 0)
+            if reserve_ppm:
+                plain.serve(request, (number, 1), reserve_ppm)
+        found = plain.shared_out(asked)
+        if found is None:
+            break
+        id, frame, least, over, why = found
+        tries = stopped.setdefault((id, frame), [])
+        taken = sum(w for (o, f, _), w in plain.taken.items() if (o, f) == (id, frame))
+        caps[id, frame] = max(least, taken - over * 2 ** len(tries))
+        tries.append(why)
+    for (id, _), (why, *_) in stopped.items():
+        plain.note(plain.offers[id], *((Reason.GUARD, (-1,), why) if why else (Reason.OTHER_WAY,)))
     left = {(r.id, f): n for r in asked for f in r.need if (n := plain.need(r, f, 0)) > 0}
     results = tuple(plain.result(plain.offers[id]) for id in sorted(plain.offers))
     return Outcome(session, tuple(a for _, a in sorted(plain.awards, key=lambda row: row[0])), results, left)

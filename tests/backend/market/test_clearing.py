@@ -21,6 +21,7 @@ from backend.errors import Rejected
 from backend.market.awarded import moves, remaining, unserved, with_allowed
 from backend.market.canonical import outcome_hash
 from backend.market.clearing import clear
+from backend.market.optimal import clear_optimally
 
 F = 1_970_000
 CAP = 300
@@ -221,3 +222,26 @@ def test_a_worse_price_never_wins_over_an_equal_better_one(one: int, other: int,
     taken = {a.offer: a.volume_w for a in clear("s", [request], offers, []).awards}
     better, worse = ("x", "y") if one <= other else ("y", "x")
     assert taken.get(worse, 0) == max(0, need - 10_000) and taken[better] == min(need, 10_000)
+
+
+CLOSED = [Constraint("network", F, 0, {pod: sign for pod in "ab"}) for sign in (1, -1)]
+
+
+@pytest.mark.parametrize("engine", [clear, lambda *given: clear_optimally(*given)[0]])
+def test_in_a_quarter_hour_that_the_grid_has_no_solution_of_nothing_moves(engine: Any) -> None:
+    """Neither up nor down, nor as a linked quarter-hour, nor as a rebound from another one; the others are served."""
+    frames = {F: 5_000, F + 1: 5_000}
+    offers = [
+        Offer("plain", "A", Direction.UP, frames, {"a": 5_000}, 50, 0),
+        Offer("linked", "A", Direction.UP, frames, {"b": 5_000}, 1, 0, linked=True),
+        Offer("later", "A", Direction.UP, {F - 1: 5_000}, {"b": 5_000}, 1, 0, rebound_ppm={1: 500_000}),
+        Offer("down", "A", Direction.DOWN, {F: 5_000}, {"b": 5_000}, 1, 0),
+    ]
+    need = dict.fromkeys((F - 1, F, F + 1), 4_000)
+    up = Request("up", Buyer.TSO, Direction.UP, "substation", need, CAP)
+    down = Request("down", Buyer.TSO, Direction.DOWN, "substation", {F: 3_000}, CAP)
+    made = engine("s", [up, down], offers, CLOSED)
+    assert {(a.offer, a.frame, a.volume_w) for a in made.awards} == {("plain", F + 1, 4_000)}
+    assert made.unserved == {("down", F): 3_000, ("up", F): 4_000, ("up", F - 1): 4_000}
+    results = {r.offer: (r.reason, r.element) for r in made.results}
+    assert results["down"] == results["later"] == (Reason.GUARD, "network")

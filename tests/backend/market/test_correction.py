@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 
 from backend.domain.bids import Buyer, Direction, Offer, Product, Request
-from backend.domain.trade import Award, Outcome
+from backend.domain.trade import Award, Fate, Outcome, Reason, Result
 from backend.errors import Rejected
 from backend.market.correction import check_correction, is_same_person
 from backend.market.session import MarketSession, SessionRules, State
 
 F = 1_970_000
 AWARD = Award("o", "r", F, 10, {"a": 10})
+FIVE = replace(AWARD, volume_w=5, parts_w={"a": 5})
+TOLD = Result("o", Fate.REJECTED, Reason.NO_NEED, 10, 0)
 NONE = Outcome("s", (), (), {})
 
 
@@ -19,6 +21,9 @@ def session(product: Product = Product.ACTIVE) -> MarketSession:
     one = MarketSession("s", (F, F + 1), 9, {"a": "A"}, State.OPEN, rules=SessionRules(products=frozenset(Product)))
     one.submit(Offer("o", "A", Direction.UP, {F: 10}, {"a": 10}, 1, 0, product=product), 0)
     one.submit(Request("r", Buyer.TSO, Direction.UP, "substation", {F: 15}, 50, product=product), 0)
+    free = Request("free", Buyer.TSO, Direction.UP, "substation", {F: 15}, 0, product=product)
+    one.submit(free, 0)
+    one.submit(replace(free, id="down", direction=Direction.DOWN, price_cap_ueur_per_mwh=50), 0)
     return one
 
 
@@ -37,6 +42,16 @@ def test_rule_1_what_stands_in_the_book_may_be_awarded() -> None:
         (Outcome("s", (replace(AWARD, parts_w={"b": 10}),), (), {}), "the book does not have"),
         (Outcome("s", (AWARD, replace(AWARD, volume_w=1, parts_w={"a": 1})), (), {}), "11 W of 10"),
         (Outcome("s", (replace(AWARD, volume_w=-1, parts_w={"a": -1}),), (), {}), "-1 W of 10"),
+        (Outcome("s", (replace(AWARD, price_ueur_per_mwh=-1),), (), {}), "at -1 micro-EUR/MWh.*expected 0 to 50"),
+        (Outcome("s", (replace(AWARD, price_ueur_per_mwh=51),), (), {}), "at 51 micro-EUR/MWh.*expected 0 to 50"),
+        (Outcome("s", (replace(AWARD, request="free"),), (), {}), "at 1 micro-EUR/MWh.*expected 0 to 0"),
+        (Outcome("s", (replace(AWARD, request="down"),), (), {}), "the book does not have"),
+        (Outcome("s", (replace(AWARD, step=1),), (), {}), "the book does not have"),
+        (Outcome("s", (replace(AWARD, step=-1),), (), {}), "the book does not have"),
+        (Outcome("s", (FIVE, FIVE), (), {}), "an award twice"),
+        (Outcome("s", (), (TOLD, TOLD), {}), "what became of an offer twice"),
+        (Outcome("s", (), (replace(TOLD, offer="x"),), {}), "tells of x, which"),
+        (Outcome("s", (), (), {("x", F): 5}), "tells of x, which"),
     ],
 )
 def test_rule_1_nothing_else(outcome: Outcome, said: str) -> None:

@@ -56,6 +56,21 @@ def test_rule_3_more_than_was_awarded_is_no_answer() -> None:
         judged()[1].allow(FRAMES, {"a": (-13, 0, 0, 0)})
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"a": (9, 0, 0, 0)}, "9 of a in quarter-hour 100, -9 was awarded"),
+        ({"a": (-9, 0, 0, 0), "b": (-3, 10, 0, 0)}, "10 of b in quarter-hour 101, -10 was"),
+        ({"a": (-10, 0, 0, 0), "b": (-2, 0, 0, 0)}, "-10 of a in quarter-hour 100, -9 was"),
+        ({"a": (-9, 0, 0, 0), "c": (-3, 0, 0, 0)}, "-3 of c in quarter-hour 100, 0 was"),
+        ({"a": (-9, 0, 1, 0)}, "1 of a in quarter-hour 102, 0 was"),
+    ],
+)  # fmt: skip
+def test_rule_3_nor_the_other_way_nor_more_of_a_pod_nor_of_one_that_was_awarded_nothing(given, says) -> None:
+    with pytest.raises(Rejected, match=says):
+        judged()[1].allow(FRAMES, given)
+
+
 def test_a_reactive_offer_moves_var_and_down_is_more() -> None:
     offer = Offer("q", "A", Direction.DOWN, {100: 5}, {"a": 5}, 5, 0, product=Product.REACTIVE)
     (one,) = to_judge(FRAMES, (DSO,), (offer,), Outcome("s", (Award("q", "d", 100, 5, {"a": 5}),), (), {}))

@@ -22,6 +22,7 @@ from backend.market.settled_making import (
     Traded,
     made_input,
     schedule_of,
+    schedules_of,
     settings_of,
     unavailable_of,
 )
@@ -202,6 +203,26 @@ def test_profiles_of_pods_that_the_settings_do_not_name_are_no_harm() -> None:
     row = {"pod": "z", "brp": "Q", "version": 1, "received_ms": 0, "frames": {str(F): -5}}
     body = {"format": "lightnode-baselines/1", "session": "s", "frozen": True, "frozen_ms": 0, "baselines": [row]}
     assert schedule_of(json.dumps(body), "s", settings_of(json.dumps(SETTINGS))) == {("z", F): -5}
+
+
+def test_what_the_session_s_own_profiles_do_not_say_is_taken_from_those_of_others_in_order() -> None:
+    def profiles(session: str, **frames: int) -> str:
+        row = {
+            "pod": "z",
+            "brp": "Q",
+            "version": 1,
+            "received_ms": 0,
+            "frames": {str(F + int(k[1:])): w for k, w in frames.items()},
+        }
+        return json.dumps(
+            {"format": "lightnode-baselines/1", "session": session, "frozen": True, "frozen_ms": 0, "baselines": [row]}
+        )
+
+    others = profiles("t", f0=1, f1=2), profiles("u", f1=3, f2=4)
+    one = settings_of(json.dumps(SETTINGS))
+    assert schedules_of([*others, profiles("s", f0=9)], "s", one) == {("z", F): 9, ("z", F + 1): 2, ("z", F + 2): 4}
+    with pytest.raises(Rejected, match="expected those of s, frozen"):
+        schedules_of(others, "s", one)
 
 
 def test_what_is_no_list_of_the_unavailable_is_refused() -> None:

@@ -19,6 +19,7 @@ from backend.market.party_statement import party_statement
 from backend.market.settled import Settlement, settled, settlement_text
 from backend.market.settled_awards import reserved_of
 from backend.market.settled_day import Sold, inputs_of
+from backend.market.settled_delivered import looked_at
 from backend.market.settled_difference import difference
 from backend.market.settled_document import input_of, input_text
 from backend.market.settled_input import BaselineRow, MeasuredRow, OtherOrder, PodRow, Reserved, SettlementInput
@@ -117,6 +118,72 @@ def test_rule_5_where_the_pod_is_ordered_again_that_order_has_what_it_did_there(
         assert one.lines[1].delivered_ws == 7_000 * 900, "against the baseline alone"
 
 
+DOWN = award("B-1", "DSO", {"a": 10_000}, 50, frame=F + 2, direction=Direction.DOWN)
+UP_FIRST = OtherOrder("da", "o1", OrderKind.MARKET, F, Direction.UP, {"a": 10_000}, ((2, 500_000),))
+
+
+@pytest.mark.parametrize(
+    ("watts", "baseline_w", "paid_ws", "back_ws"),
+    [
+        (20_000, 20_000, 0, 4_500_000),  # the rebound and nothing else
+        (18_000, 18_000, 0, 2_700_000),  # less than was declared
+        (24_000, 20_000, 3_600_000, 4_500_000),
+        (40_000, 20_000, 9_000_000, 4_500_000),
+        (14_000, 15_000, 0, 0),  # the wrong way: nothing came back
+    ],
+)  # fmt: skip
+def test_nobody_is_paid_for_his_own_rebound(watts: int, baseline_w: int, paid_ws: int, back_ws: int) -> None:
+    """10 kW up in F with half of it back in F+2, where 10 kW down are ordered: in one session, and in two."""
+    one = settled(case((A, DOWN), {2: watts}))
+    line = next(x for x in one.lines if x.frame == F + 2)
+    assert (line.baseline_w, line.paid_ws) == (baseline_w, paid_ws)
+    assert [(x.back_ws, x.position_ws, x.held) for x in one.rebounds] == [(back_ws, back_ws, False)]
+    assert sum(x.volume_ws for x in one.adjustments if x.frame == F + 2) == paid_ws + back_ws
+    assert bool(one.flags) is (baseline_w != 15_000)
+    near = settled(case((DOWN,), {2: watts}, others=(UP_FIRST,), orders=(order("o2", DOWN),)))
+    assert [(x.baseline_w, x.paid_ws) for x in near.lines] == [(baseline_w, paid_ws)] and near.rebounds == ()
+    there = (OtherOrder("rt", "o2", OrderKind.MARKET, F + 2, Direction.DOWN, {"a": 10_000}),)
+    ahead = settled(case((A,), {2: watts}, others=there))
+    assert ahead.rebounds == one.rebounds and near.lines[0].payment_ueur == line.payment_ueur
+
+
+def test_who_delivered_nothing_has_no_rebound_and_is_paid_for_what_he_delivers_then() -> None:
+    one = settled(case((A, DOWN), {0: 15_000, 2: 20_000}))
+    assert next(x for x in one.lines if x.frame == F + 2).paid_ws == 4_500_000
+
+
+def test_what_is_ordered_on_a_rebound_of_which_nothing_is_known_is_held() -> None:
+    for made in (
+        case((A, DOWN), {0: None, 2: 24_000}),
+        case((DOWN,), {0: None, 2: 24_000}, others=(UP_FIRST,), orders=(order("o2", DOWN),)),
+    ):
+        line = next(x for x in settled(made).lines if x.frame == F + 2)
+        assert (line.held, line.code.value) == (True, "held-no-rebound")
+
+
+def test_the_rebound_of_another_session_counts_first_if_its_id_is_first_and_no_energy_twice() -> None:
+    """Two sessions' rebounds meet in F+2 and 7 kW come back: 4,500,000 Ws are o1's, the rest o2's."""
+    second = replace(A, offer="A-2", frame=F + 1, rebound=((1, 500_000),))
+    other = OtherOrder("rt", "o2", OrderKind.MARKET, F + 1, Direction.UP, {"a": 10_000}, second.rebound)
+    watts: dict[int, int | None] = {1: 5_000, 2: 22_000}
+    both = settled(case((A, second), watts))
+    first = settled(case((A,), watts, others=(other,)))
+    last = settled(case((second,), watts, others=(UP_FIRST,), orders=(order("o2", second),)))
+    assert [x.position_ws for x in both.rebounds] == [4_500_000, 1_800_000]
+    assert (*first.rebounds, *last.rebounds) == both.rebounds
+
+
+def test_a_chain_of_rebounds_is_followed_to_its_begin() -> None:
+    """F up, F+2 down, F+4 up, each with half of it back: session c hangs on b, b on a; a quarter-hour of nobody does not."""
+    sold = [
+        OtherOrder(name, name, OrderKind.MARKET, F + 2 * k, way, {"a": 10_000, "b": 1}, ((2, 500_000),))
+        for k, (name, way) in enumerate((("a", Direction.UP), ("b", Direction.DOWN), ("c", Direction.UP)))
+    ]
+    stray = OtherOrder("d", "d", OrderKind.MARKET, F + 1, Direction.UP, {"a": 10_000}, ((4, 500_000),))
+    found = looked_at([replace(sold[2], parts_w={"a": 10_000})], [*sold[:2], stray], 0)
+    assert found == {("a", F + k) for k in (0, 2, 4, 6)}
+
+
 def test_rule_5_two_rebounds_of_one_quarter_hour_are_told_in_order_of_order() -> None:
     """o1 may move 4,500,000 back in F+2, o2, ordered in F+1, 25 % of 9,000,000 one later; 7 kW are 6,300,000 Ws."""
     second = replace(A, offer="A-2", frame=F + 1, rebound=((1, 250_000),))
@@ -204,7 +271,12 @@ def test_an_offers_rebound_is_the_award_s_and_an_order_of_another_session_there_
     assert found.rebound == ((2, 500_000), (3, 100_000))
     known = Knowledge(lambda pod, frame: MeasuredRow(pod, frame, 0, 1_000_000, None))
     made = inputs_of([first, second], [one, two], settings({"a": "ann"}, FOR_ALL, {}), known)
-    assert [(x.session, x.frame - F) for x in made[0].others] == [("rt", 2)] and made[1].others == ()
+    assert [(x.session, x.frame - F) for x in made[0].others] == [("rt", 2)]
+    assert made[1].others == (
+        OtherOrder("da", one.id, OrderKind.MARKET, F, Direction.UP, {"a": 10_000}, ((2, 500_000), (3, 100_000))),
+    ), "its rebound falls on what is ordered there"
+    assert [row.frame - F for row in made[1].measured] == [0, 2]
+    assert input_of(input_text(made[1])).others == made[1].others
 
 
 @pytest.mark.parametrize(
@@ -223,7 +295,7 @@ def test_a_rebound_that_is_none_is_refused(rebound: Any) -> None:
     st.dictionaries(st.integers(0, 5), st.one_of(st.none(), st.integers(-40_000, 60_000))),
     st.integers(0, 3),
 )
-def test_whatever_comes_back_money_is_the_same_and_no_energy_is_corrected_twice(
+def test_whatever_comes_back_nobody_gains_by_it_and_no_energy_is_corrected_twice(
     rows: list[tuple[int, int, bool, int]], watts: dict[int, int | None], watched: int
 ) -> None:
     awards = tuple(
@@ -235,11 +307,18 @@ def test_whatever_comes_back_money_is_the_same_and_no_energy_is_corrected_twice(
     )  # fmt: skip
     made = case(awards, watts, watched)
     one, plain = settled(made), settled(replace(made, awards=tuple(replace(a, rebound=()) for a in awards)))
-    assert (one.payments, one.lines, one.orders) == (plain.payments, plain.lines, plain.orders)
+    assert all(
+        x.paid_ws <= y.paid_ws and x.penalty_ueur >= y.penalty_ueur or x.held
+        for x, y in zip(one.lines, plain.lines, strict=True)
+    )
+    again = {(f + later, way) for f, later, way in ((F + at, later, not up) for at, _, up, later in rows)}
+    if not again & {(F + at, up) for at, _, up, _ in rows}:
+        assert (one.payments, one.lines, one.orders) == (plain.payments, plain.lines, plain.orders)
     moved: dict[int, int] = {}
     for line in one.rebounds:
         assert abs(line.position_ws) <= line.declared_ws
-        moved[line.frame] = moved.get(line.frame, 0) + line.position_ws
+    for both in (*one.rebounds, *one.lines):
+        moved[both.frame] = moved.get(both.frame, 0) + both.position_ws
     base = {row.frame: 15_000 * 900 for row in made.baselines}
     for frame, position_ws in moved.items():
         seen = next(row.readings_ws for row in made.measured if row.frame == frame) if frame < F + 6 else None

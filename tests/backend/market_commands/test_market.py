@@ -88,6 +88,31 @@ def test_nobody_is_no_party(desk: Desk, capsys: pytest.CaptureFixture[str], part
     assert "a name of 1 to 64 characters" in capsys.readouterr().err
 
 
+def test_a_refused_row_names_the_session_that_holds_the_watts_and_so_does_its_status(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (f, *_), folder = desk.announced(), str(desk.folder / "market")
+    desk.submit("A", offers=[offer("A-1", "A", "a", f, 200_000, 50)])
+    desk.now = GATE
+    desk.market("close")
+    assert desk.market("status")["freed_by"] == "`market clear` or `market cancel` it"
+    desk.now = "2026-11-26T22:59+01:00"
+    for words in (["announce", "near", "--next", "--lead-min", "60"], ["open", "near"]):
+        assert main(["market", *words, "--folder", folder], desk.now_ms) == 0
+    book = desk.write("near.json", {"format": "lightnode-bids/1", "offers": [offer("A-2", "A", "a", f, 200_000, 50)]})
+    words = ["submit", "near", book, "--party", "A", "--resources", str(desk.folder / "resources.json")]
+    capsys.readouterr()
+    assert main(["market", *words, "--folder", folder], desk.now_ms) == 0
+    assert capsys.readouterr().out == (
+        f"A-2: more of a POD than it has left to sell: a has 300000 W up in {f}, held: 200000 W session da"
+        " (closed, not decided: `market clear` or `market cancel` it)\n"
+    )
+    desk.market("cancel")
+    assert "freed_by" not in desk.market("status")
+    assert main(["market", *words, "--folder", folder, "--json"], desk.now_ms) == 0
+    assert json.loads(capsys.readouterr().out) == {"done": True, "answers": [["A-2", "taken"]]}
+
+
 def test_a_request_at_nodes_takes_who_is_connected_there(desk: Desk) -> None:
     frames = desk.announced()
     f = frames[72]
@@ -104,6 +129,37 @@ def test_a_request_at_nodes_takes_who_is_connected_there(desk: Desk) -> None:
     assert limits["nodes"] == {"a": "18", "b": "33"}
     cleared = desk.market("clear", "--constraints", desk.write("limits.json", limits))["outcome"]
     assert [(a["offer"], a["volume_w"]) for a in cleared["awards"]] == [("A-1", 2_000)]
+    bundle = desk.folder / "da.json"
+    desk.market("bundle", "--out", str(bundle))
+    desk.recompute(bundle)
+
+
+def test_nothing_is_sold_in_a_quarter_hour_without_a_solution_and_limits_of_another_day_are_refused(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nine times the load has no solution: what the TSO asks for there stays unserved, the next quarter-hour is served."""
+    f = desk.announced()[72]
+    desk.submit("A", offers=[{**offer("A-1", "A", "a", f, 5_000, 90), "frames": {str(f): 5_000, str(f + 1): 5_000}}])
+    tso = {
+        "id": "T-1", "buyer": "TSO", "direction": "up", "element": "substation",
+        "need": {str(f): 4_000, str(f + 1): 4_000}, "price_cap_ueur_per_mwh": 100,
+    }  # fmt: skip
+    desk.submit("TSO", requests=[tso])
+    desk.now = GATE
+    desk.market("close")
+    day = json.loads(Path(states_of(desk, range(f, f + 2))).read_text())
+    loads = json.loads(NETWORK.read_text())["loads"]
+    day["levels"][0]["load_w"] = {str(e["id"]): [e["p_nominal_w"] * 9, e["p_nominal_w"]] for e in loads}
+    states = desk.write("dark.json", day)
+    assert main(["grid", "constraints", str(NETWORK), states, "--json"]) == 1
+    limits = json.loads(capsys.readouterr().out)
+    assert (limits["frames"], limits["unsolved"]) == ([f, f + 1], [f])
+    other = desk.write("other.json", {**limits, "frames": [f + 1, f + 2]})
+    said = desk.market("clear", "--constraints", other, code=1)["reason"]
+    assert f"nothing is said of quarter-hour {f}, which is asked for" in said
+    made = desk.market("clear", "--constraints", desk.write("limits.json", limits))["outcome"]
+    assert [(a["frame"], a["volume_w"]) for a in made["awards"]] == [(f + 1, 4_000)]
+    assert made["unserved"] == {f"T-1/{f}": 4_000}
     bundle = desk.folder / "da.json"
     desk.market("bundle", "--out", str(bundle))
     desk.recompute(bundle)
