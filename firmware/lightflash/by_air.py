@@ -3,7 +3,8 @@
 1. Only the pieces that the device wishes for are sent. What it says of the outcome counts when its key has signed it.
 2. The session is the device's own and stays at the broker until there is an outcome: a report that came while nobody was
    here is read by the same command again.
-3. Nothing is retained at the broker.
+3. Nothing is retained at the broker. What a device acknowledged it may have lost with its power before it was kept: while
+   nothing is fetched, it is told again.
 """
 
 import queue
@@ -26,6 +27,7 @@ from lightflash.offer import Offer
 _STEP = "update"
 _CONNECT_S = 20.0
 _EARLIER_S = 1.0
+AGAIN_S = 60.0
 Say = Callable[[str, int, int], None]
 
 
@@ -57,6 +59,7 @@ class Session:
     device: Device
     wanted: Offer
     say: Say
+    again_s: float = AGAIN_S
 
     def __enter__(self) -> "Session":
         self._came: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
@@ -70,16 +73,20 @@ class Session:
 
     def outcome(self, wait_s: float) -> records.UpdateReport:
         """The verified report on this release. Pending if there is none in time."""
-        report = self._report(_EARLIER_S)
-        if report is None:
-            self.say("announce", 0, 1)
-            topic = topics.topic(self.device.id, "update")
-            self._client.publish(topic, self.wanted.announcement, 1).wait_for_publish(_CONNECT_S)
-            report = self._report(wait_s)
+        report, end = self._report(_EARLIER_S), time.monotonic() + wait_s
+        while report is None and (left := end - time.monotonic()) > 0:
+            if not self._sent:
+                self._announce()
+            report = self._report(min(left, self.again_s))
         if report is None:
             sent = f", {self._sent} bytes were fetched" if self._sent else ", nothing was fetched"
             raise Pending(_STEP, f"no report of the device within {wait_s:g} s{sent}", "run the same command again")
         return report
+
+    def _announce(self) -> None:
+        self.say("announce", 0, 1)
+        topic = topics.topic(self.device.id, "update")
+        self._client.publish(topic, self.wanted.announcement, 1).wait_for_publish(_CONNECT_S)
 
     def forget(self) -> None:
         """The session is over at the broker, too (rule 2)."""
