@@ -125,7 +125,17 @@ def _device(text: str) -> bytes:
 
 
 def main(arguments: list[str] | None = None, now_ms: Callable[[], int] | None = None) -> int:
-    """Parses, calls, prints. now_ms: UTC ms, for what has gates; None for the machine's clock."""
+    """Parses, calls, prints. now_ms: UTC ms, for what has gates; None for the machine's clock. 1 if nobody reads to the end."""
+    try:
+        code = _run(arguments, now_ms)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        return 1
+    return code
+
+
+def _run(arguments: list[str] | None, now_ms: Callable[[], int] | None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     options = _parser(words[0] if words else "").parse_args(words)
     if "run" in options:

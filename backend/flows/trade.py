@@ -153,7 +153,7 @@ class Sessions:
         return "".join(self._all(session, BY)[:1]), self._all(session, State.CLEARED), self._all(session, VERDICTS)
 
     def publish(self, session: str, party: str) -> str:
-        """The validated outcome as version 1 (rule 3); its text."""
+        """Publishes the validated outcome as version 1 (rule 3); the text of the one that stands, corrected or not."""
         with self._store.writing():
             validated = "".join(self._all(session, State.VALIDATED))
             one = self.load(session)
@@ -161,7 +161,7 @@ class Sessions:
                 one.move(State.PUBLISHED)
                 self._publish(OUTCOME, session, 1, validated, self._clock.now_ms())
                 self._add(session, party, "published", _json({"version": 1, "sha256": digest_of(validated)}))
-        return validated
+            return _standing(self._store.events(session))
 
     def propose(self, session: str, outcome: Any, reason: str, party: str) -> str:
         """Proposes a correction (rule 4); its digest. Rejected before there is anything to correct."""

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,11 @@ def _input(options: argparse.Namespace, desk: Desk) -> Said:
     schedule_w = schedules_of(profiles, options.session, settings) if profiles else {}
     gone = () if options.unavailable is None else unavailable_of(read_text(options.unavailable))
     quarters = None if options.quarters is None else read_history(options.quarters)
+    if quarters is not None and (strange := [n for n in quarters.names if n.removesuffix("/var") not in settings.pods]):
+        print(
+            f"lightnode: --quarters: columns of no POD in the settings are not used: {', '.join(strange[:5])}",
+            file=sys.stderr,
+        )
     meter = SettledMeter(desk.store, quarters)
     told = meter.told if desk.store.setpoints() else None
     known = Knowledge(meter.measured, desk.settlements.ordered(), schedule_w, gone, told)

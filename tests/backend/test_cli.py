@@ -1,7 +1,10 @@
 """`lightnode evidence verify`: what it answers, with which exit code, always in one line."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +19,7 @@ from backend.evidence.verifier.finding import AnchorsUnavailable
 from tests.backend.evidence.made import CHAIN, CONTRACT, Made
 
 VERIFY = ["evidence", "verify"]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +207,16 @@ def test_an_address_that_is_none_is_unavailable(
 ) -> None:
     assert main([*VERIFY, files[0], "--rpc", url]) == 3
     assert "anchors: " in said(capsys)
+
+
+def test_a_reader_that_stops_reading_is_no_failure_of_ours() -> None:
+    program = "import sys; from backend.cli import main; sys.exit(main(['grid', 'check', *sys.argv[1:]]))"
+    path = os.pathsep.join((str(ROOT), str(ROOT / "firmware")))
+    command = [sys.executable, "-c", program, str(ROOT / "backend/demo/baran_wu_33.json"), "--json"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -167,6 +167,7 @@ def test_rule_4_a_correction_needs_a_second_person_and_adds_a_version(floor: Flo
     versions = floor.outcomes()
     assert [v for v, _ in versions] == [1, 2] and versions[0] == first
     assert floor.sessions.published("s")[1] == (2, digest)
+    assert floor.sessions.publish("s", "market operator") == text(Outcome("s", (), (), {})), "the one that stands"
 
 
 def test_no_watt_is_sold_twice_over_several_sessions(floor: Floor) -> None:

@@ -220,6 +220,16 @@ def test_the_dso_s_quarter_hours_and_what_owners_said_are_in_the_input(desk: Des
     assert made["unavailable"] == [{"pod": "b", "frame": frame, "reason": "at the seaside"}]
 
 
+def test_quarter_hours_of_a_pod_that_is_none_are_named(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = desk.traded()
+    desk.files(frame)
+    at = datetime.fromtimestamp(frame * 900).astimezone().isoformat()
+    (desk.folder / "quarters.csv").write_text(f"time,a,NOPE,b/var\n{at},5100,1,2\n")
+    options = ["--settings", "settings.json", "--quarters", "quarters.csv", "--folder", "market"]
+    assert main(["market", "settlement-input", "da-27", *options], desk.now_ms) == 0
+    assert capsys.readouterr().err == "lightnode: --quarters: columns of no POD in the settings are not used: NOPE\n"
+
+
 def test_what_is_missing_or_wrong_is_said_in_one_line(desk: Desk) -> None:
     frame = desk.traded()
     desk.files(frame)
