@@ -2,7 +2,7 @@
 
 1. A correction is of its own session, and awards only what stands in its book: offers to requests of their quarter-hours,
    direction and product, at 0 to the request's cap, of the offer's PODs and price steps, no more of a quarter-hour than was
-   offered. It has nothing twice, and tells of nothing else.
+   offered. It has nothing twice, and tells of nothing else. What it says is accepted of an offer is what it awards of it.
 2. It takes no more of a POD than other sessions leave of what it is registered with, unless the outcome that stands takes
    as much. Others may have sold since it was proposed: so it is looked at again when it is approved.
 3. Whoever approves is told from whoever proposed by more than capitals, blanks or the width of letters.
@@ -52,15 +52,24 @@ def _is_of(award: Award, offer: Offer, request: Request) -> bool:
 
 
 def _check_once(id: str, outcome: Outcome, asked: Mapping[str, Request], offered: Mapping[str, Offer]) -> None:
-    """The second part of rule 1."""
+    """The last two parts of rule 1."""
     keys = [(one.offer, one.request, one.frame, one.step, one.reserve) for one in outcome.awards]
     told = [result.offer for result in outcome.results]
+    accepted: dict[str, int] = dict.fromkeys(told, 0)
+    for one in outcome.awards:
+        accepted[one.offer] = accepted.get(one.offer, 0) + one.volume_w
     for what, names in (("an award", keys), ("what became of an offer", told)):
         if len(set(names)) < len(names):
             raise Rejected(f"session {id}: the correction has {what} twice")
     unknown = sorted({*told} - offered.keys() | {request for request, _ in outcome.unserved} - asked.keys())
     if unknown:
         raise Rejected(f"session {id}: the correction tells of {unknown[0][:64]}, which the book does not have")
+    for result in outcome.results:
+        if result.accepted_w != accepted[result.offer]:
+            raise Rejected(
+                f"session {id}: the correction says {result.accepted_w} of {result.offer[:64]} is accepted and awards "
+                f"{accepted[result.offer]}: correct its results too"
+            )
 
 
 def check_left(one: MarketSession, outcome: Outcome, standing: Outcome) -> None:

@@ -319,7 +319,8 @@ def corrected(floor: Floor, watts: int, **more: Any) -> Outcome:
     before = exchange.outcome_of(floor.sessions.kept("s", State.VALIDATED))
     (award,) = before.awards
     made = replace(award, volume_w=watts, parts_w=split(watts, OFFER.shares_w), **more)
-    return replace(before, awards=(made,) if watts else ())
+    results = tuple(replace(result, accepted_w=watts) for result in before.results)
+    return replace(before, awards=(made,) if watts else (), results=results)
 
 
 def test_rule_4_a_correction_takes_no_award_from_under_an_order_nor_its_price(floor: Floor) -> None:

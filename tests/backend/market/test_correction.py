@@ -51,6 +51,11 @@ def test_rule_1_what_stands_in_the_book_may_be_awarded() -> None:
         (Outcome("s", (FIVE, FIVE), (), {}), "an award twice"),
         (Outcome("s", (), (TOLD, TOLD), {}), "what became of an offer twice"),
         (Outcome("s", (), (replace(TOLD, offer="x"),), {}), "tells of x, which"),
+        (
+            Outcome("s", (), (replace(TOLD, accepted_w=10),), {}),
+            "says 10 of o is accepted and awards 0: correct its results",
+        ),
+        (Outcome("s", (AWARD,), (TOLD,), {}), "says 0 of o is accepted and awards 10"),
         (Outcome("s", (), (), {("x", F): 5}), "tells of x, which"),
     ],
 )

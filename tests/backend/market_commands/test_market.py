@@ -203,7 +203,13 @@ def test_a_session_from_its_announcement_to_a_corrected_outcome(desk: Desk) -> N
     assert valid["awards"] == cleared["awards"] and valid["unserved"] == {}
     desk.market("publish")
     desk.market("publish")
-    changed = desk.write("changed.json", {**valid, "awards": [], "unserved": {f"T-1/{f}": 150_000}})
+    nothing = {**valid, "awards": [], "unserved": {f"T-1/{f}": 150_000}}
+    contradicts = desk.write("contradicts.json", nothing)
+    said = desk.market("propose", contradicts, "--party", "ann", "--reason", "a meter was swapped", code=1)["reason"]
+    assert "A-1 is accepted and awards 0: correct its results too" in said
+    gone = {"fate": "rejected", "reason": "nobody asked in its quarter-hours", "accepted_w": 0}
+    none = [{**row, **gone} for row in valid["results"]]
+    changed = desk.write("changed.json", {**nothing, "results": none})
     digest = desk.market("propose", changed, "--party", "ann", "--reason", "a meter was swapped")["sha256"]
     assert "another person" in desk.market("approve", digest, "--party", "ann", code=1)["reason"]
     assert desk.market("approve", digest, "--party", "bob")["version"] == 2
