@@ -45,8 +45,11 @@ def parse_plan(text: str, network: Network) -> HeldPlan:
 def _device(network: Network, row: Mapping[str, Any], count: int) -> Device:
     ids = tuple(row["ids"])
     known = next((d for d in devices_of(network) if d.kind == row["kind"] and d.ids == ids), None)
-    places = {*row["positions"], row["standing"]}
-    if known is None or len(row["positions"]) != count or not places <= set(known.positions):
-        id = ids[0] if ids else -1
+    places, id = {*row["positions"], row["standing"]}, ids[0] if ids else -1
+    if len(row["positions"]) != count:
+        raise Rejected(
+            f"plan {row['kind']} {id}: {len(row['positions'])} positions, expected {count}, one for each frame"
+        )
+    if known is None or not places <= set(known.positions):
         raise Rejected(f"plan {row['kind']} {id}: not a device that may be moved, or not to these positions")
     return replace(known, standing=row["standing"])

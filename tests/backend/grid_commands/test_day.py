@@ -330,3 +330,13 @@ def test_what_cannot_be_renewed_is_said_in_one_line(evening, tmp_path, capsys):
         assert main(["grid", "plan", grid, near, "--renew", path, *more]) == 1
         told = capsys.readouterr()
         assert told.out == "" and told.err.startswith(f"lightnode: {says}") and told.err.count("\n") == 1
+
+
+def test_a_plan_that_lacks_a_position_is_told_which(evening, tmp_path, capsys):
+    grid, states = evening
+    day = states("day.json", [100, 101, 102, 103], *[CALM_W] * 4)
+    plan = said(capsys, "plan", grid, day)[1]
+    plan["devices"][0]["positions"].pop()
+    assert main(["grid", "localise", grid, day, "--plan", write(tmp_path / "plan.json", plan)]) == 1
+    told = capsys.readouterr().err
+    assert told == "lightnode: plan bank 1: 3 positions, expected 4, one for each frame\n"

@@ -31,19 +31,25 @@ def registered(folder: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return db
 
 
-def test_registered_then_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    db = registered(tmp_path, capsys)
-    arguments = ["grid", "field", "--db", str(db), "--listen", "127.0.0.1:0", "--messages", "2", "--json"]
+def listening(db: Path, messages: int, capsys: pytest.CaptureFixture[str]) -> tuple[threading.Thread, tuple[str, int]]:
+    """The port's command, which ends after so many messages, and where it listens."""
+    arguments = ["grid", "field", "--db", str(db), "--listen", "127.0.0.1:0", "--messages", str(messages), "--json"]
     port = threading.Thread(target=main, args=(arguments,))
     port.start()
     said = ""
     while not (found := re.search(r"field port on 127\.0\.0\.1:(\d+)", said)):
         said += capsys.readouterr().err
         assert port.is_alive()
+    return port, ("127.0.0.1", int(found.group(1)))
+
+
+def test_registered_then_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    db = registered(tmp_path, capsys)
+    port, address = listening(db, 2, capsys)
     device = FieldDevice(ID, KEY, "voltage")
     for _ in range(2):
         device.measure({"voltage_mv": 400_000}, time.time_ns() // 1_000_000)
-    assert device.send(("127.0.0.1", int(found.group(1)))) == [{"taken": 1}, {"taken": 2}]
+    assert device.send(address) == [{"taken": 1}, {"taken": 2}]
     port.join()
     assert json.loads(capsys.readouterr().out) == {"taken": 2, "refused": 0}
     store = SqliteStore(db)
@@ -56,17 +62,11 @@ def test_what_is_refused_is_told_to_whoever_runs_the_port_and_stops_nothing(
 ) -> None:
     """A forged line, then a good one, then its seq with another content."""
     db = registered(tmp_path, capsys)
-    arguments = ["grid", "field", "--db", str(db), "--listen", "127.0.0.1:0", "--messages", "3", "--json"]
-    port = threading.Thread(target=main, args=(arguments,))
-    port.start()
-    said = ""
-    while not (found := re.search(r"field port on 127\.0\.0\.1:(\d+)", said)):
-        said += capsys.readouterr().err
-        assert port.is_alive()
+    port, address = listening(db, 3, capsys)
     now_ms = time.time_ns() // 1_000_000
     good, other = (written(FieldReading(ID, 1, now_ms, voltage_mv=mv), KEY) for mv in (400_000, 390_000))
     forged = re.sub(rb'"mac":"[^"]*"', rb'"mac":"\\ud800"', good)
-    with socket.create_connection(("127.0.0.1", int(found.group(1))), 60) as link, link.makefile("rb") as lines:
+    with socket.create_connection(address, 60) as link, link.makefile("rb") as lines:
         link.sendall(b"\n".join((forged, good, other, b"")))
         answers = [json.loads(lines.readline()) for _ in range(3)]
     port.join()
