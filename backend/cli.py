@@ -192,9 +192,6 @@ def _export(options: argparse.Namespace) -> int:
     except Unavailable as error:
         print(f"lightnode: {error}", file=sys.stderr)
         return UNAVAILABLE
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads: no second error at exit
-        return REFUSED
     return DONE
 
 
